@@ -1,0 +1,51 @@
+//! tidegate: a self-hosted continuous-delivery pipeline runner in one binary.
+//!
+//! A push to a git repository is built once, and the result is let through a row of tiers, each guarded by gates and
+//! promotion rules. One task, the engine, owns the truth: it turns commands into events, has them journaled, folds them
+//! into the state, and asks the state what should be in flight.
+//!
+//! The modules below stand in import order: each may import only those above it (`tests/suite/house.rs` checks that).
+//!
+//! | module | answers for | must never |
+//! |---|---|---|
+//! | [`domain`] | what things are and what follows from what: pipelines, versions, events, `decide`, `apply`, `outstanding` | know a clock, a disk, a process, or async |
+//! | [`printable`] | making text from outside safe for a terminal | know where the text came from |
+//! | [`wire`] | the envelope around an event, its JSON, events of older releases | decide |
+//! | [`definition`] | pipeline files: reading, checking (every problem at once), lowering to the domain; the schemas | stop at the first problem |
+//! | [`settings`] | the controller's own options | |
+//! | [`clock`] | what time it is | |
+//! | [`journal`] | the durable, ordered list of events | acknowledge before it is durable |
+//! | [`bus`] | the live broadcast | be anybody's store |
+//! | [`source`] | git: examining pushes, checkouts, versions, hooks | put a ref name into a command line |
+//! | [`artifact`] | the content-addressed store of what builds made | |
+//! | [`runner`] | subprocesses: spawn, capture, stop, report; speaks messages only | know tiers, gates or policy |
+//! | [`interpreter`] | turning an effect into real work: builds, gates, deploys | decide what comes next |
+//! | [`watch`] | noticing that definition files changed | parse them |
+//! | [`engine`] | the loop; the only writer of the journal | do I/O of its own beside the journal |
+//! | [`server`] | HTTP, `/events` | hold state that is not a fold of events |
+//! | [`cli`] | the command line: one file a family of commands | reach into the engine |
+//!
+//! # Glossary
+//!
+//! A *pipeline* is one TOML file. A *version* is a label of one commit, built once. A *tier* is an environment with
+//! *gates* (checks), *nodes* (hosts) and a *promotion rule*. A *promotion* is a version's way through a tier. A
+//! *blocker* is one typed reason why something does not go on now. A *step* is one subprocess; a *run* is one try of
+//! one step. The *journal* is the only truth; *state* is a fold over it. A *definition* is a pipeline file as loaded,
+//! known by its *digest*.
+
+pub mod domain;
+pub mod printable;
+pub mod wire;
+pub mod definition;
+pub mod settings;
+pub mod clock;
+pub mod journal;
+pub mod bus;
+pub mod source;
+pub mod artifact;
+pub mod runner;
+pub mod interpreter;
+pub mod watch;
+pub mod engine;
+pub mod server;
+pub mod cli;

@@ -1,0 +1,1 @@
+//! All integration tests in one binary, so that a link is paid once.
