@@ -1,0 +1,581 @@
+//! Everything that can happen, as it stands in the journal. An event says what became true; it never asks for anything.
+//!
+//! The JSON form is flat, tagged by `kind`; names and fields are contract. The envelope around it (`id`, `at`,
+//! `pipeline`, `by`, `why`) and the events that are never journaled (log chunks, `lagged`, `gap`) are `wire`'s.
+
+use super::blocker::Blocker;
+use super::diagnostic::Diagnostic;
+use super::id::*;
+use super::outcome::{Failure, Outcome, is_false};
+use super::pipeline::{Phase, Pipeline};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// A pipeline took a push, or a person asked for a build. Its `id` orders the version from now on.
+    RebuildRequested {
+        /// The commit.
+        sha: Sha,
+        /// The ref that was pushed.
+        #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
+        ref_name: Option<RefName>,
+        /// Name of the commit's author.
+        #[serde(default)]
+        author: String,
+        /// First line of the commit's message.
+        #[serde(default)]
+        subject: String,
+        /// Addresses of author and committer.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        emails: Vec<String>,
+    },
+    /// A push that was ruled out by `paths` or a missing tag.
+    PushIgnored {
+        /// The commit.
+        sha: Sha,
+        /// The ref that was pushed.
+        #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
+        ref_name: Option<RefName>,
+        /// Why.
+        reason: String,
+    },
+    /// A build was dropped before it began, or ended; its processes are gone.
+    BuildAborted {
+        /// The commit that is not built.
+        sha_aborted: Sha,
+        /// The `id` of its `rebuild_requested`.
+        request: EventId,
+        /// The commit that took its place; none: a person ended it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_sha: Option<Sha>,
+    },
+    /// The version is read and the build begins.
+    BuildStart {
+        /// The commit.
+        sha: Sha,
+        /// What it will be called.
+        version: VersionLabel,
+        /// The `id` of its `rebuild_requested`.
+        request: EventId,
+        /// The definition that it is built by.
+        digest: Digest,
+    },
+    /// The version is built.
+    BuildOk {
+        /// The commit.
+        sha: Sha,
+        /// The version.
+        version: VersionLabel,
+        /// Whole seconds since `build_start`.
+        elapsed_s: u64,
+        /// What tiers deploy.
+        #[serde(default)]
+        artifacts: Vec<Artifact>,
+    },
+    /// The version could not be built.
+    BuildFailed {
+        /// The commit.
+        sha: Sha,
+        /// The version.
+        version: VersionLabel,
+        /// Whole seconds since `build_start`.
+        elapsed_s: u64,
+        /// What went wrong, for people.
+        #[serde(default)]
+        cause: String,
+    },
+    /// A build step begins.
+    StepStart {
+        /// The run.
+        run_id: RunId,
+        /// The commit.
+        sha: Sha,
+        /// The version.
+        version: VersionLabel,
+        /// The step.
+        step: StepName,
+    },
+    /// A build step ended.
+    StepDone {
+        /// The run.
+        run_id: RunId,
+        /// The commit.
+        sha: Sha,
+        /// The version.
+        version: VersionLabel,
+        /// The step.
+        step: StepName,
+        /// How.
+        outcome: Outcome,
+        /// Whether another try follows.
+        #[serde(default, skip_serializing_if = "is_false")]
+        will_retry: bool,
+    },
+    /// A gate begins.
+    GateStart {
+        /// The run.
+        run_id: RunId,
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+        /// The gate's kind.
+        gate: String,
+        /// The gate's name.
+        name: GateName,
+        /// Before or after the deploy.
+        phase: Phase,
+    },
+    /// A gate ended.
+    GateDone {
+        /// The run.
+        run_id: RunId,
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+        /// The gate's kind.
+        gate: String,
+        /// The gate's name.
+        name: GateName,
+        /// Before or after the deploy.
+        phase: Phase,
+        /// How.
+        outcome: Outcome,
+        /// Whether another try follows at once.
+        #[serde(default, skip_serializing_if = "is_false")]
+        will_retry: bool,
+    },
+    /// A version begins to be put on a node.
+    DeployStart {
+        /// The run.
+        run_id: RunId,
+        /// The tier.
+        tier: TierName,
+        /// The node.
+        node: NodeName,
+        /// The version.
+        version: VersionLabel,
+        /// Why it is put there.
+        mode: DeployMode,
+    },
+    /// A version is on a node, and healthy.
+    DeployOk {
+        /// The run.
+        run_id: RunId,
+        /// The tier.
+        tier: TierName,
+        /// The node.
+        node: NodeName,
+        /// The version.
+        version: VersionLabel,
+        /// Why it was put there.
+        mode: DeployMode,
+        /// Milliseconds since `deploy_start`.
+        elapsed_ms: u64,
+        /// The log, as a path below the state folder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log_ref: Option<String>,
+    },
+    /// A version could not be put on a node.
+    DeployFailed {
+        /// The run.
+        run_id: RunId,
+        /// The tier.
+        tier: TierName,
+        /// The node.
+        node: NodeName,
+        /// The version.
+        version: VersionLabel,
+        /// Why it was to be put there.
+        mode: DeployMode,
+        /// What failed.
+        failure: Failure,
+        /// What went wrong and the way out, for people.
+        #[serde(default)]
+        message: String,
+        /// The log, as a path below the state folder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log_ref: Option<String>,
+        /// Whether another try follows.
+        #[serde(default, skip_serializing_if = "is_false")]
+        will_retry: bool,
+    },
+    /// A version entered a tier.
+    PromoteStart {
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+        /// The definition that it will finish with.
+        digest: Digest,
+        /// Whether a person's word let it in.
+        #[serde(default, skip_serializing_if = "is_false")]
+        by_hand: bool,
+    },
+    /// What stands between a version and a tier changed.
+    PromoteBlocked {
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+        /// Everything that stands in the way now; empty: nothing any more.
+        blockers: Vec<Blocker>,
+        /// Whether the version left the tier again because a gate could not judge.
+        #[serde(default, skip_serializing_if = "is_false")]
+        stepped_back: bool,
+    },
+    /// A version passed a tier and is its current one.
+    PromoteComplete {
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+        /// Nodes that failed and are behind.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        nodes: Vec<NodeName>,
+    },
+    /// A version is rejected in a tier until `retry`.
+    PromoteFailed {
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+        /// What became of the nodes.
+        end: PromotionEnd,
+        /// Why, for people.
+        cause: String,
+        /// What is where; null: not known or nothing.
+        #[serde(default)]
+        nodes: BTreeMap<NodeName, Option<VersionLabel>>,
+    },
+    /// A tier begins to go back.
+    Rollback {
+        /// The tier.
+        tier: TierName,
+        /// The version that is left.
+        from: VersionLabel,
+        /// The version that it goes back to.
+        to: VersionLabel,
+        /// Why, for people.
+        #[serde(default)]
+        cause: String,
+    },
+    /// A tier is back at `version`.
+    RollbackComplete {
+        /// The tier.
+        tier: TierName,
+        /// The version that it went back to.
+        version: VersionLabel,
+        /// What is where.
+        #[serde(default)]
+        nodes: BTreeMap<NodeName, Option<VersionLabel>>,
+    },
+    /// Some nodes could not go back, or are not right after it. They are tried again.
+    RollbackFailed {
+        /// The tier.
+        tier: TierName,
+        /// The version that it should have gone back to.
+        version: VersionLabel,
+        /// What is where.
+        #[serde(default)]
+        nodes: BTreeMap<NodeName, Option<VersionLabel>>,
+        /// Why, for people.
+        #[serde(default)]
+        cause: String,
+    },
+    /// A waiting version's place was taken by a newer one that passed.
+    Superseded {
+        /// The tier.
+        tier: TierName,
+        /// The version that no longer waits.
+        version: VersionLabel,
+        /// The one that passed.
+        by_version: VersionLabel,
+    },
+    /// One person confirmed one version for one tier.
+    ManualConfirm {
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+        /// Confirmations given, this one counted.
+        #[serde(default)]
+        have: u32,
+        /// Confirmations needed.
+        #[serde(default)]
+        need: u32,
+    },
+    /// One person said no.
+    ConfirmDenied {
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+    },
+    /// Confirmations no longer count.
+    ConfirmVoided {
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+        /// Why.
+        reason: VoidReason,
+    },
+    /// A person did something that has no event of its own.
+    ManualAction {
+        /// What.
+        action: Action,
+        /// The tier.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<TierName>,
+        /// The node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        node: Option<NodeName>,
+        /// The version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<VersionLabel>,
+        /// Whether it lifts what only an admin may.
+        #[serde(default, skip_serializing_if = "is_false")]
+        lift: bool,
+    },
+    /// Entry by automation is stopped.
+    HoldSet {
+        /// The tier; none: the pipeline.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<TierName>,
+        /// Whether a rollback put it: then a version promoted by hand that passes lifts it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        of_rollback: bool,
+    },
+    /// Entry by automation goes on.
+    HoldLifted {
+        /// The tier; none: the pipeline.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<TierName>,
+    },
+    /// A version may enter no tier and is chosen by no rollback.
+    VersionBlocked {
+        /// The version.
+        version: VersionLabel,
+    },
+    /// That is lifted.
+    VersionUnblocked {
+        /// The version.
+        version: VersionLabel,
+    },
+    /// A definition is in force.
+    PipelineLoaded {
+        /// Its digest.
+        digest: Digest,
+        /// What differs from the one before, for people.
+        #[serde(default)]
+        changes: Vec<String>,
+        /// The file's name.
+        #[serde(default)]
+        file: String,
+        /// The file's text.
+        #[serde(default)]
+        text: String,
+        /// What it means.
+        definition: Arc<Pipeline>,
+    },
+    /// A definition's file is gone.
+    PipelineRemoved {
+        /// The digest that was in force.
+        digest: Digest,
+        /// What still finishes and what no longer waits, for people.
+        #[serde(default)]
+        changes: Vec<String>,
+    },
+    /// A file does not load; what was in force stays so.
+    PipelineRejected {
+        /// The file's name.
+        file: String,
+        /// Everything that is wrong with it. Empty: the file is gone, and nothing is rejected any more.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// What a step said through `$TIDEGATE_EVENTS`, or a warning about the run.
+    StepEvent {
+        /// The run.
+        run_id: RunId,
+        /// What it said.
+        event: StepSaid,
+    },
+    /// A backup is fetched and kept.
+    BackupFetched {
+        /// Where it came from, free text.
+        source: String,
+        /// Its size in bytes.
+        byte_size: u64,
+    },
+    /// The controller began.
+    ControllerStarted {
+        /// Its release.
+        release: String,
+    },
+    /// The controller ends on purpose.
+    ControllerStopping {
+        /// Its release.
+        release: String,
+    },
+}
+
+/// A file that a build made, kept by its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Artifact {
+    /// Path relative to the workspace.
+    pub path: String,
+    /// SHA-256 of the content, hex.
+    pub sha256: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Whether it may be executed.
+    #[serde(default)]
+    pub executable: bool,
+}
+
+/// Why a version is put on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeployMode {
+    /// It was promoted.
+    Deploy,
+    /// The tier goes back to it.
+    Rollback,
+    /// A person asked for it once more.
+    Redeploy,
+}
+
+impl DeployMode {
+    /// As in `TIDEGATE_MODE`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeployMode::Deploy => "deploy",
+            DeployMode::Rollback => "rollback",
+            DeployMode::Redeploy => "redeploy",
+        }
+    }
+}
+
+/// What became of the nodes when a promotion failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromotionEnd {
+    /// None was changed.
+    Rejected,
+    /// They went back, or are being sent back.
+    RolledBack,
+    /// They stay as they are.
+    Stopped,
+    /// A person ended it.
+    Canceled,
+}
+
+/// Why confirmations no longer count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum VoidReason {
+    /// Their time is over.
+    Expired,
+    /// The tier's part of the definition changed.
+    Edited,
+}
+
+/// What a person does by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Lets a version in.
+    Promote,
+    /// Sends a tier back.
+    Rollback,
+    /// Lets a rejected version wait again, or tries at once what would be tried later.
+    Retry,
+    /// Runs the current version's deploy again.
+    Redeploy,
+    /// Ends a build, or what is inside.
+    Cancel,
+}
+
+/// What a step says through `$TIDEGATE_EVENTS`: one JSON object a line, tagged by `kind`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum StepSaid {
+    /// How far it is.
+    Progress {
+        /// From 0 to 100.
+        #[schemars(range(min = 0, max = 100))]
+        percent: f64,
+        /// What it does now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// A remark about a place in a file.
+    Annotation {
+        /// How bad it is.
+        level: Level,
+        /// Path relative to the workspace.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+        /// Line, from 1.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<u32>,
+        /// The remark.
+        message: String,
+    },
+    /// A number.
+    Metric {
+        /// What it measures.
+        name: String,
+        /// The number.
+        value: f64,
+        /// In which unit.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unit: Option<String>,
+    },
+    /// A value for people and later steps.
+    Output {
+        /// Its name.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// A gate says that it cannot judge.
+    Blocked {
+        /// Why.
+        reason: String,
+        /// The way out.
+        #[serde(default)]
+        help: String,
+    },
+    /// A backup was fetched.
+    BackupFetched {
+        /// Where it came from, free text.
+        source: String,
+        /// Its size in bytes.
+        byte_size: u64,
+    },
+    /// The runner's own remark, such as a bad line or a process that was left behind.
+    Warning {
+        /// The remark.
+        message: String,
+    },
+}
+
+/// How bad a remark is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Good to know.
+    Notice,
+    /// To be looked at.
+    Warning,
+    /// Wrong.
+    Error,
+}
