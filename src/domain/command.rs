@@ -1,0 +1,258 @@
+//! What can be asked of the engine or reported to it. A command may be refused; what is accepted becomes events.
+
+use super::blocker::Role;
+use super::diagnostic::Diagnostic;
+use super::event::{Artifact, StepSaid};
+use super::id::*;
+use super::outcome::{Failure, Outcome};
+use super::pipeline::Pipeline;
+use std::sync::Arc;
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The name of the token or person.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// Their address, for `not_author`.
+    pub email: Option<String>,
+}
+
+/// Something asked or reported.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// A definition file loads.
+    Load {
+        /// The file's name.
+        file: String,
+        /// Its digest.
+        digest: Digest,
+        /// Its text.
+        text: String,
+        /// What it means.
+        definition: Arc<Pipeline>,
+    },
+    /// A definition file does not load.
+    Reject {
+        /// The file's name.
+        file: String,
+        /// Everything that is wrong with it.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// A definition file is gone.
+    Remove {
+        /// The file's name.
+        file: String,
+    },
+    /// A push, examined for each pipeline that it may concern.
+    Push {
+        /// Who pushed or asked.
+        by: Option<Actor>,
+        /// Why, in their words.
+        why: Option<String>,
+        /// Whether a person wants it built or moved on once more.
+        again: bool,
+        /// One for each pipeline.
+        pushes: Vec<Push>,
+    },
+    /// A person's deed.
+    ByHand {
+        /// Who.
+        actor: Actor,
+        /// Why, in their words.
+        why: Option<String>,
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// What.
+        deed: Deed,
+    },
+    /// A commit is fetched and its version read.
+    Prepared {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The request that it is for.
+        request: EventId,
+        /// The label as read (none: no file says one), or what went wrong.
+        label: Result<Option<String>, String>,
+    },
+    /// What a build made is stored, or could not be.
+    Collected {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The version.
+        version: VersionLabel,
+        /// What is kept, or what went wrong.
+        artifacts: Result<Vec<Artifact>, String>,
+    },
+    /// A build step or gate ended.
+    RunEnded {
+        /// The run.
+        run: RunId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A deploy on a node ended.
+    DeployEnded {
+        /// The run.
+        run: RunId,
+        /// How long it took in milliseconds, or what failed and its message.
+        result: Result<u64, (Failure, String)>,
+        /// The log, as a path below the state folder.
+        log_ref: Option<String>,
+    },
+    /// A step said something.
+    RunSaid {
+        /// The run.
+        run: RunId,
+        /// What.
+        said: StepSaid,
+    },
+    /// The controller began: whatever runs according to the journal does not.
+    Started {
+        /// Its release.
+        release: String,
+    },
+    /// The controller ends on purpose.
+    Stopping {
+        /// Its release.
+        release: String,
+    },
+}
+
+/// A push as one pipeline sees it. Facts from git only; what follows is decided later.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Push {
+    /// The pipeline.
+    pub pipeline: PipelineName,
+    /// The commit.
+    pub sha: Sha,
+    /// The ref; none: a person named the commit only.
+    pub ref_name: Option<RefName>,
+    /// Where the ref stood before, if the pusher said so and it existed.
+    pub old: Option<Sha>,
+    /// Name of the commit's author.
+    pub author: String,
+    /// First line of the commit's message.
+    pub subject: String,
+    /// Addresses of author and committer.
+    pub emails: Vec<String>,
+    /// Whether the pipeline takes this ref.
+    pub ref_taken: bool,
+    /// Whether it touches the pipeline's `paths`.
+    pub touched: bool,
+    /// Whether a tag that the pipeline's version rule needs is missing.
+    pub tag_missing: bool,
+}
+
+/// What a person does by hand (rules 19 to 23).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// Gives their word for a version.
+    Confirm {
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+    },
+    /// Rejects a version that waits.
+    Deny {
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+    },
+    /// Lets a version in.
+    Promote {
+        /// The tier.
+        tier: TierName,
+        /// The version.
+        version: VersionLabel,
+        /// Whether freezes and missing tiers are lifted too.
+        lift: bool,
+    },
+    /// Sends a tier back.
+    Rollback {
+        /// The tier.
+        tier: TierName,
+        /// Where to; none: what was current before, or what is current when another is inside.
+        to: Option<VersionLabel>,
+        /// What is to be left; refused when that is not so any more.
+        from: Option<VersionLabel>,
+    },
+    /// Stops entry by automation.
+    Hold {
+        /// The tier; none: the pipeline.
+        tier: Option<TierName>,
+    },
+    /// Lets it go on.
+    Resume {
+        /// The tier; none: the pipeline.
+        tier: Option<TierName>,
+    },
+    /// Lets a rejected version wait again, or tries at once what would be tried later.
+    Retry {
+        /// The tier.
+        tier: TierName,
+        /// The version; none: what is inside or going back.
+        version: Option<VersionLabel>,
+    },
+    /// Runs the current version's deploy again.
+    Redeploy {
+        /// The tier.
+        tier: TierName,
+        /// The node; none: all.
+        node: Option<NodeName>,
+        /// What is to be put there; refused when it is not current any more.
+        version: Option<VersionLabel>,
+    },
+    /// Ends a build, or what is inside.
+    Cancel {
+        /// The tier; none: the build.
+        tier: Option<TierName>,
+        /// What is to be ended; refused when that is not so any more.
+        version: Option<VersionLabel>,
+    },
+    /// Keeps a version from entering anywhere.
+    Block {
+        /// The version.
+        version: VersionLabel,
+    },
+    /// Lifts that.
+    Unblock {
+        /// The version.
+        version: VersionLabel,
+    },
+}
+
+/// What a command came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It is done, or will be.
+    Done,
+    /// It was so already.
+    Already,
+    /// What each pipeline made of a push.
+    Pushed(Vec<Pushed>),
+}
+
+/// What one pipeline made of a push.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pushed {
+    /// It is taken.
+    Taken {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// Which of the decided facts is its `rebuild_requested`.
+        fact: usize,
+        /// The version, if it is built already and moves to the front again.
+        version: Option<VersionLabel>,
+    },
+    /// It is not.
+    Ignored {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// Why, for people.
+        reason: String,
+    },
+}

@@ -1,0 +1,379 @@
+//! What people do by hand (rules 12, 16, 19 to 23): each idempotent, each with who and why.
+
+use super::Decision;
+use crate::domain::blocker::Role;
+use crate::domain::command::{Actor, Deed};
+use crate::domain::event::{Action, Event, Fact, PromotionEnd};
+use crate::domain::id::*;
+use crate::domain::promotion::has_passed_before;
+use crate::domain::rejection::Rejection;
+use crate::domain::state::{Hold, PipelineState, State, TierState, Verdict};
+
+/// The pipeline that a deed is done to, and how its facts are signed.
+struct Place<'a> {
+    p: &'a PipelineState,
+    name: &'a PipelineName,
+    actor: &'a Actor,
+    why: Option<&'a str>,
+}
+
+pub(super) fn decide(
+    state: &State,
+    actor: &Actor,
+    why: Option<&str>,
+    name: &PipelineName,
+    deed: &Deed,
+) -> Result<Decision, Rejection> {
+    if actor.role < Role::Operator {
+        return Err(Rejection::RoleMissing(Role::Operator));
+    }
+    let known = state.pipelines.get(name).filter(|p| p.in_force.is_some() || !p.tiers.is_empty());
+    let p = known.ok_or_else(|| Rejection::UnknownPipeline(name.clone()))?;
+    let at = Place { p, name, actor, why };
+    match deed {
+        Deed::Confirm { tier, version } => at.confirm(tier, version),
+        Deed::Deny { tier, version } => at.deny(tier, version),
+        Deed::Promote { tier, version, lift } => at.promote(tier, version, *lift),
+        Deed::Rollback { tier, to, from } => at.rollback(tier, to.as_ref(), from.as_ref()),
+        Deed::Hold { tier } => at.hold(tier.as_ref()),
+        Deed::Resume { tier } => at.resume(tier.as_ref()),
+        Deed::Retry { tier, version } => at.retry(tier, version.as_ref()),
+        Deed::Redeploy { tier, node, version } => at.redeploy(tier, node.as_ref(), version.as_ref()),
+        Deed::Cancel { tier: None, version } => at.cancel_build(version.as_ref()),
+        Deed::Cancel { tier: Some(tier), version } => at.cancel(tier, version.as_ref()),
+        Deed::Block { version } => at.block(version),
+        Deed::Unblock { version } => at.unblock(version),
+    }
+}
+
+impl Place<'_> {
+    fn fact(&self, event: Event) -> Fact {
+        Fact {
+            pipeline: Some(self.name.clone()),
+            by: Some(self.actor.name.clone()),
+            why: self.why.map(str::to_owned),
+            event,
+        }
+    }
+
+    fn done(&self, events: impl IntoIterator<Item = Event>) -> Result<Decision, Rejection> {
+        Ok(Decision::done(events.into_iter().map(|event| self.fact(event)).collect()))
+    }
+
+    fn action(&self, action: Action, tier: &TierName, version: Option<&VersionLabel>) -> Event {
+        let (tier, version) = (Some(tier.clone()), version.cloned());
+        Event::ManualAction { action, tier, node: None, version, lift: false }
+    }
+
+    fn tier(&self, name: &TierName) -> Result<&TierState, Rejection> {
+        let known = self.p.tiers.get(name);
+        known.ok_or_else(|| Rejection::UnknownTier(self.name.clone(), name.clone()))
+    }
+
+    fn tier_in_force(&self, name: &TierName) -> Result<&crate::domain::pipeline::Tier, Rejection> {
+        let known = self.p.tier_in_force(name);
+        known.ok_or_else(|| Rejection::UnknownTier(self.name.clone(), name.clone()))
+    }
+
+    fn built(&self, version: &VersionLabel) -> Result<(), Rejection> {
+        if !self.p.versions.contains_key(version) {
+            return Err(Rejection::UnknownVersion(self.name.clone(), version.clone()));
+        }
+        if self.p.is_built(version) { Ok(()) } else { Err(Rejection::NotBuilt(version.clone())) }
+    }
+
+    fn held(&self, tier: &TierName) -> Option<&Hold> {
+        self.p.tiers.get(tier).and_then(|t| t.hold.as_ref())
+    }
+
+    /// Refuses when what is meant is not what is there any more.
+    fn still(&self, meant: Option<&VersionLabel>, now: Option<&VersionLabel>) -> Result<(), Rejection> {
+        match meant {
+            Some(meant) if Some(meant) != now => Err(Rejection::Moved(meant.clone(), now.cloned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the version waits in front of the tier; a verdict that makes the question moot is the answer.
+    fn waits(&self, tier: &TierName, version: &VersionLabel) -> Result<bool, Rejection> {
+        self.built(version)?;
+        let definition = self.tier_in_force(tier)?;
+        let t = self.tier(tier)?;
+        let inside = t.inside.as_ref().is_some_and(|i| i.version == *version);
+        match t.standings.get(version).and_then(|s| s.verdict.as_ref()) {
+            Some(Verdict::Passed(_)) => Ok(false),
+            Some(Verdict::Rejected(_)) => Err(Rejection::IsRejected(version.clone(), tier.clone())),
+            Some(Verdict::Superseded(_)) => Err(Rejection::NotWaiting(version.clone(), tier.clone())),
+            None if inside => Ok(false),
+            None if has_passed_before(self.p, definition, version) => Ok(true),
+            None => Err(Rejection::NotPromoted(version.clone(), tier.clone())),
+        }
+    }
+
+    fn confirm(&self, tier: &TierName, version: &VersionLabel) -> Result<Decision, Rejection> {
+        let definition = self.tier_in_force(tier)?;
+        let rule = definition.promote.confirm.as_ref();
+        let need = rule.ok_or_else(|| Rejection::NoConfirmation(tier.clone()))?.count;
+        if !self.waits(tier, version)? {
+            return Ok(Decision::already());
+        }
+        let given = self.p.standing(tier, version).map(|s| s.confirmations.as_slice()).unwrap_or_default();
+        if given.iter().any(|word| word.by == self.actor.name) {
+            return Ok(Decision::already());
+        }
+        let have = given.len() as u32 + 1;
+        self.done([Event::ManualConfirm { tier: tier.clone(), version: version.clone(), have, need }])
+    }
+
+    fn deny(&self, tier: &TierName, version: &VersionLabel) -> Result<Decision, Rejection> {
+        match self.waits(tier, version) {
+            Err(Rejection::IsRejected(..)) => return Ok(Decision::already()),
+            Err(other) => return Err(other),
+            Ok(false) => return Err(Rejection::NotWaiting(version.clone(), tier.clone())),
+            Ok(true) => {}
+        }
+        let by = &self.actor.name;
+        let cause = match self.why {
+            Some(why) => format!("denied by {by}: {why}"),
+            None => format!("denied by {by}"),
+        };
+        let (t, v) = (tier.clone(), version.clone());
+        self.done([
+            Event::ConfirmDenied { tier: t.clone(), version: v.clone() },
+            Event::PromoteFailed {
+                tier: t,
+                version: v,
+                end: PromotionEnd::Rejected,
+                cause,
+                nodes: self.tier(tier)?.what_is_where(),
+            },
+        ])
+    }
+
+    fn promote(&self, tier: &TierName, version: &VersionLabel, lift: bool) -> Result<Decision, Rejection> {
+        if lift && self.actor.role < Role::Admin {
+            return Err(Rejection::RoleMissing(Role::Admin));
+        }
+        if lift && self.why.is_none_or(|why| why.trim().is_empty()) {
+            return Err(Rejection::WhyMissing);
+        }
+        self.built(version)?;
+        let definition = self.tier_in_force(tier)?;
+        let t = self.tier(tier)?;
+        let standing = t.standings.get(version);
+        let is_current = t.current.as_ref().is_some_and(|c| c.version == *version);
+        let promoted = standing.and_then(|s| s.promoted.as_ref()).is_some_and(|by| by.lift || !lift);
+        if is_current || promoted || t.inside.as_ref().is_some_and(|i| i.version == *version) {
+            return Ok(Decision::already());
+        }
+        if let Some(current) = &t.current
+            && self.p.order(&current.version) > self.p.order(version)
+        {
+            return Err(Rejection::OlderThanCurrent(version.clone(), current.version.clone()));
+        }
+        if let Some(Verdict::Rejected(_)) = standing.and_then(|s| s.verdict.as_ref()) {
+            return Err(Rejection::IsRejected(version.clone(), tier.clone()));
+        }
+        if !lift && !has_passed_before(self.p, definition, version) {
+            return Err(Rejection::NotPromoted(version.clone(), tier.clone()));
+        }
+        let (tier, version) = (Some(tier.clone()), Some(version.clone()));
+        self.done([Event::ManualAction { action: Action::Promote, tier, node: None, version, lift }])
+    }
+
+    fn rollback(
+        &self,
+        tier: &TierName,
+        to: Option<&VersionLabel>,
+        from: Option<&VersionLabel>,
+    ) -> Result<Decision, Rejection> {
+        let t = self.tier(tier)?;
+        let current = t.current.as_ref().map(|c| &c.version);
+        if let Some(inside) = &t.inside {
+            self.still(from, Some(&inside.version))?;
+            let current = current.ok_or_else(|| Rejection::NothingBefore(tier.clone()))?;
+            if to.is_some_and(|to| to != current) {
+                return Err(Rejection::TierBusy(tier.clone(), inside.version.clone()));
+            }
+            if inside.ending.is_some() {
+                return Ok(Decision::already());
+            }
+            let action = self.action(Action::Rollback, tier, Some(&inside.version));
+            return self.done([action].into_iter().chain(self.hold_of_rollback(tier)));
+        }
+        if let Some(back) = t.going_back.as_ref().filter(|back| !back.failed) {
+            return match to {
+                Some(to) if *to != back.to => Err(Rejection::TierBusy(tier.clone(), back.from.clone())),
+                _ => Ok(Decision::already()),
+            };
+        }
+        if let Some(redeploy) = &t.redeploy {
+            return Err(Rejection::TierBusy(tier.clone(), redeploy.version.clone()));
+        }
+        if to.is_some() && to == current {
+            return Ok(Decision::already());
+        }
+        self.still(from, current)?;
+        let left = current.ok_or_else(|| Rejection::NothingBefore(tier.clone()))?;
+        let target = match to {
+            Some(to) => self.named_target(t, tier, to)?,
+            None => {
+                let found = t.rollback_target(&self.p.blocked).map(|c| &c.version);
+                found.ok_or_else(|| Rejection::NothingBefore(tier.clone()))?
+            }
+        };
+        let by = &self.actor.name;
+        let cause = match self.why {
+            Some(why) => format!("rolled back by {by}: {why}"),
+            None => format!("rolled back by {by}"),
+        };
+        let (from, to) = (left.clone(), target.clone());
+        let event = Event::Rollback { tier: tier.clone(), from, to, cause };
+        self.done([event].into_iter().chain(self.hold_of_rollback(tier)))
+    }
+
+    fn named_target<'a>(
+        &self,
+        t: &'a TierState,
+        tier: &TierName,
+        to: &VersionLabel,
+    ) -> Result<&'a VersionLabel, Rejection> {
+        let good = !self.p.blocked.contains_key(to) && !t.is_rejected(to);
+        let found = t.past.iter().map(|c| &c.version).find(|past| *past == to).filter(|_| good);
+        found.ok_or_else(|| Rejection::NotATarget(to.clone(), tier.clone()))
+    }
+
+    fn hold_of_rollback(&self, tier: &TierName) -> Option<Event> {
+        let free = self.held(tier).is_none();
+        free.then(|| Event::HoldSet { tier: Some(tier.clone()), of_rollback: true })
+    }
+
+    fn hold(&self, tier: Option<&TierName>) -> Result<Decision, Rejection> {
+        let held = match tier {
+            Some(tier) => self.tier(tier)?.hold.as_ref(),
+            None => self.p.hold.as_ref(),
+        };
+        // A hold put by hand takes the place of a rollback's: it is lifted by `resume` only.
+        if held.is_some_and(|hold| !hold.of_rollback) {
+            return Ok(Decision::already());
+        }
+        self.done([Event::HoldSet { tier: tier.cloned(), of_rollback: false }])
+    }
+
+    fn resume(&self, tier: Option<&TierName>) -> Result<Decision, Rejection> {
+        let held = match tier {
+            Some(tier) => self.tier(tier)?.hold.is_some(),
+            None => self.p.hold.is_some(),
+        };
+        if !held {
+            return Ok(Decision::already());
+        }
+        self.done([Event::HoldLifted { tier: tier.cloned() }])
+    }
+
+    fn retry(&self, tier: &TierName, version: Option<&VersionLabel>) -> Result<Decision, Rejection> {
+        let t = self.tier(tier)?;
+        if let Some(version) = version {
+            self.built(version)?;
+            let standing = t.standings.get(version);
+            let verdict = standing.and_then(|s| s.verdict.as_ref());
+            let rejected = matches!(verdict, Some(Verdict::Rejected(_)));
+            if let Some(current) = &t.current
+                && rejected
+                && self.p.order(&current.version) > self.p.order(version)
+            {
+                return Err(Rejection::NewerPassed(version.clone(), current.version.clone()));
+            }
+            let stepped_back = standing.is_some_and(|s| s.stepped_back.is_some());
+            if rejected || stepped_back {
+                return self.done([self.action(Action::Retry, tier, Some(version))]);
+            }
+        }
+        let meant = |other: &VersionLabel| version.is_none_or(|version| version == other);
+        let blocked_inside = t.inside.as_ref().filter(|i| meant(&i.version)).is_some_and(|i| {
+            i.gates.values().any(|a| a.running.is_none() && a.blocked_times > 0 && a.not_before.is_some())
+        });
+        let back = t.going_back.as_ref();
+        let failed_back = back.is_some_and(|g| g.failed && (meant(&g.from) || meant(&g.to)));
+        if blocked_inside || failed_back {
+            return self.done([self.action(Action::Retry, tier, version)]);
+        }
+        match version {
+            Some(_) => Ok(Decision::already()),
+            None => Err(Rejection::NothingToRetry),
+        }
+    }
+
+    fn redeploy(
+        &self,
+        tier: &TierName,
+        node: Option<&NodeName>,
+        version: Option<&VersionLabel>,
+    ) -> Result<Decision, Rejection> {
+        let definition = self.tier_in_force(tier)?;
+        let t = self.tier(tier)?;
+        if definition.deploy.is_none() {
+            return Err(Rejection::NoDeploy(tier.clone()));
+        }
+        if let Some(node) = node
+            && definition.node(node).is_none()
+        {
+            return Err(Rejection::UnknownNode(tier.clone(), node.clone()));
+        }
+        let current = t.current.as_ref().ok_or_else(|| Rejection::NothingCurrent(tier.clone()))?;
+        self.still(version, Some(&current.version))?;
+        if let Some(busy) = t.busy_with() {
+            return match &t.redeploy {
+                Some(under_way) if node.is_none_or(|n| under_way.order.contains(n)) => {
+                    Ok(Decision::already())
+                }
+                _ => Err(Rejection::TierBusy(tier.clone(), busy.clone())),
+            };
+        }
+        let (tier, version) = (Some(tier.clone()), Some(current.version.clone()));
+        let node = node.cloned();
+        self.done([Event::ManualAction { action: Action::Redeploy, tier, node, version, lift: false }])
+    }
+
+    fn cancel_build(&self, version: Option<&VersionLabel>) -> Result<Decision, Rejection> {
+        if let Some(build) = &self.p.build {
+            self.still(version, Some(&build.version))?;
+            if build.canceled {
+                return Ok(Decision::already());
+            }
+            let version = Some(build.version.clone());
+            let action = Action::Cancel;
+            return self.done([Event::ManualAction { action, tier: None, node: None, version, lift: false }]);
+        }
+        let front = self.p.queue.front().ok_or(Rejection::NothingToCancel)?;
+        let (sha_aborted, request) = (front.sha.clone(), front.id);
+        self.done([Event::BuildAborted { sha_aborted, request, by_sha: None }])
+    }
+
+    fn cancel(&self, tier: &TierName, version: Option<&VersionLabel>) -> Result<Decision, Rejection> {
+        let t = self.tier(tier)?;
+        let inside = t.inside.as_ref().ok_or(Rejection::NothingToCancel)?;
+        self.still(version, Some(&inside.version))?;
+        if inside.ending.is_some() {
+            return Ok(Decision::already());
+        }
+        self.done([self.action(Action::Cancel, tier, Some(&inside.version))])
+    }
+
+    fn block(&self, version: &VersionLabel) -> Result<Decision, Rejection> {
+        if !self.p.versions.contains_key(version) {
+            return Err(Rejection::UnknownVersion(self.name.clone(), version.clone()));
+        }
+        if self.p.blocked.contains_key(version) {
+            return Ok(Decision::already());
+        }
+        self.done([Event::VersionBlocked { version: version.clone() }])
+    }
+
+    fn unblock(&self, version: &VersionLabel) -> Result<Decision, Rejection> {
+        if !self.p.blocked.contains_key(version) {
+            return Ok(Decision::already());
+        }
+        self.done([Event::VersionUnblocked { version: version.clone() }])
+    }
+}

@@ -1,0 +1,62 @@
+//! What a command comes to: facts to be journaled and an answer, or a refusal. Pure; what then follows by itself is
+//! `proceed`'s.
+
+mod deeds;
+mod definitions;
+mod push;
+mod reports;
+
+pub(super) use reports::elapsed_s;
+
+use super::Time;
+use super::command::{Answer, Command};
+use super::event::Fact;
+use super::rejection::Rejection;
+use super::state::State;
+
+/// What a command comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What is journaled, in this order, all or nothing.
+    pub facts: Vec<Fact>,
+    /// What the asker is told once it is durable.
+    pub answer: Answer,
+}
+
+impl Decision {
+    fn done(facts: Vec<Fact>) -> Decision {
+        Decision { facts, answer: Answer::Done }
+    }
+
+    fn already() -> Decision {
+        Decision { facts: Vec::new(), answer: Answer::Already }
+    }
+}
+
+/// Decides a command against the state at that moment.
+pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, Rejection> {
+    Ok(match command {
+        Command::Load { file, digest, text, definition } => {
+            definitions::load(state, file, digest, text, definition)
+        }
+        Command::Reject { file, diagnostics } => definitions::reject(state, file, diagnostics),
+        Command::Remove { file } => definitions::remove(state, file),
+        Command::Push { by, why, again, pushes } => {
+            push::decide(state, by.as_ref(), why.as_deref(), *again, pushes)?
+        }
+        Command::ByHand { actor, why, pipeline, deed } => {
+            deeds::decide(state, actor, why.as_deref(), pipeline, deed)?
+        }
+        Command::Prepared { pipeline, request, label } => reports::prepared(state, pipeline, *request, label),
+        Command::Collected { pipeline, version, artifacts } => {
+            reports::collected(state, pipeline, version, artifacts, now)
+        }
+        Command::RunEnded { run, outcome } => Decision::done(reports::run_ended(state, *run, outcome)),
+        Command::DeployEnded { run, result, log_ref } => {
+            Decision::done(reports::deploy_ended(state, *run, result, log_ref.as_deref()))
+        }
+        Command::RunSaid { run, said } => reports::run_said(state, *run, said),
+        Command::Started { release } => reports::started(state, release),
+        Command::Stopping { release } => reports::stopping(release),
+    })
+}

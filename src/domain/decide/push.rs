@@ -1,0 +1,119 @@
+//! Pushes, and people who ask for a build (rules 1 to 3).
+
+use super::Decision;
+use crate::domain::command::{Actor, Answer, Push, Pushed};
+use crate::domain::event::{Event, Fact};
+use crate::domain::rejection::Rejection;
+use crate::domain::state::{PipelineState, State};
+
+pub(super) fn decide(
+    state: &State,
+    by: Option<&Actor>,
+    why: Option<&str>,
+    again: bool,
+    pushes: &[Push],
+) -> Result<Decision, Rejection> {
+    let mut facts = Vec::new();
+    let mut answers = Vec::new();
+    for push in pushes {
+        let known = state.pipelines.get(&push.pipeline).filter(|p| p.in_force.is_some());
+        let p = known.ok_or_else(|| Rejection::UnknownPipeline(push.pipeline.clone()))?;
+        let fact = |event| Fact {
+            pipeline: Some(push.pipeline.clone()),
+            by: by.map(|actor| actor.name.clone()),
+            why: why.map(str::to_owned),
+            event,
+        };
+        answers.push(match weigh(p, push, again) {
+            Verdict::Take => {
+                let taken = Pushed::Taken {
+                    pipeline: push.pipeline.clone(),
+                    fact: facts.len(),
+                    version: p.by_sha.get(&push.sha).filter(|v| p.is_built(v)).cloned(),
+                };
+                facts.push(fact(requested(push)));
+                facts.extend(dropped(p, push).map(fact));
+                taken
+            }
+            Verdict::Ignore(reason) => Pushed::Ignored { pipeline: push.pipeline.clone(), reason },
+            Verdict::IgnoreAndSay(reason) => {
+                facts.push(fact(Event::PushIgnored {
+                    sha: push.sha.clone(),
+                    ref_name: push.ref_name.clone(),
+                    reason: reason.clone(),
+                }));
+                Pushed::Ignored { pipeline: push.pipeline.clone(), reason }
+            }
+        });
+    }
+    Ok(Decision { facts, answer: Answer::Pushed(answers) })
+}
+
+enum Verdict {
+    Take,
+    Ignore(String),
+    IgnoreAndSay(String),
+}
+
+fn weigh(p: &PipelineState, push: &Push, again: bool) -> Verdict {
+    if !push.ref_taken {
+        let name = push.ref_name.as_ref().map(|r| r.as_str()).unwrap_or_default();
+        return Verdict::Ignore(format!("ref `{name}` is not among the refs of the pipeline"));
+    }
+    let queued = p.queue.iter().any(|r| r.sha == push.sha);
+    let building = p.build.as_ref().is_some_and(|b| {
+        b.request.sha == push.sha && !b.canceled && crate::domain::proceed::overtaken_by(p, b).is_none()
+    });
+    if queued || building {
+        return Verdict::Ignore("that commit is being built already".into());
+    }
+    if let Some(version) = p.by_sha.get(&push.sha).filter(|v| p.is_built(v)) {
+        return if again || moved_back(p, push) {
+            Verdict::Take
+        } else {
+            Verdict::Ignore(format!("that commit is built already, as {version}"))
+        };
+    }
+    if again {
+        return Verdict::Take;
+    }
+    if push.tag_missing {
+        return Verdict::IgnoreAndSay(
+            "the version comes from a tag, and no tag points at that commit".into(),
+        );
+    }
+    if !push.touched {
+        return Verdict::IgnoreAndSay("it touches none of the pipeline's paths".into());
+    }
+    Verdict::Take
+}
+
+/// Whether a branch was moved to that commit from where it was last seen. A repeated or late delivery, whose `old`
+/// is not where the branch was last seen, moves nothing.
+fn moved_back(p: &PipelineState, push: &Push) -> bool {
+    let Some(name) = push.ref_name.as_ref().filter(|name| name.as_str().starts_with("refs/heads/")) else {
+        return false;
+    };
+    let seen = p.refs.get(name).map(|head| &head.seen);
+    seen.is_some_and(|seen| *seen != push.sha && push.old.as_ref() == Some(seen))
+}
+
+fn requested(push: &Push) -> Event {
+    Event::RebuildRequested {
+        sha: push.sha.clone(),
+        ref_name: push.ref_name.clone(),
+        author: push.author.clone(),
+        subject: push.subject.clone(),
+        emails: push.emails.clone(),
+    }
+}
+
+/// Older pushes to the same ref that have not begun.
+fn dropped<'a>(p: &'a PipelineState, push: &'a Push) -> impl Iterator<Item = Event> + 'a {
+    let same_ref = p.queue.iter().filter(|r| r.ref_name.is_some() && r.ref_name == push.ref_name);
+    same_ref.map(|r| Event::BuildAborted {
+        sha_aborted: r.sha.clone(),
+        request: r.id,
+        by_sha: Some(push.sha.clone()),
+    })
+}

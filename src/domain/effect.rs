@@ -1,0 +1,260 @@
+//! What should be in flight now, as a question to the state. The engine compares the answer with what is in flight,
+//! begins what is missing and stops what is not wanted: after a restart nothing is in flight, and everything wanted
+//! begins again by the same path.
+
+use super::Time;
+use super::event::{Artifact, DeployMode};
+use super::id::*;
+use super::pipeline::{Gate, Node, Pipeline, Step, Tier};
+use super::proceed::{goes_on, is_complete, wanted};
+use super::state::{PipelineState, State, Task};
+use std::sync::Arc;
+
+/// Something that should be in flight: what identifies it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// The commit of a request is fetched and its version read.
+    Prepare(PipelineName, EventId),
+    /// What a build made is stored.
+    Collect(PipelineName, VersionLabel, EventId),
+    /// A run: a build step, a gate, a deploy on a node.
+    Run(RunId),
+}
+
+/// Everything that one effect needs to know.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The pipeline.
+    pub pipeline: PipelineName,
+    /// The definition that it is done by.
+    pub definition: Arc<Pipeline>,
+    /// The commit.
+    pub sha: Sha,
+    /// The ref that was pushed.
+    pub ref_name: Option<RefName>,
+    /// What is to be done.
+    pub job: Job,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// Fetch the commit and read its version.
+    Prepare {
+        /// The request.
+        request: EventId,
+    },
+    /// Run a build step.
+    Step {
+        /// The run.
+        run: RunId,
+        /// The version.
+        version: VersionLabel,
+        /// The build: one workspace for all its steps.
+        request: EventId,
+        /// The step.
+        step: Step,
+    },
+    /// Store what a build made.
+    Collect {
+        /// The version.
+        version: VersionLabel,
+        /// The build.
+        request: EventId,
+    },
+    /// Run a gate.
+    Gate {
+        /// The run.
+        run: RunId,
+        /// The version.
+        version: VersionLabel,
+        /// What was built.
+        artifacts: Vec<Artifact>,
+        /// The version that is current in the tier.
+        previous: Option<VersionLabel>,
+        /// The tier.
+        tier: TierName,
+        /// Its nodes: probes of a tier with one node may use that node's environment.
+        nodes: Vec<Node>,
+        /// The gate.
+        gate: Box<Gate>,
+        /// Why the version is put on the tier's nodes.
+        mode: DeployMode,
+    },
+    /// Put a version on a node.
+    Deploy {
+        /// The run.
+        run: RunId,
+        /// The version.
+        version: VersionLabel,
+        /// What was built.
+        artifacts: Vec<Artifact>,
+        /// The version that is on the node now, as far as is known.
+        previous: Option<VersionLabel>,
+        /// The tier, as the definition has it.
+        tier: Box<Tier>,
+        /// The node.
+        node: Node,
+        /// Why.
+        mode: DeployMode,
+    },
+}
+
+/// What should be in flight for one pipeline besides its runs.
+pub fn preparations(p: &PipelineState, name: &PipelineName, now: Time) -> Option<Effect> {
+    match (&p.build, p.queue.front()) {
+        (None, Some(front)) if p.in_force.is_some() => Some(Effect::Prepare(name.clone(), front.id)),
+        (Some(build), _) if goes_on(p, build, now) => {
+            let definition = p.known.get(&build.digest)?;
+            let effect = Effect::Collect(name.clone(), build.version.clone(), build.request.id);
+            is_complete(definition, build).then_some(effect)
+        }
+        _ => None,
+    }
+}
+
+/// Whether an effect should (still) be in flight.
+pub fn is_wanted(state: &State, effect: &Effect, now: Time) -> bool {
+    match effect {
+        Effect::Run(run) => wanted(state, *run, now),
+        Effect::Prepare(name, _) | Effect::Collect(name, ..) => {
+            let p = state.pipelines.get(name);
+            p.is_some_and(|p| preparations(p, name, now).as_ref() == Some(effect))
+        }
+    }
+}
+
+/// Everything that should be in flight.
+pub fn outstanding(state: &State, now: Time) -> Vec<Effect> {
+    let runs = state.running.keys().map(|run| Effect::Run(*run));
+    let others = state.pipelines.iter().filter_map(|(name, p)| preparations(p, name, now));
+    runs.chain(others).filter(|effect| is_wanted(state, effect, now)).collect()
+}
+
+/// Everything that an effect needs to know; none when it is not of this state.
+pub fn work(state: &State, effect: &Effect) -> Option<Work> {
+    match effect {
+        Effect::Prepare(name, request) => {
+            let p = state.pipelines.get(name)?;
+            let front = p.queue.iter().find(|r| r.id == *request)?;
+            Some(Work {
+                pipeline: name.clone(),
+                definition: p.definition()?.clone(),
+                sha: front.sha.clone(),
+                ref_name: front.ref_name.clone(),
+                job: Job::Prepare { request: *request },
+            })
+        }
+        Effect::Collect(name, version, request) => {
+            let p = state.pipelines.get(name)?;
+            let build = p.build.as_ref()?;
+            work_of(
+                p,
+                name,
+                version,
+                &build.digest,
+                Job::Collect { version: version.clone(), request: *request },
+            )
+        }
+        Effect::Run(run) => run_work(state, *run),
+    }
+}
+
+fn work_of(
+    p: &PipelineState,
+    name: &PipelineName,
+    version: &VersionLabel,
+    digest: &Digest,
+    job: Job,
+) -> Option<Work> {
+    let v = p.versions.get(version)?;
+    Some(Work {
+        pipeline: name.clone(),
+        definition: p.known.get(digest)?.clone(),
+        sha: v.sha.clone(),
+        ref_name: v.ref_name.clone(),
+        job,
+    })
+}
+
+fn run_work(state: &State, run: RunId) -> Option<Work> {
+    let place = state.running.get(&run)?;
+    let name = &place.pipeline;
+    let p = state.pipelines.get(name)?;
+    let version = &place.version;
+    match &place.task {
+        Task::Step(step) => {
+            let build = p.build.as_ref()?;
+            let definition = p.known.get(&build.digest)?;
+            let step = definition.build.steps.iter().find(|s| s.name == *step)?.clone();
+            let request = build.request.id;
+            let job = Job::Step { run, version: version.clone(), request, step };
+            work_of(p, name, version, &build.digest, job)
+        }
+        Task::Gate(tier, gate) => gate_work(p, name, run, version, tier, gate),
+        Task::Deploy(tier, node, mode) => deploy_work(p, name, run, version, tier, node, *mode),
+    }
+}
+
+fn gate_work(
+    p: &PipelineState,
+    name: &PipelineName,
+    run: RunId,
+    version: &VersionLabel,
+    tier_name: &TierName,
+    gate: &GateName,
+) -> Option<Work> {
+    let t = p.tiers.get(tier_name)?;
+    let (digest, mode) = match (&t.inside, &t.going_back) {
+        (Some(inside), _) if inside.version == *version => (&inside.digest, DeployMode::Deploy),
+        (_, Some(back)) => (&back.digest, DeployMode::Rollback),
+        _ => return None,
+    };
+    let tier = p.tier_of(digest, tier_name)?;
+    let job = Job::Gate {
+        run,
+        version: version.clone(),
+        artifacts: p.versions.get(version)?.artifacts.clone(),
+        previous: t.current.as_ref().map(|c| c.version.clone()),
+        tier: tier_name.clone(),
+        nodes: tier.nodes.clone(),
+        gate: Box::new(tier.gate(gate)?.clone()),
+        mode,
+    };
+    work_of(p, name, version, digest, job)
+}
+
+fn deploy_work(
+    p: &PipelineState,
+    name: &PipelineName,
+    run: RunId,
+    version: &VersionLabel,
+    tier_name: &TierName,
+    node_name: &NodeName,
+    mode: DeployMode,
+) -> Option<Work> {
+    let t = p.tiers.get(tier_name)?;
+    let (digest, other) = match mode {
+        DeployMode::Deploy => (&t.inside.as_ref()?.digest, None),
+        DeployMode::Rollback => {
+            let back = t.going_back.as_ref()?;
+            (&back.digest, Some(&back.from_digest))
+        }
+        DeployMode::Redeploy => (&t.redeploy.as_ref()?.digest, None),
+    };
+    let tier = p.tier_of(digest, tier_name)?;
+    // A node that came later is known by the definition that is left, or by the one in force.
+    let known_later = || other.and_then(|d| p.tier_of(d, tier_name)).and_then(|t| t.node(node_name));
+    let in_force = || p.tier_in_force(tier_name).and_then(|t| t.node(node_name));
+    let node = tier.node(node_name).or_else(known_later).or_else(in_force)?.clone();
+    let job = Job::Deploy {
+        run,
+        version: version.clone(),
+        artifacts: p.versions.get(version)?.artifacts.clone(),
+        previous: t.nodes.get(node_name).and_then(|n| n.version.clone()),
+        tier: Box::new(tier.clone()),
+        node,
+        mode,
+    };
+    work_of(p, name, version, digest, job)
+}

@@ -1,0 +1,271 @@
+//! The version inside a tier: check gates, nodes by waves, verify gates, and how it ends (rules 13 to 17).
+
+use super::{Flow, Gates};
+use crate::domain::event::{DeployMode, Event, PromotionEnd};
+use crate::domain::id::*;
+use crate::domain::pipeline::{Deploy, OnFailure, Phase, Tier, Wave};
+use crate::domain::state::{Inside, NodeTry, PipelineState, TierState};
+use std::collections::BTreeMap;
+
+/// What happens inside one tier.
+struct Stage<'a> {
+    p: &'a PipelineState,
+    name: &'a TierName,
+    t: &'a TierState,
+    inside: &'a Inside,
+    tier: &'a Tier,
+}
+
+pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState, name: &TierName, t: &TierState) {
+    let Some(inside) = &t.inside else { return };
+    let Some(tier) = p.tier_of(&inside.digest, name) else { return };
+    let stage = Stage { p, name, t, inside, tier };
+    let gates_run = inside.gates.values().any(|a| a.running.is_some());
+    let nodes_run = inside.nodes.values().any(|n| n.running.is_some());
+    if let Some(ending) = &inside.ending {
+        if !gates_run && !nodes_run {
+            stage.fail(flow, ending.cause.clone(), PromotionEnd::Canceled, ending.rollback);
+        }
+        return;
+    }
+    if !stage.checked(flow) {
+        return;
+    }
+    let mut behind = Vec::new();
+    if let Some(deploy) = &tier.deploy {
+        match stage.deployed(flow, deploy, nodes_run) {
+            Some(nodes) => behind = nodes,
+            None => return,
+        }
+    }
+    if stage.verified(flow) {
+        stage.complete(flow, behind);
+    }
+}
+
+impl Stage<'_> {
+    fn gates(&self, flow: &mut Flow<'_>, phase: Phase) -> Gates {
+        let gates = &self.tier.gates;
+        flow.gates(self.name, &self.inside.version, gates, phase, &self.inside.gates)
+    }
+
+    /// Whether every check gate that counts has passed; says so when that cannot be any more.
+    fn checked(&self, flow: &mut Flow<'_>) -> bool {
+        if !self.inside.touched.is_empty() {
+            return true;
+        }
+        let gates = self.gates(flow, Phase::Check);
+        if gates.running {
+            return false;
+        }
+        if let Some(cause) = gates.cause() {
+            self.fail(flow, cause, PromotionEnd::Rejected, false);
+            return false;
+        }
+        if !gates.blocked.is_empty() {
+            flow.say(Event::PromoteBlocked {
+                tier: self.name.clone(),
+                version: self.inside.version.clone(),
+                blockers: gates.blockers(),
+                stepped_back: true,
+            });
+            return false;
+        }
+        true
+    }
+
+    /// Begins the next wave. The nodes that are behind once all are done; none while it goes on or when it failed.
+    fn deployed(&self, flow: &mut Flow<'_>, deploy: &Deploy, running: bool) -> Option<Vec<NodeName>> {
+        let nodes = &self.inside.nodes;
+        let failed: Vec<NodeName> =
+            self.tier.nodes.iter().map(|n| &n.name).filter(|n| is_failed(nodes, n)).cloned().collect();
+        if failed.len() as u32 > deploy.max_failures {
+            if !running {
+                let cause = self.deploy_cause(&failed);
+                self.fail(flow, cause, PromotionEnd::Stopped, false);
+            }
+            return None;
+        }
+        let order: Vec<NodeName> = self.tier.nodes.iter().map(|n| n.name.clone()).collect();
+        match wave_under_way(&deploy.waves, &order, nodes) {
+            Some(wave) => {
+                start_nodes(flow, self.name, &self.inside.version, DeployMode::Deploy, wave, nodes);
+                None
+            }
+            None => Some(failed),
+        }
+    }
+
+    fn deploy_cause(&self, failed: &[NodeName]) -> String {
+        let names: Vec<String> = failed
+            .iter()
+            .map(|node| match self.t.nodes.get(node).and_then(|n| n.failure) {
+                Some(failure) => format!("`{node}` ({})", failure_word(failure)),
+                None => format!("`{node}`"),
+            })
+            .collect();
+        let what = if names.len() == 1 { "node" } else { "nodes" };
+        format!("{what} {} failed", names.join(", "))
+    }
+
+    /// Whether every verify gate that counts has passed; a blocked one is tried again while the version stays inside.
+    fn verified(&self, flow: &mut Flow<'_>) -> bool {
+        let gates = self.gates(flow, Phase::Verify);
+        if gates.running {
+            return false;
+        }
+        if let Some(cause) = gates.cause() {
+            self.fail(flow, cause, PromotionEnd::Stopped, false);
+            return false;
+        }
+        if gates.blocked.is_empty() {
+            return true;
+        }
+        for gate in gates.blocked.iter().map(|(gate, _)| gate) {
+            let not_before = self.inside.gates.get(gate).and_then(|a| a.not_before);
+            if flow.has_come(not_before)
+                && let Some(gate) = self.tier.gate(gate)
+            {
+                flow.start_gate(self.name, &self.inside.version, gate);
+            }
+        }
+        let blockers = gates.blockers();
+        let said = self.p.standing(self.name, &self.inside.version).and_then(|s| s.said.as_deref());
+        if !super::entry::same(said.unwrap_or_default(), &blockers) {
+            flow.say(Event::PromoteBlocked {
+                tier: self.name.clone(),
+                version: self.inside.version.clone(),
+                blockers,
+                stepped_back: false,
+            });
+        }
+        false
+    }
+
+    fn complete(&self, flow: &mut Flow<'_>, behind: Vec<NodeName>) {
+        let version = &self.inside.version;
+        flow.say(Event::PromoteComplete { tier: self.name.clone(), version: version.clone(), nodes: behind });
+        for older in self.older_that_wait() {
+            flow.say(Event::Superseded {
+                tier: self.name.clone(),
+                version: older,
+                by_version: version.clone(),
+            });
+        }
+        let hold = self.t.hold.as_ref().filter(|hold| hold.of_rollback && self.inside.by_hand);
+        if hold.is_some() {
+            flow.say(Event::HoldLifted { tier: Some(self.name.clone()) });
+        }
+    }
+
+    /// The versions that waited here and are older than the one that passes (rule 9).
+    fn older_that_wait(&self) -> Vec<VersionLabel> {
+        let newest = self.p.order(&self.inside.version);
+        let current = self.t.current.as_ref().map_or(EventId(0), |c| self.p.order(&c.version));
+        let Some(tier) = self.p.tier_in_force(self.name) else { return Vec::new() };
+        let range = (
+            std::ops::Bound::Excluded(current),
+            std::ops::Bound::Excluded(newest.max(EventId(current.0 + 1))),
+        );
+        let waits = |version: &&VersionLabel| {
+            let standing = self.t.standings.get(*version);
+            standing.and_then(|s| s.verdict.as_ref()).is_none()
+                && crate::domain::promotion::has_passed_before(self.p, tier, version)
+        };
+        self.p.built.range(range).map(|(_, version)| version).filter(waits).cloned().collect()
+    }
+
+    /// Ends the promotion: what was changed goes back where there is something to go back to, or stays.
+    fn fail(&self, flow: &mut Flow<'_>, cause: String, end: PromotionEnd, rollback: bool) {
+        let inside = self.inside;
+        let changed = inside.touched.iter().any(|node| inside.nodes.get(node).is_some_and(|n| n.changed));
+        let on_failure = self.tier.deploy.as_ref().map(|d| d.on_failure);
+        let goes_back = changed && (rollback || on_failure == Some(OnFailure::Rollback));
+        if let Some(current) = self.t.current.as_ref().filter(|_| goes_back) {
+            flow.say(Event::Rollback {
+                tier: self.name.clone(),
+                from: inside.version.clone(),
+                to: current.version.clone(),
+                cause,
+            });
+            return;
+        }
+        let end = match end {
+            PromotionEnd::Stopped if !changed => PromotionEnd::Rejected,
+            other => other,
+        };
+        flow.say(Event::PromoteFailed {
+            tier: self.name.clone(),
+            version: inside.version.clone(),
+            end,
+            cause,
+            nodes: self.t.what_is_where(),
+        });
+    }
+}
+
+fn is_failed(nodes: &BTreeMap<NodeName, NodeTry>, node: &NodeName) -> bool {
+    nodes.get(node).is_some_and(|n| matches!(n.result, Some(Err(_))))
+}
+
+/// The first wave that is not done, if there is one: entries of `waves` in turn, the last repeated until all nodes are
+/// in; per cent of all nodes, rounded up (rule 13).
+pub(super) fn wave_under_way<'a>(
+    waves: &[Wave],
+    order: &'a [NodeName],
+    nodes: &BTreeMap<NodeName, NodeTry>,
+) -> Option<&'a [NodeName]> {
+    let mut rest = order;
+    let mut sizes = waves.iter().copied().chain(std::iter::repeat(*waves.last().unwrap_or(&Wave::Count(1))));
+    while !rest.is_empty() {
+        let size = match sizes.next().unwrap_or(Wave::Count(1)) {
+            Wave::Count(count) => count as usize,
+            Wave::Percent(percent) => (order.len() * percent as usize).div_ceil(100),
+        };
+        let (wave, after) = rest.split_at(size.clamp(1, rest.len()));
+        if wave.iter().any(|node| nodes.get(node).is_none_or(|n| n.result.is_none())) {
+            return Some(wave);
+        }
+        rest = after;
+    }
+    None
+}
+
+/// Begins the nodes of a wave that have not begun.
+pub(super) fn start_nodes(
+    flow: &mut Flow<'_>,
+    tier: &TierName,
+    version: &VersionLabel,
+    mode: DeployMode,
+    wave: &[NodeName],
+    nodes: &BTreeMap<NodeName, NodeTry>,
+) {
+    for node in wave {
+        let tried = nodes.get(node);
+        if tried.is_some_and(|n| n.running.is_some() || n.result.is_some()) {
+            continue;
+        }
+        if !flow.has_come(tried.and_then(|n| n.not_before)) {
+            continue;
+        }
+        if let Some(run_id) = flow.run_outside_slots() {
+            let (tier, node, version) = (tier.clone(), node.clone(), version.clone());
+            flow.say(Event::DeployStart { run_id, tier, node, version, mode });
+        }
+    }
+}
+
+fn failure_word(failure: crate::domain::Failure) -> &'static str {
+    use crate::domain::Failure::*;
+    match failure {
+        Unreachable => "unreachable",
+        Auth => "refused us",
+        Upload => "upload",
+        Activate => "activate",
+        Unhealthy => "unhealthy",
+        Timeout => "timeout",
+        Canceled => "canceled",
+        Interrupted => "interrupted",
+        ArtifactMissing => "artifact missing",
+    }
+}

@@ -1,0 +1,264 @@
+//! What follows by itself from the state at a moment: builds and steps that may begin, versions that may enter,
+//! gates, nodes, the way back. Level-triggered: it is asked after every event and at the moments that it named, and
+//! says only what is not so yet, so that asking twice changes nothing.
+//!
+//! Each call gives facts that do not depend on one another; the caller journals and folds them and asks again, until
+//! nothing follows any more.
+
+mod back;
+mod build;
+mod entry;
+mod inside;
+
+pub(super) use build::{goes_on, is_complete, overtaken_by};
+
+use super::Time;
+use super::event::{Event, Fact};
+use super::id::*;
+use super::pipeline::{Gate, Phase};
+use super::state::{Attempts, PipelineState, State, Task};
+use std::collections::BTreeMap;
+
+/// What is asked of the moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Now.
+    pub now: Time,
+    /// How many build steps and gates may begin.
+    pub slots: u32,
+    /// Whether anything may begin: not while the controller drains.
+    pub open: bool,
+}
+
+/// What follows for one pipeline.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Next {
+    /// What is journaled.
+    pub facts: Vec<Fact>,
+    /// When to ask again, if nothing happens before.
+    pub wake: Option<Time>,
+    /// Whether something waits for a slot only.
+    pub starved: bool,
+}
+
+/// What follows for a pipeline at that moment.
+pub fn proceed(state: &State, name: &PipelineName, room: &Room) -> Next {
+    let mut flow = Flow::new(state, name, room);
+    let Some(p) = state.pipelines.get(name) else { return flow.next };
+    build::proceed(&mut flow, p);
+    for (tier, t) in &p.tiers {
+        flow.void_confirmations(p, tier);
+        if t.going_back.as_ref().is_some_and(|back| !back.failed) {
+            back::proceed(&mut flow, p, tier, t);
+        } else if t.inside.is_some() {
+            inside::proceed(&mut flow, p, tier, t);
+            entry::say_blockers(&mut flow, p, tier);
+        } else if t.redeploy.is_some() {
+            back::redeploy(&mut flow, p, tier, t);
+        } else {
+            back::proceed(&mut flow, p, tier, t);
+            entry::proceed(&mut flow, p, tier);
+        }
+    }
+    flow.next
+}
+
+/// Collects what follows for one pipeline.
+pub(super) struct Flow<'a> {
+    room: &'a Room,
+    name: &'a PipelineName,
+    slots: u32,
+    last_run: RunId,
+    next: Next,
+}
+
+impl<'a> Flow<'a> {
+    fn new(state: &State, name: &'a PipelineName, room: &'a Room) -> Flow<'a> {
+        Flow { room, name, slots: room.slots, last_run: state.last_run, next: Next::default() }
+    }
+
+    fn say(&mut self, event: Event) {
+        self.next.facts.push(Fact::of(self.name, event));
+    }
+
+    /// Asks to be asked again then.
+    fn wake_at(&mut self, moment: Time) {
+        if moment > self.room.now {
+            self.next.wake = Some(self.next.wake.map_or(moment, |other| other.min(moment)));
+        }
+    }
+
+    /// Whether a moment has come; if not, asks to be asked again then.
+    fn has_come(&mut self, moment: Option<Time>) -> bool {
+        match moment {
+            Some(moment) if moment > self.room.now => {
+                self.wake_at(moment);
+                false
+            }
+            _ => true,
+        }
+    }
+
+    fn new_run(&mut self) -> RunId {
+        self.last_run = RunId(self.last_run.0 + 1);
+        self.last_run
+    }
+
+    /// A run that takes a slot, or none while there is no room.
+    fn run_in_slot(&mut self) -> Option<RunId> {
+        if !self.room.open {
+            return None;
+        }
+        if self.slots == 0 {
+            self.next.starved = true;
+            return None;
+        }
+        self.slots -= 1;
+        Some(self.new_run())
+    }
+
+    /// A run that takes no slot, or none while nothing may begin.
+    fn run_outside_slots(&mut self) -> Option<RunId> {
+        self.room.open.then(|| self.new_run())
+    }
+
+    /// Begins the gates of a phase that may begin, and says how the phase stands.
+    fn gates(
+        &mut self,
+        tier: &TierName,
+        version: &VersionLabel,
+        gates: &[Gate],
+        phase: Phase,
+        attempts: &BTreeMap<GateName, Attempts>,
+    ) -> Gates {
+        let none = Attempts::default();
+        let mut stand = Gates::default();
+        for gate in gates.iter().filter(|g| g.phase == phase) {
+            let tried = attempts.get(&gate.name).unwrap_or(&none);
+            let unmet = gate.needs.iter().find(|need| !attempts.get(*need).is_some_and(Attempts::passed));
+            if tried.running.is_some() {
+                stand.running = true;
+            } else if let Some(outcome) = &tried.outcome {
+                if gate.required && !outcome.passed() {
+                    stand.note(gate, tried);
+                }
+            } else if let Some(need) = unmet {
+                stand.unmet.push((gate.name.clone(), need.clone(), gate.required));
+            } else if !self.has_come(tried.not_before) {
+                stand.running = true;
+            } else {
+                stand.running = true;
+                self.start_gate(tier, version, gate);
+            }
+        }
+        stand.settle_unmet();
+        stand
+    }
+
+    /// Begins one gate, if there is a slot.
+    fn start_gate(&mut self, tier: &TierName, version: &VersionLabel, gate: &Gate) {
+        if let Some(run_id) = self.run_in_slot() {
+            self.say(Event::GateStart {
+                run_id,
+                tier: tier.clone(),
+                version: version.clone(),
+                gate: gate.check.kind().into(),
+                name: gate.name.clone(),
+                phase: gate.phase,
+            });
+        }
+    }
+
+    fn void_confirmations(&mut self, p: &PipelineState, tier: &TierName) {
+        let Some(now) = p.tier_in_force(tier) else { return };
+        let Some(t) = p.tiers.get(tier) else { return };
+        for (version, standing) in &t.standings {
+            let edited = |digest: &Digest| p.tier_of(digest, tier) != Some(now);
+            if standing.confirmations.iter().any(|word| edited(&word.digest)) {
+                let (tier, version) = (tier.clone(), version.clone());
+                let reason = super::event::VoidReason::Edited;
+                self.say(Event::ConfirmVoided { tier, version, reason });
+            }
+        }
+    }
+}
+
+/// How the gates of a phase stand.
+#[derive(Debug, Default)]
+struct Gates {
+    /// Whether one runs or is about to.
+    running: bool,
+    /// Required gates that judged, and badly, with their words.
+    failed: Vec<(GateName, String)>,
+    /// Required gates that could not judge, with what stands in their way.
+    blocked: Vec<(GateName, Vec<super::Blocker>)>,
+    /// Gates that cannot begin, what they need, and whether they are required.
+    unmet: Vec<(GateName, GateName, bool)>,
+}
+
+impl Gates {
+    fn note(&mut self, gate: &Gate, tried: &Attempts) {
+        let Some(outcome) = &tried.outcome else { return };
+        let name = gate.name.clone();
+        if outcome.status == super::Status::Blocked {
+            let mut blockers = outcome.blockers.clone();
+            if blockers.is_empty() {
+                let reason = outcome.message.clone();
+                let reason = reason.unwrap_or_else(|| format!("gate `{name}` could not judge"));
+                blockers.push(super::Blocker::StepSays { reason, help: String::new() });
+            }
+            self.blocked.push((name, blockers));
+        } else {
+            let words = outcome.message.clone();
+            self.failed.push((name, words.unwrap_or_else(|| "it failed".into())));
+        }
+    }
+
+    /// A required gate that cannot begin fails, unless what it needs may still come or is blocked.
+    fn settle_unmet(&mut self) {
+        if self.running || !self.blocked.is_empty() {
+            return;
+        }
+        for (gate, need, required) in std::mem::take(&mut self.unmet) {
+            if required {
+                self.failed.push((gate, format!("gate `{need}`, which it needs, did not pass")));
+            }
+        }
+    }
+
+    /// What failed, for people.
+    fn cause(&self) -> Option<String> {
+        let (gate, words) = self.failed.first()?;
+        let more = match self.failed.len() {
+            1 => String::new(),
+            n => format!(" (and {} more)", n - 1),
+        };
+        Some(format!("gate `{gate}`: {words}{more}"))
+    }
+
+    fn blockers(&self) -> Vec<super::Blocker> {
+        let mut all: Vec<super::Blocker> = Vec::new();
+        for blocker in self.blocked.iter().flat_map(|(_, blockers)| blockers) {
+            if !all.contains(blocker) {
+                all.push(blocker.clone());
+            }
+        }
+        all
+    }
+}
+
+/// Runs that have begun and should go on: everything in the state but what is being ended.
+pub(super) fn wanted(state: &State, run: RunId, now: Time) -> bool {
+    let Some(place) = state.running.get(&run) else { return false };
+    let Some(p) = state.pipelines.get(&place.pipeline) else { return false };
+    match &place.task {
+        Task::Step(_) => p.build.as_ref().is_some_and(|b| build::goes_on(p, b, now)),
+        Task::Gate(tier, _) | Task::Deploy(tier, _, super::event::DeployMode::Deploy) => {
+            p.tiers.get(tier).is_some_and(|t| match &t.inside {
+                Some(inside) if inside.version == place.version => inside.ending.is_none(),
+                _ => t.going_back.is_some(),
+            })
+        }
+        Task::Deploy(..) => true,
+    }
+}

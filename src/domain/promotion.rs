@@ -1,0 +1,188 @@
+//! What stands between a version and a tier, and which of those that wait goes next (rules 7 to 12, 19, 20, 31).
+
+use super::Time;
+use super::blocker::Blocker;
+use super::id::*;
+use super::pipeline::{Mode, Pick, Promote, Require, Tier};
+use super::state::{PipelineState, Standing, TierState, Verdict};
+
+/// A version that waits in front of a tier, and what stands in its way now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// The version.
+    pub version: VersionLabel,
+    /// Everything that stands in its way; empty: it may enter.
+    pub blockers: Vec<Blocker>,
+    /// Whether a person lets it in.
+    pub by_hand: bool,
+    /// The earliest moment at which time alone lifts something.
+    pub until: Option<Time>,
+}
+
+/// The versions that wait in front of a tier, oldest first.
+///
+/// Versions older than the current one are not among them unless somebody promoted them by hand: automation never
+/// enters them, and what passed has taken their place.
+pub fn waiting(p: &PipelineState, tier: &Tier, now: Time) -> Vec<Waiting> {
+    let empty = TierState::default();
+    let t = p.tiers.get(&tier.name).unwrap_or(&empty);
+    let after = t.current.as_ref().map_or(EventId(0), |c| p.order(&c.version));
+    let candidates = p.built.range((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded));
+    let mut found: Vec<Waiting> = candidates
+        .map(|(_, version)| version)
+        .filter(|version| waits(p, tier, t, version))
+        .map(|version| {
+            let blockers = blockers(p, tier, version, now);
+            let by_hand = promoted(t, version).is_some();
+            Waiting { version: version.clone(), until: lifts_at(t, version, &blockers), blockers, by_hand }
+        })
+        .collect();
+    if tier.promote.pick == Pick::Every {
+        let oldest = found.iter().find(|w| !w.by_hand).map(|w| w.version.clone());
+        for other in found.iter_mut().filter(|w| !w.by_hand && Some(&w.version) != oldest.as_ref()) {
+            other.blockers.extend(oldest.iter().map(|v| Blocker::Behind { version: v.clone() }));
+        }
+    }
+    found
+}
+
+/// Which of those that wait goes next: what a person promoted before automation's choice.
+pub fn choose<'a>(waiting: &'a [Waiting], promote: &Promote) -> Option<&'a Waiting> {
+    let free = |w: &&Waiting| w.blockers.is_empty();
+    let by_hand = waiting.iter().rev().filter(|w| w.by_hand).find(free);
+    by_hand.or_else(|| match promote.pick {
+        Pick::Newest => waiting.iter().rev().find(free),
+        Pick::Every => waiting.iter().find(|w| !w.by_hand).filter(free),
+    })
+}
+
+fn waits(p: &PipelineState, tier: &Tier, t: &TierState, version: &VersionLabel) -> bool {
+    let standing = t.standings.get(version);
+    let inside = t.inside.as_ref().is_some_and(|i| i.version == *version);
+    let going = t.going_back.as_ref().is_some_and(|g| g.from == *version && g.end.is_some());
+    if inside || going || standing.is_some_and(|s| s.verdict.is_some()) {
+        return false;
+    }
+    let lifted = standing.and_then(|s| s.promoted.as_ref()).is_some_and(|by| by.lift);
+    lifted || has_passed_before(p, tier, version)
+}
+
+/// Whether a version has passed what comes before a tier (rule 7).
+pub fn has_passed_before(p: &PipelineState, tier: &Tier, version: &VersionLabel) -> bool {
+    let mut after = tier.after.iter();
+    match tier.promote.require {
+        _ if tier.after.is_empty() => true,
+        Require::All => after.all(|before| p.has_passed(before, version)),
+        Require::Any => after.any(|before| p.has_passed(before, version)),
+    }
+}
+
+fn promoted<'a>(t: &'a TierState, version: &VersionLabel) -> Option<&'a super::state::ByHand> {
+    t.standings.get(version).and_then(|s| s.promoted.as_ref())
+}
+
+/// Everything that stands between a version and a tier at that moment, whether it waits there or is further back.
+pub fn blockers(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Vec<Blocker> {
+    let empty = (TierState::default(), Standing::default());
+    let t = p.tiers.get(&tier.name).unwrap_or(&empty.0);
+    let standing = t.standings.get(version).unwrap_or(&empty.1);
+    let by_hand = standing.promoted.is_some();
+    let lift = standing.promoted.as_ref().is_some_and(|by| by.lift);
+    let mut found = Vec::new();
+    if !p.is_built(version) {
+        found.push(Blocker::NotBuilt);
+    }
+    if !lift && !has_passed_before(p, tier, version) {
+        let missing = tier.after.iter().filter(|before| !p.has_passed(before, version));
+        found.extend(missing.map(|before| Blocker::NotPromoted { tier: before.clone() }));
+    }
+    found.extend(verdict_blocker(standing));
+    found.extend(unsupported(p, tier));
+    if p.blocked.contains_key(version) {
+        found.push(Blocker::VersionBlocked);
+    }
+    if !by_hand {
+        let holds = p.hold.iter().chain(&t.hold);
+        found.extend(holds.map(|h| Blocker::Hold { by: h.by.clone(), why: h.why.clone() }));
+        if tier.promote.mode == Mode::Manual {
+            found.push(Blocker::Manual);
+        }
+        found.extend(soak(p, tier, version, now));
+    }
+    if !lift {
+        let frozen = tier.promote.freeze.iter().filter(|f| f.from <= now && now < f.to);
+        found.extend(frozen.map(|f| Blocker::Freeze { until: f.to, why: f.why.clone() }));
+    }
+    found.extend(confirm_missing(tier, standing));
+    if let Some(back) = standing.stepped_back.as_ref().filter(|back| back.not_before > now) {
+        found.extend(back.blockers.iter().cloned());
+    }
+    if let Some(busy) = t.busy_with().filter(|busy| *busy != version) {
+        found.push(Blocker::TierBusy { version: busy.clone() });
+    }
+    if let Some(current) = t.current.as_ref().filter(|c| p.order(&c.version) > p.order(version)) {
+        found.push(Blocker::Behind { version: current.version.clone() });
+    }
+    found
+}
+
+fn verdict_blocker(standing: &Standing) -> Option<Blocker> {
+    match standing.verdict.as_ref()? {
+        Verdict::Rejected(cause) => Some(Blocker::Rejected { cause: cause.clone() }),
+        Verdict::Superseded(by) => Some(Blocker::Behind { version: by.clone() }),
+        Verdict::Passed(_) => None,
+    }
+}
+
+/// Keys that this release does not execute keep the tier shut (rule 31).
+fn unsupported<'a>(p: &'a PipelineState, tier: &'a Tier) -> impl Iterator<Item = Blocker> + 'a {
+    let everywhere = p.definition().map(|d| d.unsupported.as_slice()).unwrap_or_default();
+    everywhere.iter().chain(&tier.unsupported).map(|key| Blocker::Unsupported { key: key.clone() })
+}
+
+fn confirm_missing(tier: &Tier, standing: &Standing) -> Option<Blocker> {
+    let need = tier.promote.confirm.as_ref()?.count;
+    let have = standing.confirmations.len() as u32;
+    (have < need).then_some(Blocker::ConfirmMissing { have, need })
+}
+
+/// Soak is unbroken time as current in each tier of `after`; once reached it stays reached (rule 10).
+fn soak(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Option<Blocker> {
+    let needed = tier.promote.soak?.delta();
+    let mut until: Option<Time> = None;
+    let (mut missing, mut reached) = (false, false);
+    for before in &tier.after {
+        let longest = p.standing(before, version).map(|s| s.longest_current).unwrap_or_default();
+        let current = p.tiers.get(before).and_then(|t| t.current.as_ref()).filter(|c| c.version == *version);
+        match current.map(|c| c.since + needed) {
+            _ if longest >= needed => reached = true,
+            Some(moment) if moment <= now => reached = true,
+            Some(moment) => {
+                missing = true;
+                until = Some(match (until, tier.promote.require) {
+                    (Some(other), Require::All) => other.max(moment),
+                    (Some(other), Require::Any) => other.min(moment),
+                    (None, _) => moment,
+                });
+            }
+            None => missing = true,
+        }
+    }
+    let kept_out = match tier.promote.require {
+        Require::All => missing,
+        Require::Any => missing && !reached,
+    };
+    kept_out.then_some(Blocker::Soak { until })
+}
+
+/// The earliest moment at which time alone lifts one of these.
+fn lifts_at(t: &TierState, version: &VersionLabel, blockers: &[Blocker]) -> Option<Time> {
+    let back = t.standings.get(version).and_then(|s| s.stepped_back.as_ref()).map(|back| back.not_before);
+    let in_blockers = blockers.iter().filter_map(|blocker| match blocker {
+        Blocker::Soak { until } => *until,
+        Blocker::Window { opens } => *opens,
+        Blocker::Freeze { until, .. } => Some(*until),
+        _ => None,
+    });
+    in_blockers.chain(back).min()
+}

@@ -1,0 +1,57 @@
+//! What a definition that comes into force changes in the state: names that go on, and definitions that are let go.
+
+use super::id::{PipelineName, TierName};
+use super::state::{InForce, PipelineState, Place, State, Task};
+
+/// Puts a definition in force: takes over what had the names in `was`, and lets go of definitions nobody needs.
+pub(super) fn load(state: &mut State, in_force: InForce) {
+    let definition = in_force.definition.clone();
+    state.rejected.remove(&in_force.file);
+    if let Some(was) = definition
+        .was
+        .as_ref()
+        .filter(|was| !state.pipelines.contains_key(&definition.name) && **was != definition.name)
+        && let Some(moved) = state.pipelines.remove(was)
+    {
+        rename_running(state, was, &definition.name);
+        state.pipelines.insert(definition.name.clone(), moved);
+    }
+    let p = state.pipelines.entry(definition.name.clone()).or_insert_with(PipelineState::empty);
+    for tier in &definition.tiers {
+        if let Some(was) = &tier.was
+            && !p.tiers.contains_key(&tier.name)
+            && let Some(mut moved) = p.tiers.remove(was)
+        {
+            moved.formerly.push(was.clone());
+            p.tiers.insert(tier.name.clone(), moved);
+            let running = state.running.values_mut().filter(|place| place.pipeline == definition.name);
+            running.for_each(|place| rename_tier(place, was, &tier.name));
+        }
+        let t = p.tiers.entry(tier.name.clone()).or_default();
+        for node in &tier.nodes {
+            if let Some(was) = &node.was
+                && !t.nodes.contains_key(&node.name)
+                && let Some(moved) = t.nodes.remove(was)
+            {
+                t.nodes.insert(node.name.clone(), moved);
+            }
+        }
+    }
+    p.known.insert(in_force.digest.clone(), definition);
+    p.in_force = Some(in_force);
+    let used = p.digests_in_use();
+    p.known.retain(|digest, _| used.contains(digest));
+}
+
+fn rename_tier(place: &mut Place, was: &TierName, name: &TierName) {
+    match &mut place.task {
+        Task::Gate(tier, _) | Task::Deploy(tier, _, _) if tier == was => *tier = name.clone(),
+        _ => {}
+    }
+}
+
+fn rename_running(state: &mut State, was: &PipelineName, name: &PipelineName) {
+    for place in state.running.values_mut().filter(|place| place.pipeline == *was) {
+        place.pipeline = name.clone();
+    }
+}
