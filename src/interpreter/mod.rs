@@ -1,1 +1,41 @@
-//! (in the making)
+//! Turning an effect into real work: preparing a commit, build steps, gates, deploys on nodes. What is to be done
+//! comes as a [`Work`]; what came of it goes back as a [`Report`]. What comes next is not decided here.
+
+use crate::domain::{Command, Effect, RunId, Work};
+use std::sync::Arc;
+
+/// What the interpreter tells the engine, in the order in which it happened.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// Something that the engine decides on: an end, or something a step said. A command that ends an effect
+    /// (`Prepared`, `Collected`, `RunEnded`, `DeployEnded`) comes exactly once for each effect that was begun, and
+    /// is the last that is said of it.
+    Command(Command),
+    /// Bytes that the run's log file holds from `offset` on.
+    Output {
+        /// The run.
+        run: RunId,
+        /// Where in the log file.
+        offset: u64,
+        /// What stands there.
+        bytes: Arc<[u8]>,
+    },
+}
+
+/// Why an effect that is under way is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopCause {
+    /// It is not wanted any more: its outcome is `canceled`.
+    Canceled,
+    /// The controller stops: its outcome is `interrupted`.
+    Interrupted,
+}
+
+/// Who does the work. The real one runs subprocesses; simulations have their own.
+pub trait Interpreter: Send + Sync {
+    /// Begins an effect; returns at once. What comes of it is reported.
+    fn begin(&self, effect: Effect, work: Work);
+
+    /// Ends an effect that was begun; returns at once. Its end is still reported, as whatever it came to.
+    fn stop(&self, effect: &Effect, cause: StopCause);
+}
