@@ -35,7 +35,7 @@ pub fn apply(state: &mut State, envelope: &Envelope) {
                 at,
                 definition: definition.clone(),
             };
-            super::reload::load(state, in_force);
+            super::reload::load(state, in_force, envelope.id);
         }
         event => {
             let Some(name) = &envelope.fact.pipeline else { return };
@@ -117,7 +117,7 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
         Event::BuildAborted { request, .. } => {
             p.queue.retain(|r| r.id != *request);
             if p.build.as_ref().is_some_and(|b| b.request.id == *request) {
-                end_build(p, Stage::Aborted);
+                end_build(p, Stage::Aborted, moment.id);
             }
         }
         Event::BuildStart { sha, version, request, digest } => {
@@ -127,9 +127,9 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
             if let Some(v) = p.versions.get_mut(version) {
                 v.artifacts = artifacts.clone();
             }
-            end_build(p, Stage::Built);
+            end_build(p, Stage::Built, moment.id);
         }
-        Event::BuildFailed { cause, .. } => end_build(p, Stage::Failed(cause.clone())),
+        Event::BuildFailed { cause, .. } => end_build(p, Stage::Failed(cause.clone()), moment.id),
         Event::StepStart { run_id, step, .. } => {
             if let Some(build) = &mut p.build {
                 let attempts = build.steps.entry(step.clone()).or_default();
@@ -181,6 +181,7 @@ fn rebuild_requested(p: &mut PipelineState, request: Request) {
         p.built.remove(&version.order);
         p.built.insert(request.id, label.clone());
         version.order = request.id;
+        version.done = request.id;
         version.by = request.by;
     }
     for tier in p.tiers.values_mut() {
@@ -188,6 +189,9 @@ fn rebuild_requested(p: &mut PipelineState, request: Request) {
         let is_inside = tier.busy_with() == Some(&label);
         if let Some(standing) = tier.standings.get_mut(&label) {
             let keeps = matches!(standing.verdict, Some(Verdict::Rejected(_))) || is_current || is_inside;
+            if is_current {
+                standing.verdict = Some(Verdict::Passed(request.id));
+            }
             if !keeps {
                 *standing = Standing { gates: std::mem::take(&mut standing.gates), ..Standing::default() };
             }
@@ -214,6 +218,7 @@ fn build_start(
         by: request.by.clone(),
         order: request.id,
         stage: Stage::Building,
+        done: request.id,
         artifacts: Vec::new(),
         at,
     };
@@ -229,13 +234,14 @@ fn build_start(
     });
 }
 
-fn end_build(p: &mut PipelineState, stage: Stage) {
+fn end_build(p: &mut PipelineState, stage: Stage, id: EventId) {
     let Some(build) = p.build.take() else { return };
     let Some(version) = p.versions.get_mut(&build.version) else { return };
     if stage == Stage::Built {
         p.built.insert(version.order, build.version);
     }
     version.stage = stage;
+    version.done = id;
 }
 
 /// Notes the end of one try. An interrupted try does not count: it is simply made again.
@@ -335,7 +341,7 @@ fn apply_in_tier(t: &mut TierState, event: &Event, moment: &Moment<'_>) {
         Event::PromoteBlocked { version, blockers, stepped_back, .. } => {
             promote_blocked(t, version, blockers, *stepped_back, at);
         }
-        Event::PromoteComplete { version, .. } => promote_complete(t, version, at),
+        Event::PromoteComplete { version, .. } => promote_complete(t, version, moment),
         Event::PromoteFailed { version, cause, .. } => {
             if t.inside.as_ref().is_some_and(|i| i.version == *version) {
                 t.inside = None;
@@ -533,15 +539,15 @@ fn promote_blocked(
     }
 }
 
-fn promote_complete(t: &mut TierState, version: &VersionLabel, at: Time) {
+fn promote_complete(t: &mut TierState, version: &VersionLabel, moment: &Moment<'_>) {
     let Some(inside) = t.inside.take() else { return };
     let standing = t.standing(version);
-    standing.verdict = Some(Verdict::Passed(at));
+    standing.verdict = Some(Verdict::Passed(moment.id));
     standing.said = None;
     standing.promoted = None;
     standing.stepped_back = None;
     standing.confirmations.clear();
-    t.make_current(Current { version: version.clone(), digest: inside.digest, since: at });
+    t.make_current(Current { version: version.clone(), digest: inside.digest, since: moment.at });
 }
 
 /// The way back begins. With a version inside it is that one's promotion that goes back to the current version;

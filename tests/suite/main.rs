@@ -1,1 +1,2 @@
 //! All integration tests in one binary, so that a link is paid once.
+mod rules;
