@@ -1,6 +1,6 @@
 //! The thread that reads files when hints say so, and delivers what differs.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -53,8 +53,8 @@ pub(super) struct Worker {
     delivered: BTreeMap<OsString, [u8; 32]>,
     /// While polling: what each file looked like at the last poll.
     polled: HashMap<OsString, [i64; 5]>,
-    /// Files seen empty that had something in them when they were delivered.
-    emptied: HashSet<OsString>,
+    /// Files seen empty that had something in them when they were delivered, as they looked then.
+    emptied: HashMap<OsString, Option<[i64; 5]>>,
     health: Health,
     /// The health that the notes so far have told of.
     told: Health,
@@ -85,7 +85,7 @@ impl Worker {
             armed,
             delivered: BTreeMap::new(),
             polled: HashMap::new(),
-            emptied: HashSet::new(),
+            emptied: HashMap::new(),
             health: Health::default(),
             told: Health::default(),
             overflowed: false,
@@ -207,14 +207,16 @@ impl Worker {
     }
 
     /// Whether a file that had something in it is seen empty for the first time. That is how a save in place begins,
-    /// and the system tells of it only after the space was freed, which may take long: it is looked at once more.
+    /// and the system tells of it only after the space was freed, which may take long: it is looked at once more, and
+    /// must be the same emptiness then.
     fn is_just_emptied(&mut self, name: &OsStr, content: &Content) -> bool {
         let is_empty = matches!(content, Content::Text(bytes) if bytes.is_empty());
         if !is_empty {
             self.emptied.remove(name);
             return false;
         }
-        self.delivered.contains_key(name) && self.emptied.insert(name.to_owned())
+        let now = version_of(&self.folder.join(name));
+        self.delivered.contains_key(name) && self.emptied.insert(name.to_owned(), now) != Some(now)
     }
 
     /// What has not been said yet.
