@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::armed::Armed;
 use super::files::{Content, FileState, Look, is_candidate, look, version_of};
-use super::hints::{Board, Signal, Work};
+use super::hints::{Board, QUIET, Signal, Work};
 use super::{Change, Note};
 
 /// The least time between two deliveries.
@@ -53,8 +53,8 @@ struct Worker {
     delivered: BTreeMap<OsString, [u8; 32]>,
     /// While polling: what each file looked like at the last poll.
     polled: HashMap<OsString, [i64; 5]>,
-    /// Files seen empty that had something in them when they were delivered, as they looked then.
-    emptied: HashMap<OsString, Option<[i64; 5]>>,
+    /// Files seen empty that had something in them when they were delivered: since when, and how they looked.
+    emptied: HashMap<OsString, (Instant, Option<[i64; 5]>)>,
     health: Health,
     /// The health that the notes so far have told of.
     told: Health,
@@ -207,17 +207,22 @@ impl Worker {
         (self.delivered.get(&name) != digest.as_ref()).then_some(Found { name, content, digest })
     }
 
-    /// Whether a file that had something in it is seen empty for the first time. That is how a save in place begins,
-    /// and the system tells of it only after the space was freed, which may take long: it is looked at once more, and
-    /// must be the same emptiness then.
+    /// Whether a file that had something in it has only just become empty. That is how a save in place begins, and the
+    /// system tells of it only after the space was freed, which may take long: the same emptiness has to last.
     fn is_just_emptied(&mut self, name: &OsStr, content: &Content) -> bool {
         let is_empty = matches!(content, Content::Text(bytes) if bytes.is_empty());
-        if !is_empty {
+        if !is_empty || !self.delivered.contains_key(name) {
             self.emptied.remove(name);
             return false;
         }
-        let now = version_of(&self.folder.join(name));
-        self.delivered.contains_key(name) && self.emptied.insert(name.to_owned(), now) != Some(now)
+        let (now, version) = (Instant::now(), version_of(&self.folder.join(name)));
+        match self.emptied.get(name) {
+            Some((since, same)) if *same == version => now.duration_since(*since) < QUIET,
+            _ => {
+                self.emptied.insert(name.to_owned(), (now, version));
+                true
+            }
+        }
     }
 
     /// What has not been said yet.
