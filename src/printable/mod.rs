@@ -23,7 +23,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     clean(text, false)
 }
 
-/// Like [`line`], but newlines stay newlines, and `\r\n` is one newline.
+/// Like [`line()`], but newlines stay newlines, and `\r\n` is one newline.
 pub fn block(text: &str) -> Cow<'_, str> {
     clean(text, true)
 }
@@ -68,14 +68,14 @@ fn push_escape(out: &mut String, c: char) {
     }
 }
 
-/// The columns that `text` takes on a terminal. Meant for text that went through [`line`].
+/// The columns that `text` takes on a terminal. Meant for text that went through [`line()`].
 pub fn width(text: &str) -> usize {
     let mut last = 0;
     text.chars().map(|c| char_width(c, &mut last)).sum()
 }
 
 /// `text` cut to at most `columns` columns, with `…` in the last of them if something was cut.
-/// Meant for text that went through [`line`].
+/// Meant for text that went through [`line()`].
 pub fn truncate_width(text: &str, columns: usize) -> Cow<'_, str> {
     let (mut used, mut last, mut cut_at) = (0, 0, 0);
     for (at, c) in text.char_indices() {
