@@ -1,9 +1,9 @@
 //! A pipeline as the engine knows it: lowered from its file, every default filled in, every name resolved.
 //! How users write it, and what is wrong with what they wrote, is `definition`'s subject.
 
-use super::blocker::Role;
 use super::id::{GateName, NodeName, PipelineName, StepName, TierName};
 use super::outcome::Classification;
+use super::role::Role;
 use super::span::Span;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
