@@ -1,1 +1,1 @@
-//! (in the making)
+//! The command line (in the making).

@@ -82,6 +82,8 @@ pub enum Command {
         pipeline: PipelineName,
         /// The version.
         version: VersionLabel,
+        /// The request whose build it is: the same version may be built again meanwhile.
+        request: EventId,
         /// What is kept, or what went wrong.
         artifacts: Result<Vec<Artifact>, String>,
     },

@@ -48,8 +48,8 @@ pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, R
             deeds::decide(state, actor, why.as_deref(), pipeline, deed)?
         }
         Command::Prepared { pipeline, request, label } => reports::prepared(state, pipeline, *request, label),
-        Command::Collected { pipeline, version, artifacts } => {
-            reports::collected(state, pipeline, version, artifacts, now)
+        Command::Collected { pipeline, version: _, request, artifacts } => {
+            reports::collected(state, pipeline, *request, artifacts, now)
         }
         Command::RunEnded { run, outcome } => Decision::done(reports::run_ended(state, *run, outcome)),
         Command::DeployEnded { run, result, log_ref } => {

@@ -53,13 +53,13 @@ fn unused_label(p: &PipelineState, read: Option<&str>, sha: &Sha) -> VersionLabe
 pub(super) fn collected(
     state: &State,
     pipeline: &PipelineName,
-    version: &VersionLabel,
+    request: EventId,
     artifacts: &Result<Vec<Artifact>, String>,
     now: Time,
 ) -> Decision {
     let build = state.pipelines.get(pipeline).and_then(|p| p.build.as_ref());
-    let Some(build) = build.filter(|b| b.version == *version) else { return Decision::already() };
-    let (sha, version) = (build.request.sha.clone(), version.clone());
+    let Some(build) = build.filter(|b| b.request.id == request) else { return Decision::already() };
+    let (sha, version) = (build.request.sha.clone(), build.version.clone());
     let elapsed_s = elapsed_s(build, now);
     let event = match artifacts {
         Ok(artifacts) => Event::BuildOk { sha, version, elapsed_s, artifacts: artifacts.clone() },

@@ -1,6 +1,6 @@
 //! The 35 rules of what happens to a version, each with tests named after it.
 
-mod world;
+pub(crate) mod world;
 
 mod crash;
 mod definitions;

@@ -158,7 +158,8 @@ impl World {
                     request,
                     label: Ok(Some(label_of(&work.sha))),
                 },
-                Job::Collect { version, .. } => Command::Collected {
+                Job::Collect { version, request } => Command::Collected {
+                    request,
                     pipeline: work.pipeline,
                     artifacts: Ok(vec![Artifact {
                         path: "app".into(),

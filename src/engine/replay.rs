@@ -1,0 +1,76 @@
+//! The fold of the journal at the start.
+
+use crate::domain::{State, apply};
+use crate::journal::{self, Journal};
+use crate::wire::{self, DecodeError};
+use std::fmt;
+
+/// Why the journal cannot be folded.
+#[derive(Debug)]
+pub enum ReplayError {
+    /// It cannot be read.
+    Journal(journal::Error),
+    /// An event in it is not what this or an older release wrote.
+    Event {
+        /// Its number.
+        id: u64,
+        /// What is wrong with it.
+        error: DecodeError,
+    },
+}
+
+impl ReplayError {
+    /// Its stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            ReplayError::Journal(error) => error.code(),
+            ReplayError::Event { .. } => "TG-ENGINE-002",
+        }
+    }
+
+    /// The way out.
+    pub fn help(&self) -> String {
+        match self {
+            ReplayError::Journal(error) => error.help().unwrap_or_default().into(),
+            ReplayError::Event { .. } => {
+                "the journal was written by another program or is damaged; restore it from a backup".into()
+            }
+        }
+    }
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReplayError::Journal(error) => error.fmt(f),
+            ReplayError::Event { id, error } => {
+                write!(f, "event {id} of the journal cannot be read: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ReplayError {}
+
+/// Folds the whole journal. Blocks; call it where that is fine. An event of a kind that this release does not know
+/// is passed over: it changes nothing that this release keeps.
+pub fn replay(journal: &dyn Journal) -> Result<State, ReplayError> {
+    let mut state = State::default();
+    let mut bad = None;
+    let read = journal.for_each(state.last, &mut |record| {
+        match wire::decode(&record.body) {
+            Ok(envelope) => apply(&mut state, &envelope),
+            Err(DecodeError::UnknownKind(_)) => state.last = record.id,
+            Err(error) => {
+                bad = Some(ReplayError::Event { id: record.id.0, error });
+                return Err(journal::Error::Closed);
+            }
+        }
+        Ok(())
+    });
+    match (bad, read) {
+        (Some(bad), _) => Err(bad),
+        (None, Err(error)) => Err(ReplayError::Journal(error)),
+        (None, Ok(())) => Ok(state),
+    }
+}

@@ -1,0 +1,503 @@
+//! The loop: one command at a time is decided, journaled, folded and said; then everything follows that follows.
+//!
+//! Races that are known: a run may end by itself while it is being stopped (whatever its end was is what is
+//! journaled); a deploy may lose its reason between the commit of its start and the moment when that is durable (it is
+//! then ended as canceled without having begun).
+
+use super::publish::{self, Outgoing};
+use super::{Message, Options, Parts, Receipt, Refusal};
+use crate::domain::event::DeployMode;
+use crate::domain::state::Task as RunTask;
+use crate::domain::*;
+use crate::interpreter::{Report, StopCause};
+use crate::journal::{self, Record, Watermark};
+use crate::wire;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+/// How many frames and answers may wait for durability before the loop waits for them.
+const OUTBOX: usize = 1024;
+
+/// The first and the longest pause before the journal is tried again after it refused.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+
+/// With a moment to wait for, the clock is looked at this often, so that a step of it is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(300);
+
+struct Loop {
+    state: Arc<RwLock<State>>,
+    parts: PartsInUse,
+    options: Options,
+    outbox: mpsc::Sender<Outgoing>,
+    /// What the interpreter was told to begin and has not ended, by pipeline.
+    in_flight: HashMap<PipelineName, HashSet<Effect>>,
+    /// What it was told to stop.
+    stopping: HashSet<Effect>,
+    /// Deploys that begin as soon as that event is durable.
+    deploys: VecDeque<(EventId, Effect)>,
+    /// When to look at a pipeline again.
+    wakes: BTreeMap<PipelineName, Time>,
+    /// Pipelines in which something waits for a slot.
+    starved: BTreeSet<PipelineName>,
+    /// Pipelines to be looked at.
+    dirty: BTreeSet<PipelineName>,
+    /// Reports that could not be kept yet.
+    backlog: VecDeque<Command>,
+    /// Set while the journal refuses: when it is tried again.
+    trouble: Option<Instant>,
+    /// How long it is left alone the next time that it refuses.
+    pause: Duration,
+    /// Set while draining: when what still runs is ended.
+    draining: Option<Instant>,
+    /// Whether what runs was told to end because the controller stops.
+    interrupted: bool,
+}
+
+struct PartsInUse {
+    journal: Arc<dyn journal::Journal>,
+    clock: Arc<dyn crate::clock::Clock>,
+    interpreter: Arc<dyn crate::interpreter::Interpreter>,
+}
+
+/// Runs the engine until it has drained, or cannot go on.
+pub(super) async fn run(
+    state: Arc<RwLock<State>>,
+    parts: Parts,
+    options: Options,
+    mut messages: mpsc::Receiver<Message>,
+    ready: watch::Sender<bool>,
+) -> Result<(), journal::Error> {
+    let (outbox, queue) = mpsc::channel(OUTBOX);
+    let publisher = tokio::spawn(publish::run(queue, parts.journal.clone(), parts.bus.clone()));
+    let mut durable = parts.journal.durable();
+    let mut reports = parts.reports;
+    let mut this = Loop {
+        state,
+        parts: PartsInUse { journal: parts.journal, clock: parts.clock, interpreter: parts.interpreter },
+        options,
+        outbox,
+        in_flight: HashMap::new(),
+        stopping: HashSet::new(),
+        deploys: VecDeque::new(),
+        wakes: BTreeMap::new(),
+        starved: BTreeSet::new(),
+        dirty: BTreeSet::new(),
+        backlog: VecDeque::new(),
+        trouble: None,
+        pause: PAUSES.0,
+        draining: None,
+        interrupted: false,
+    };
+    this.begin(&ready).await?;
+    loop {
+        if this.has_drained() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            changed = durable.changed(), if !this.deploys.is_empty() => {
+                if changed.is_err() {
+                    break;
+                }
+                this.begin_durable_deploys().await?;
+            }
+            Some(report) = reports.recv() => this.report(report).await?,
+            Some(message) = messages.recv() => this.message(message, &ready).await?,
+            () = this.sleep() => this.wake(&ready).await?,
+        }
+        if let Watermark::Failed(error) = &*durable.borrow() {
+            return Err(error.clone());
+        }
+    }
+    drop(this);
+    match publisher.await {
+        Ok(said) => said,
+        Err(_) => Err(journal::Error::Closed),
+    }
+}
+
+impl Loop {
+    fn now(&self) -> Time {
+        self.parts.clock.now()
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The first thing said; then everything that should be in flight begins.
+    async fn begin(&mut self, ready: &watch::Sender<bool>) -> Result<(), journal::Error> {
+        let release = self.options.release.clone();
+        self.dirty = self.look(|state| state.pipelines.keys().cloned().collect());
+        self.take(Command::Started { release }).await?;
+        ready.send_replace(self.trouble.is_none());
+        Ok(())
+    }
+
+    async fn message(&mut self, message: Message, ready: &watch::Sender<bool>) -> Result<(), journal::Error> {
+        match message {
+            Message::Ask(command, reply) => self.ask(command, reply).await,
+            Message::Drain(time) => {
+                ready.send_replace(false);
+                if self.draining.is_none() {
+                    self.draining = Some(Instant::now() + time);
+                    let release = self.options.release.clone();
+                    return self.take(Command::Stopping { release }).await;
+                }
+                // A second word means: at once.
+                self.draining = Some(Instant::now());
+                Ok(())
+            }
+        }
+    }
+
+    /// A command of somebody who waits.
+    async fn ask(
+        &mut self,
+        command: Command,
+        reply: oneshot::Sender<Result<Receipt, Refusal>>,
+    ) -> Result<(), journal::Error> {
+        let now = self.now();
+        let decision = match self.look(|state| decide(state, &command, now)) {
+            Ok(decision) => decision,
+            Err(rejection) => {
+                // Who asked may have gone.
+                let _ = reply.send(Err(Refusal::Rejected(rejection)));
+                return Ok(());
+            }
+        };
+        let answer = decision.answer;
+        match self.commit(decision.facts, now).await {
+            Ok(ids) => {
+                let last = self.look(|state| state.last);
+                let receipt = Receipt { answer, ids };
+                self.send(Outgoing::Answer(last, receipt, reply)).await?;
+                self.follow().await
+            }
+            Err(error) => {
+                let _ = reply.send(Err(Refusal::NotKept(error.clone())));
+                self.in_trouble(error)
+            }
+        }
+    }
+
+    async fn report(&mut self, report: Report) -> Result<(), journal::Error> {
+        match report {
+            Report::Output { run, offset, bytes } => {
+                let Some(place) = self.look(|state| state.running.get(&run).cloned()) else {
+                    return Ok(());
+                };
+                let at = self.now();
+                self.send(Outgoing::Chunk { at, run, place, offset, bytes }).await
+            }
+            Report::Command(command) => {
+                self.note_end(&command).await?;
+                self.take(command).await
+            }
+        }
+    }
+
+    /// What ends an effect takes it out of flight.
+    async fn note_end(&mut self, command: &Command) -> Result<(), journal::Error> {
+        let effect = match command {
+            Command::RunEnded { run, .. } | Command::DeployEnded { run, .. } => {
+                self.send(Outgoing::Ended(*run)).await?;
+                Effect::Run(*run)
+            }
+            Command::Prepared { pipeline, request, .. } => Effect::Prepare(pipeline.clone(), *request),
+            Command::Collected { pipeline, version, request, .. } => {
+                Effect::Collect(pipeline.clone(), version.clone(), *request)
+            }
+            _ => return Ok(()),
+        };
+        self.stopping.remove(&effect);
+        for (name, flying) in &mut self.in_flight {
+            if flying.remove(&effect) {
+                self.dirty.insert(name.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// A command that nobody waits for and that must not be lost.
+    async fn take(&mut self, command: Command) -> Result<(), journal::Error> {
+        self.backlog.push_back(command);
+        if self.trouble.is_none() {
+            self.work_off().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes what waits, and everything that follows from it.
+    async fn work_off(&mut self) -> Result<(), journal::Error> {
+        while let Some(command) = self.backlog.front() {
+            let now = self.now();
+            let decided = self.look(|state| decide(state, command, now));
+            let facts = decided.map(|decision| decision.facts).unwrap_or_default();
+            if let Err(error) = self.commit(facts, now).await {
+                return self.in_trouble(error);
+            }
+            self.backlog.pop_front();
+        }
+        self.follow().await
+    }
+
+    /// Journals facts, folds them, and queues them to be said. Either all of that happens or nothing.
+    async fn commit(&mut self, facts: Vec<Fact>, now: Time) -> Result<Vec<EventId>, journal::Error> {
+        if facts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let last = self.look(|state| state.last.0);
+        let envelopes: Vec<Envelope> = facts
+            .into_iter()
+            .zip(last + 1..)
+            .map(|(fact, id)| Envelope { id: EventId(id), at: now, fact })
+            .collect();
+        let records: Vec<Record> = envelopes.iter().map(record).collect();
+        self.parts.journal.append(records.clone()).await?;
+        self.pause = PAUSES.0;
+        {
+            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            envelopes.iter().for_each(|envelope| apply(&mut state, envelope));
+        }
+        for envelope in &envelopes {
+            self.dirty.extend(envelope.fact.pipeline.clone());
+        }
+        for record in records {
+            self.send(Outgoing::Event(record)).await?;
+        }
+        Ok(envelopes.iter().map(|envelope| envelope.id).collect())
+    }
+
+    async fn send(&self, outgoing: Outgoing) -> Result<(), journal::Error> {
+        // The publisher ends early only when a sync failed: then the watermark says why.
+        match self.outbox.send(outgoing).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(match &*self.parts.journal.durable().borrow() {
+                Watermark::Failed(error) => error.clone(),
+                Watermark::Durable(_) => journal::Error::Closed,
+            }),
+        }
+    }
+
+    /// The journal refuses: nothing begins until it takes something again. Some errors cannot pass.
+    fn in_trouble(&mut self, error: journal::Error) -> Result<(), journal::Error> {
+        if is_final(&error) {
+            return Err(error);
+        }
+        let pause = self.pause;
+        tracing::warn!(code = error.code(), error = %error, "the journal refuses; trying again in {pause:?}");
+        self.trouble = Some(Instant::now() + pause);
+        self.pause = (pause * 2).min(PAUSES.1);
+        Ok(())
+    }
+
+    /// Lets everything follow in the pipelines that were touched, and begins and stops what that asks for.
+    async fn follow(&mut self) -> Result<(), journal::Error> {
+        if self.trouble.is_some() {
+            return Ok(());
+        }
+        if self.free_slots() > 0 {
+            self.dirty.append(&mut self.starved);
+        }
+        while let Some(name) = self.next_dirty() {
+            let now = self.now();
+            // One slot at a time while others may want one too.
+            let most = if self.dirty.is_empty() { u32::MAX } else { 1 };
+            let room = Room { now, slots: self.free_slots().min(most), open: self.draining.is_none() };
+            let next = self.look(|state| proceed(state, &name, &room));
+            if !next.facts.is_empty() {
+                self.dirty.insert(name);
+                if let Err(error) = self.commit(next.facts, now).await {
+                    return self.in_trouble(error);
+                }
+                continue;
+            }
+            match next.wake {
+                Some(wake) => self.wakes.insert(name.clone(), wake),
+                None => self.wakes.remove(&name),
+            };
+            if next.starved {
+                self.starved.insert(name.clone());
+            }
+            self.reconcile(&name, now).await?;
+        }
+        Ok(())
+    }
+
+    /// The pipeline to look at next: who has waited longest for a slot goes first.
+    fn next_dirty(&mut self) -> Option<PipelineName> {
+        let next = self.look(|state| {
+            let waited = |name: &&PipelineName| state.pipelines.get(*name).map(|p| p.last_slot);
+            self.dirty.iter().min_by_key(waited).cloned()
+        });
+        next.inspect(|name| {
+            self.dirty.remove(name);
+        })
+    }
+
+    fn free_slots(&self) -> u32 {
+        self.look(|state| self.options.jobs.saturating_sub(state.busy_slots))
+    }
+
+    /// Begins what should be in flight for a pipeline and is not, and stops what is and should not be.
+    async fn reconcile(&mut self, name: &PipelineName, now: Time) -> Result<(), journal::Error> {
+        let open = self.draining.is_none();
+        let flying = self.in_flight.get(name).cloned().unwrap_or_default();
+        let (wanted, unwanted) = self.look(|state| {
+            let runs = state.running.iter().filter(|(_, place)| place.pipeline == *name);
+            let runs = runs.map(|(run, _)| Effect::Run(*run));
+            let preparation = state.pipelines.get(name).filter(|_| open);
+            let preparation = preparation.and_then(|p| preparations(p, name, now));
+            let missing = runs.chain(preparation).filter(|effect| !flying.contains(effect));
+            let unwanted = flying.iter().filter(|effect| !is_wanted(state, effect, now));
+            (missing.collect::<Vec<_>>(), unwanted.cloned().collect::<Vec<_>>())
+        });
+        for effect in wanted {
+            self.in_flight.entry(name.clone()).or_default().insert(effect.clone());
+            if self.waits_for_durability(&effect) {
+                let last = self.look(|state| state.last);
+                self.deploys.push_back((last, effect));
+            } else {
+                self.begin_effect(effect);
+            }
+        }
+        for effect in unwanted {
+            if self.stopping.insert(effect.clone()) {
+                self.parts.interpreter.stop(&effect, StopCause::Canceled);
+            }
+        }
+        if !self.deploys.is_empty() {
+            self.begin_durable_deploys().await?;
+        }
+        Ok(())
+    }
+
+    fn waits_for_durability(&self, effect: &Effect) -> bool {
+        let Effect::Run(run) = effect else { return false };
+        self.look(|state| {
+            let place = state.running.get(run);
+            place.is_some_and(|place| {
+                matches!(
+                    place.task,
+                    RunTask::Deploy(_, _, DeployMode::Deploy | DeployMode::Rollback | DeployMode::Redeploy)
+                )
+            })
+        })
+    }
+
+    fn begin_effect(&self, effect: Effect) {
+        let work = self.look(|state| work(state, &effect));
+        let Some(work) = work else {
+            tracing::error!(?effect, "BUG: an effect that cannot be described");
+            return;
+        };
+        self.parts.interpreter.begin(effect, work);
+    }
+
+    async fn begin_durable_deploys(&mut self) -> Result<(), journal::Error> {
+        let upto = match &*self.parts.journal.durable().borrow() {
+            Watermark::Durable(upto) => *upto,
+            Watermark::Failed(error) => return Err(error.clone()),
+        };
+        while let Some((_, effect)) = self.deploys.pop_front_if(|(id, _)| *id <= upto) {
+            if self.stopping.contains(&effect) {
+                let Effect::Run(run) = effect else { continue };
+                let result = Err((Failure::Canceled, "it was ended before it began".to_owned()));
+                let ended = Command::DeployEnded { run, result, log_ref: None };
+                self.note_end(&ended).await?;
+                self.backlog.push_back(ended);
+            } else {
+                self.begin_effect(effect);
+            }
+        }
+        if self.trouble.is_none() && !self.backlog.is_empty() {
+            Box::pin(self.work_off()).await?;
+        }
+        Ok(())
+    }
+
+    /// Sleeps until something is due by time alone; for ever when nothing is.
+    async fn sleep(&self) {
+        let mut due: Option<Instant> = self.trouble;
+        if !self.interrupted {
+            due = [due, self.draining].into_iter().flatten().min();
+        }
+        if self.trouble.is_none()
+            && let Some(wake) = self.wakes.values().min()
+        {
+            let left = (*wake - self.now()).to_std().unwrap_or_default().min(LONGEST_SLEEP);
+            due = [due, Some(Instant::now() + left)].into_iter().flatten().min();
+        }
+        match due {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn wake(&mut self, ready: &watch::Sender<bool>) -> Result<(), journal::Error> {
+        let instant = Instant::now();
+        if self.draining.is_some_and(|deadline| deadline <= instant) {
+            self.interrupt();
+        }
+        if let Some(at) = self.trouble {
+            if at <= instant {
+                self.trouble = None;
+                self.work_off().await?;
+            }
+            if self.trouble.is_none() {
+                tracing::info!("the journal takes events again");
+                ready.send_replace(self.draining.is_none());
+            }
+            return Ok(());
+        }
+        let now = self.now();
+        let due: Vec<PipelineName> =
+            self.wakes.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
+        for name in due {
+            self.wakes.remove(&name);
+            self.dirty.insert(name);
+        }
+        self.follow().await
+    }
+
+    /// The time for draining is over: what still runs is ended.
+    fn interrupt(&mut self) {
+        if std::mem::replace(&mut self.interrupted, true) {
+            return;
+        }
+        for effect in self.in_flight.values().flatten() {
+            self.parts.interpreter.stop(effect, StopCause::Interrupted);
+        }
+    }
+
+    fn has_drained(&self) -> bool {
+        self.draining.is_some()
+            && self.in_flight.values().all(HashSet::is_empty)
+            && (self.backlog.is_empty() || self.interrupted)
+    }
+}
+
+/// Whether trying again cannot help: the process must end, and begin again from disk.
+fn is_final(error: &journal::Error) -> bool {
+    use journal::Error::*;
+    matches!(error, Sync { .. } | Corrupt { .. } | Closed | OutOfOrder { .. })
+}
+
+/// The journal's form of an event.
+fn record(envelope: &Envelope) -> Record {
+    let body: Arc<str> = wire::encode(envelope).into();
+    let event = &envelope.fact.event;
+    Record {
+        id: envelope.id,
+        at_us: envelope.at.timestamp_micros(),
+        kind: event.kind().into(),
+        pipeline: envelope.fact.pipeline.as_ref().map(|name| name.as_str().into()),
+        tier: event.tier().map(|tier| tier.as_str().into()),
+        run: event.run().map(|run| run.0),
+        body,
+    }
+}

@@ -1,0 +1,240 @@
+//! What is promised, asserted after every event, from the events alone:
+//!
+//! 1. Ids count from 1 without a hole.
+//! 2. The fold of the journal is the state of the engine.
+//! 3. A run starts once, ends at most once, and only after it started.
+//! 4. A tier has at most one version inside; what enters ends before another enters.
+//! 5. A version passes a tier only from inside, once for each entry.
+//! 6. A node has at most one deploy under way, and only of the version that is inside, goes back, or is redeployed.
+//! 7. Build steps and gates under way never exceed `jobs`.
+//! 8. Automation never enters a version older than the current one, a blocked one, a rejected one, or a held tier.
+//! 9. A pipeline builds one commit at a time; a build ends before the next begins.
+//! 10. A rejected version does not enter before `retry` (or a rebuild elsewhere) says so.
+//! 11. What a person was told is done is in the journal, over any crash.
+//! 12. Nothing begins in the world before its start is in the journal, deploys not before it is durable.
+//! 13. In the end everything that began has ended, and every request for a build has an end with a name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use tidegate::domain::event::DeployMode;
+use tidegate::domain::*;
+
+/// What the events have said so far about one tier.
+#[derive(Default)]
+struct TierView {
+    inside: Option<VersionLabel>,
+    back_to: Option<VersionLabel>,
+    redeploys: Option<VersionLabel>,
+    deploying: BTreeSet<NodeName>,
+    rejected: BTreeSet<VersionLabel>,
+    current: Option<VersionLabel>,
+    held: bool,
+}
+
+/// The judge over one journal.
+pub(crate) struct Promises {
+    jobs: usize,
+    last: u64,
+    started: BTreeMap<RunId, &'static str>,
+    ended: BTreeSet<RunId>,
+    busy: BTreeSet<RunId>,
+    tiers: BTreeMap<(PipelineName, TierName), TierView>,
+    order: BTreeMap<VersionLabel, EventId>,
+    blocked: BTreeSet<VersionLabel>,
+    pipeline_held: BTreeSet<PipelineName>,
+    building: BTreeMap<PipelineName, VersionLabel>,
+    requests: BTreeMap<EventId, bool>,
+    by_request: BTreeMap<VersionLabel, EventId>,
+    built: BTreeSet<Sha>,
+    sha_of: BTreeMap<VersionLabel, Sha>,
+}
+
+impl Promises {
+    pub(crate) fn new(jobs: u32) -> Promises {
+        Promises {
+            jobs: jobs as usize,
+            last: 0,
+            started: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            busy: BTreeSet::new(),
+            tiers: BTreeMap::new(),
+            order: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            pipeline_held: BTreeSet::new(),
+            building: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            by_request: BTreeMap::new(),
+            built: BTreeSet::new(),
+            sha_of: BTreeMap::new(),
+        }
+    }
+
+    /// The last event judged.
+    pub(crate) fn last(&self) -> EventId {
+        EventId(self.last)
+    }
+
+    /// Whether a run has a start in the journal.
+    pub(crate) fn has_started(&self, run: RunId) -> bool {
+        self.started.contains_key(&run)
+    }
+
+    pub(crate) fn judge(&mut self, envelope: &Envelope) {
+        assert_eq!(envelope.id.0, self.last + 1, "promise 1: a hole");
+        self.last = envelope.id.0;
+        self.judge_runs(&envelope.fact.event);
+        let Some(pipeline) = &envelope.fact.pipeline else { return };
+        self.judge_builds(pipeline, envelope);
+        self.judge_tier(pipeline, &envelope.fact);
+    }
+
+    fn start(&mut self, run: RunId, kind: &'static str) {
+        assert!(self.started.insert(run, kind).is_none(), "promise 3: run {run} starts twice");
+        if kind != "deploy" {
+            self.busy.insert(run);
+            assert!(self.busy.len() <= self.jobs, "promise 7: {} of {} jobs", self.busy.len(), self.jobs);
+        }
+    }
+
+    fn end(&mut self, run: RunId, kind: &'static str) {
+        assert_eq!(self.started.get(&run), Some(&kind), "promise 3: run {run} ends without a start");
+        assert!(self.ended.insert(run), "promise 3: run {run} ends twice");
+        self.busy.remove(&run);
+    }
+
+    fn judge_runs(&mut self, event: &Event) {
+        match event {
+            Event::StepStart { run_id, .. } => self.start(*run_id, "step"),
+            Event::GateStart { run_id, .. } => self.start(*run_id, "gate"),
+            Event::DeployStart { run_id, .. } => self.start(*run_id, "deploy"),
+            Event::StepDone { run_id, .. } => self.end(*run_id, "step"),
+            Event::GateDone { run_id, .. } => self.end(*run_id, "gate"),
+            Event::DeployOk { run_id, .. } | Event::DeployFailed { run_id, .. } => {
+                self.end(*run_id, "deploy")
+            }
+            _ => {}
+        }
+    }
+
+    fn judge_builds(&mut self, pipeline: &PipelineName, envelope: &Envelope) {
+        match &envelope.fact.event {
+            Event::RebuildRequested { sha, .. } => {
+                let moves = self.built.contains(sha);
+                self.requests.insert(envelope.id, moves);
+                if moves {
+                    let versions = self.sha_of.iter().filter(|(_, of)| *of == sha);
+                    self.order.extend(versions.map(|(version, _)| (version.clone(), envelope.id)));
+                }
+            }
+            Event::BuildStart { version, request, sha, .. } => {
+                let other = self.building.insert(pipeline.clone(), version.clone());
+                assert_eq!(other, None, "promise 9: two builds at once");
+                self.by_request.insert(version.clone(), *request);
+                self.order.insert(version.clone(), *request);
+                self.sha_of.insert(version.clone(), sha.clone());
+            }
+            Event::BuildOk { version, sha, .. } => {
+                assert_eq!(self.building.remove(pipeline).as_ref(), Some(version), "promise 9");
+                self.built.insert(sha.clone());
+                self.requests.insert(self.by_request[version], true);
+            }
+            Event::BuildFailed { version, .. } => {
+                assert_eq!(self.building.remove(pipeline).as_ref(), Some(version), "promise 9");
+                self.requests.insert(self.by_request[version], true);
+            }
+            Event::BuildAborted { request, .. } => {
+                let version = self.building.get(pipeline);
+                if version.is_some_and(|v| self.by_request[v] == *request) {
+                    self.building.remove(pipeline);
+                }
+                self.requests.insert(*request, true);
+            }
+            Event::VersionBlocked { version } => {
+                self.blocked.insert(version.clone());
+            }
+            Event::VersionUnblocked { version } => {
+                self.blocked.remove(version);
+            }
+            Event::HoldSet { tier: None, .. } => {
+                self.pipeline_held.insert(pipeline.clone());
+            }
+            Event::HoldLifted { tier: None } => {
+                self.pipeline_held.remove(pipeline);
+            }
+            _ => {}
+        }
+    }
+
+    fn judge_tier(&mut self, pipeline: &PipelineName, fact: &Fact) {
+        let Some(tier) = fact.event.tier() else { return };
+        let pipeline_held = self.pipeline_held.contains(pipeline);
+        let (order, blocked) = (&self.order, &self.blocked);
+        let view = self.tiers.entry((pipeline.clone(), tier.clone())).or_default();
+        match &fact.event {
+            Event::PromoteStart { version, by_hand, .. } => {
+                assert_eq!(view.inside, None, "promise 4: {version} enters {tier} beside another");
+                assert!(!view.rejected.contains(version), "promise 10: {version} was rejected in {tier}");
+                assert!(!blocked.contains(version), "promise 8: {version} is blocked");
+                let older = view.current.as_ref().is_some_and(|c| order[c] > order[version]);
+                assert!(!older, "promise 8: {version} is older than what is current in {tier}");
+                let held = view.held || pipeline_held;
+                assert!(*by_hand || !held, "promise 8: {version} enters {tier}, which is held");
+                view.inside = Some(version.clone());
+                view.back_to = None;
+            }
+            Event::PromoteComplete { version, .. } => {
+                assert_eq!(view.inside.take().as_ref(), Some(version), "promise 5");
+                view.current = Some(version.clone());
+            }
+            Event::PromoteBlocked { version, stepped_back: true, .. } => {
+                assert_eq!(view.inside.take().as_ref(), Some(version), "promise 4: only from inside");
+            }
+            Event::PromoteFailed { version, .. } => {
+                if view.inside.as_ref() == Some(version) {
+                    view.inside = None;
+                }
+                assert!(view.deploying.is_empty() || view.inside.is_some() || view.back_to.is_some());
+                view.rejected.insert(version.clone());
+            }
+            Event::Rollback { from, to, .. } => {
+                assert!(view.deploying.is_empty(), "promise 6: a way back beside a deploy");
+                if view.inside.as_ref() != Some(from) {
+                    view.rejected.insert(from.clone());
+                    view.current = Some(to.clone());
+                }
+                view.back_to = Some(to.clone());
+            }
+            Event::ManualAction { action, version, .. } => match action {
+                event::Action::Retry => {
+                    version.iter().for_each(|v| {
+                        view.rejected.remove(v);
+                    });
+                }
+                event::Action::Redeploy => view.redeploys = version.clone(),
+                _ => {}
+            },
+            Event::DeployStart { node, version, mode, .. } => {
+                assert!(view.deploying.insert(node.clone()), "promise 6: two deploys on {node}");
+                let reason = match mode {
+                    DeployMode::Deploy => &view.inside,
+                    DeployMode::Rollback => &view.back_to,
+                    DeployMode::Redeploy => &view.redeploys,
+                };
+                assert_eq!(reason.as_ref(), Some(version), "promise 6: {mode:?} of {version} on {node}");
+            }
+            Event::DeployOk { node, .. } | Event::DeployFailed { node, .. } => {
+                view.deploying.remove(node);
+            }
+            Event::HoldSet { .. } => view.held = true,
+            Event::HoldLifted { .. } => view.held = false,
+            _ => {}
+        }
+    }
+
+    /// What must be so once nothing follows any more.
+    pub(crate) fn judge_end(&self) {
+        let open: Vec<_> = self.started.keys().filter(|run| !self.ended.contains(run)).collect();
+        assert!(open.is_empty(), "promise 13: runs without an end: {open:?}");
+        let open: Vec<_> = self.requests.iter().filter(|(_, ended)| !**ended).collect();
+        assert!(open.is_empty(), "promise 13: requests without an end: {open:?}");
+    }
+}

@@ -1,0 +1,375 @@
+//! One story: what happens under one seed.
+
+use super::Chance;
+use super::hands::{Hands, ended, well};
+use super::promises::Promises;
+use crate::rules::world::*;
+use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate::bus::Bus;
+use tidegate::clock::Clock;
+use tidegate::domain::pipeline::{Phase, Pick, Require, Wave};
+use tidegate::domain::*;
+use tidegate::engine::{self, Engine, Options, Parts, Refusal};
+use tidegate::journal::{self, Filter, Journal, MemoryJournal, Watermark};
+use tokio::time::Instant;
+
+const JOBS: u32 = 3;
+const TIERS: [&str; 4] = ["t0", "t1", "t2", "t3"];
+
+/// The time of the simulated runtime.
+struct StoryClock {
+    begin: Instant,
+}
+
+impl Clock for StoryClock {
+    fn now(&self) -> DateTime<Utc> {
+        let begin = DateTime::from_timestamp_micros(1_795_424_400_000_000).unwrap();
+        let passed = self.begin.elapsed().as_micros() as i64;
+        begin + chrono::TimeDelta::microseconds(passed)
+    }
+}
+
+/// Tells the story of one seed.
+pub(crate) fn tell(seed: u64, aloud: bool) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut story = Story::begin(seed, aloud).await;
+        let length = 20 + story.chance.below(100);
+        for _ in 0..length {
+            story.something_happens().await;
+        }
+        story.comes_to_an_end().await;
+    });
+}
+
+struct Story {
+    chance: Chance,
+    aloud: bool,
+    journal: Arc<MemoryJournal>,
+    clock: Arc<StoryClock>,
+    hands: Hands,
+    engine: Engine,
+    task: tokio::task::JoinHandle<Result<(), journal::Error>>,
+    promises: Promises,
+    told: BTreeSet<EventId>,
+    commits: usize,
+    edits: usize,
+    shape: Shape,
+}
+
+/// What the pipeline of this story looks like; edits change little of it.
+#[derive(Clone)]
+struct Shape {
+    tiers: usize,
+    nodes: Vec<usize>,
+    checks: Vec<usize>,
+    verifies: Vec<bool>,
+    manual: Vec<bool>,
+    every: Vec<bool>,
+    any: bool,
+    fan: bool,
+    max_failures: u32,
+    stop: bool,
+}
+
+impl Shape {
+    fn draw(chance: &mut Chance) -> Shape {
+        let tiers = 1 + chance.below(TIERS.len());
+        let mut each = |most: usize| (0..tiers).map(|_| chance.below(most)).collect::<Vec<_>>();
+        let (nodes, checks) = (each(4), each(3));
+        let flags = |values: Vec<usize>| values.into_iter().map(|v| v == 1).collect::<Vec<_>>();
+        let (verifies, manual, every) = (flags(each(2)), flags(each(4)), flags(each(4)));
+        Shape {
+            tiers,
+            nodes,
+            checks,
+            verifies,
+            manual,
+            every,
+            any: chance.percent(30),
+            fan: chance.percent(40),
+            max_failures: chance.below(2) as u32,
+            stop: chance.percent(20),
+        }
+    }
+
+    fn pipeline(&self, edits: usize) -> Pipeline {
+        let tiers = (0..self.tiers).map(|i| {
+            let mut t = tier(TIERS[i]);
+            if self.nodes[i] > 0 {
+                let names: Vec<String> = (0..self.nodes[i]).map(|n| format!("n{n}")).collect();
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                t = t.nodes(&names).waves(&[Wave::Count(1), Wave::Percent(60)]);
+                let deploy = t.deploy.as_mut().unwrap();
+                deploy.max_failures = self.max_failures;
+                if self.stop {
+                    deploy.on_failure = pipeline::OnFailure::Stop;
+                }
+            }
+            for g in 0..self.checks[i] {
+                t.gates.push(gate(&format!("g{g}"), Phase::Check));
+            }
+            if self.verifies[i] {
+                t.gates.push(gate("v", Phase::Verify));
+            }
+            if edits % 3 == 1 && i == 0 {
+                t.gates.push(gate(&format!("edit{edits}"), Phase::Check));
+            }
+            if self.manual[i] {
+                t = t.manual().confirmed_by(1);
+            }
+            if self.every[i] {
+                t.promote.pick = Pick::Every;
+            }
+            if self.fan && i == 3 {
+                t = t.after(&["t1", "t2"]);
+                t.promote.require = if self.any { Require::Any } else { Require::All };
+            }
+            if self.fan && i == 2 {
+                t = t.after(&["t0"]);
+            }
+            t
+        });
+        shop(tiers.collect::<Vec<_>>())
+    }
+}
+
+impl Story {
+    async fn begin(seed: u64, aloud: bool) -> Story {
+        let mut chance = Chance::new(seed);
+        let shape = Shape::draw(&mut chance);
+        let journal = Arc::new(MemoryJournal::new());
+        let clock = Arc::new(StoryClock { begin: Instant::now() });
+        let (hands, engine, task) = start(&journal, &clock);
+        let mut story = Story {
+            chance,
+            aloud,
+            journal,
+            clock,
+            hands,
+            engine,
+            task,
+            promises: Promises::new(JOBS),
+            told: BTreeSet::new(),
+            commits: 0,
+            edits: 0,
+            shape,
+        };
+        story.load().await;
+        story
+    }
+
+    async fn load(&mut self) {
+        let pipeline = self.shape.pipeline(self.edits);
+        let text = serde_json::to_string(&pipeline).unwrap();
+        let digest = Digest::from(text.clone());
+        self.ask(Command::Load { file: "shop.toml".into(), digest, text, definition: Arc::new(pipeline) })
+            .await;
+    }
+
+    /// Asks, and notes what was promised. Whoever asks may have to wait for durability: then nobody waits.
+    async fn ask(&mut self, command: Command) {
+        let engine = self.engine.clone();
+        let asked = tokio::spawn(async move { engine.ask(command).await });
+        self.settle().await;
+        if asked.is_finished() {
+            match asked.await.unwrap() {
+                Ok(receipt) => self.told.extend(receipt.ids),
+                Err(Refusal::Rejected(_) | Refusal::NotKept(_) | Refusal::Ended) => {}
+            }
+        }
+    }
+
+    /// Lets the engine come to rest, and judges what it said and did.
+    async fn settle(&mut self) {
+        // Time stands still while anything can run: this sleep ends when nothing can any more.
+        tokio::time::sleep(Duration::from_micros(1)).await;
+        assert!(!self.task.is_finished(), "the engine goes on");
+        self.judge().await;
+    }
+
+    async fn judge(&mut self) {
+        loop {
+            let page = self.journal.read(self.promises.last(), 500, &Filter::default()).await.unwrap();
+            if page.records.is_empty() {
+                break;
+            }
+            for record in &page.records {
+                if self.aloud {
+                    println!("{}", record.body);
+                }
+                self.promises.judge(&tidegate::wire::decode(&record.body).unwrap());
+            }
+        }
+        let durable = match &*self.journal.durable().borrow() {
+            Watermark::Durable(id) => *id,
+            Watermark::Failed(error) => panic!("{error}"),
+        };
+        for (effect, work) in self.hands.begun() {
+            if let Effect::Run(run) = effect {
+                assert!(self.promises.has_started(run), "promise 12: run {run} begins before its start");
+            }
+            if let Job::Deploy { run, .. } = work.job {
+                let start = self.start_of(run).await;
+                assert!(start <= durable, "promise 12: a deploy begins before its start is durable");
+            }
+        }
+    }
+
+    async fn start_of(&self, run: RunId) -> EventId {
+        let filter = Filter { run: Some(run.0), ..Filter::default() };
+        self.journal.read(EventId(0), 1, &filter).await.unwrap().records[0].id
+    }
+
+    async fn something_happens(&mut self) {
+        match self.chance.below(100) {
+            0..=14 => self.push().await,
+            15..=64 => self.something_ends().await,
+            65..=79 => self.somebody_acts().await,
+            80..=86 => self.time_passes().await,
+            87..=89 => self.crash().await,
+            90..=92 => {
+                self.edits += 1;
+                self.load().await;
+            }
+            93..=95 => self.journal.fail_next_appends(1 + self.chance.below(3), journal::Error::Full),
+            96..=97 => self.journal.hold_durability(),
+            _ => self.journal.release_durability(),
+        }
+        self.settle().await;
+    }
+
+    async fn push(&mut self) {
+        let again = self.commits > 0 && self.chance.percent(25);
+        if !again {
+            self.commits = (self.commits + 1).min(89);
+        }
+        let number = if again { self.chance.below(self.commits) } else { self.commits };
+        let commit = format!("c{}", 10 + number);
+        let branch = if self.chance.percent(80) { "refs/heads/main" } else { "refs/heads/next" };
+        let old = self.engine.read(|state| {
+            let shop = state.pipelines.get("shop")?;
+            shop.refs.get(&RefName::from(branch)).map(|head| head.seen.clone())
+        });
+        let push = Push {
+            pipeline: "shop".into(),
+            sha: sha(&commit),
+            ref_name: Some(branch.into()),
+            old,
+            author: "Ann".into(),
+            subject: "A change".into(),
+            emails: vec![],
+            ref_taken: self.chance.percent(95),
+            touched: self.chance.percent(95),
+            tag_missing: false,
+        };
+        let again = self.chance.percent(10);
+        self.ask(Command::Push { by: None, why: None, again, pushes: vec![push] }).await;
+    }
+
+    async fn something_ends(&mut self) {
+        let under_way = self.hands.under_way();
+        let Some(item) = self.chance.pick(&under_way).cloned() else { return };
+        use Classification::*;
+        let class = *self
+            .chance
+            .pick(&[TestFailure, Timeout, MissingTool, Infrastructure, Killed, StepSays])
+            .unwrap();
+        let failure = *self
+            .chance
+            .pick(&[Failure::Unreachable, Failure::Activate, Failure::Unhealthy, Failure::Timeout])
+            .unwrap();
+        let bad = self.chance.percent(20);
+        self.hands.end(&item, |item| ended(item, bad.then_some(class), bad.then_some(failure)));
+    }
+
+    async fn somebody_acts(&mut self) {
+        let versions: Vec<VersionLabel> = self.engine.read(|state| {
+            state.pipelines.get("shop").map(|p| p.versions.keys().cloned().collect()).unwrap_or_default()
+        });
+        let tier = TierName::from(TIERS[self.chance.below(self.shape.tiers)]);
+        let version = self.chance.pick(&versions).cloned().unwrap_or_else(|| "9.9.9".into());
+        let some = self.chance.percent(50).then(|| version.clone());
+        let deed = match self.chance.below(14) {
+            0 | 1 => Deed::Confirm { tier, version },
+            2 => Deed::Deny { tier, version },
+            3 | 4 => Deed::Promote { tier, version, lift: self.chance.percent(20) },
+            5 => Deed::Rollback { tier, to: some, from: None },
+            6 => Deed::Hold { tier: self.chance.percent(70).then_some(tier) },
+            7 | 8 => Deed::Resume { tier: self.chance.percent(70).then_some(tier) },
+            9 => Deed::Retry { tier, version: some },
+            10 => Deed::Redeploy { tier, node: None, version: None },
+            11 => Deed::Cancel { tier: self.chance.percent(60).then_some(tier), version: None },
+            12 => Deed::Block { version },
+            _ => Deed::Unblock { version },
+        };
+        let actor = Actor { name: "ann".into(), role: Role::Admin, email: None };
+        self.ask(Command::ByHand { actor, why: Some("why not".into()), pipeline: "shop".into(), deed }).await;
+    }
+
+    async fn time_passes(&mut self) {
+        let seconds = [1, 10, 61, 600, 4000][self.chance.below(5)];
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    /// The controller is killed, and begins again on what the journal holds.
+    async fn crash(&mut self) {
+        self.judge().await;
+        self.task.abort();
+        let before = self.engine.read(State::clone);
+        let folded = engine::replay(&*self.journal).unwrap();
+        assert!(folded == before, "promise 2: the fold of the journal is the state");
+        assert!(self.told.iter().all(|id| *id <= folded.last), "promise 11: what was told is kept");
+        (self.hands, self.engine, self.task) = start(&self.journal, &self.clock);
+        self.settle().await;
+    }
+
+    /// Everything heals, everything under way ends well, and nothing is left open.
+    async fn comes_to_an_end(&mut self) {
+        self.journal.release_durability();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        for round in 0.. {
+            assert!(round < 2_000, "it never comes to rest");
+            self.settle().await;
+            let under_way = self.hands.under_way();
+            let Some(item) = under_way.first() else {
+                // Whatever waits for a further try has it within two hours.
+                tokio::time::sleep(Duration::from_secs(7_200)).await;
+                self.settle().await;
+                if self.hands.under_way().is_empty() {
+                    break;
+                }
+                continue;
+            };
+            self.hands.end(item, well);
+        }
+        self.promises.judge_end();
+        let state = self.engine.read(State::clone);
+        assert!(engine::replay(&*self.journal).unwrap() == state, "promise 2");
+        assert!(state.running.is_empty() && state.busy_slots == 0, "promise 13");
+        for (name, t) in &state.pipelines["shop"].tiers {
+            assert!(t.busy_with().is_none(), "promise 13: {name} is busy for ever");
+        }
+    }
+}
+
+fn start(
+    journal: &Arc<MemoryJournal>,
+    clock: &Arc<StoryClock>,
+) -> (Hands, Engine, tokio::task::JoinHandle<Result<(), journal::Error>>) {
+    let state = engine::replay(&**journal).unwrap();
+    let (hands, reports) = Hands::new();
+    let parts = Parts {
+        journal: journal.clone(),
+        bus: Bus::new(),
+        clock: clock.clone(),
+        interpreter: Arc::new(hands.clone()),
+        reports,
+    };
+    let (engine, task) = engine::start(state, parts, Options { jobs: JOBS, release: "test".into() });
+    (hands, engine, tokio::spawn(task))
+}
