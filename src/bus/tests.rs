@@ -158,7 +158,7 @@ async fn the_future_is_refused() {
     house.emit(3).await;
     let refused = house.bus.subscribe(Start::since(EventId(4))).unwrap_err();
     assert_eq!(refused, Future { since: EventId(4), last: EventId(3) });
-    assert_eq!(drain(&mut house.since(3)), numbers(1..=0));
+    assert!(drain(&mut house.since(3)).is_empty());
     assert!(house.bus.subscribe(Start::since(EventId(u64::MAX))).is_err());
 }
 
@@ -422,7 +422,7 @@ async fn check_history(before: u64, since: u64, is_filtered: bool, steps: Vec<St
     if is_filtered {
         start.filter.pipeline = vec!["shop".into(), "wiki".into()];
     }
-    let mut check = Check { last: since, is_filtered, ..Check::default() };
+    let mut check = Check { last: since, is_filtered };
     let mut subscription = house.bus.subscribe(start).unwrap();
     let mut live = house.live();
     let mut published = Vec::new();
@@ -473,7 +473,6 @@ async fn check_history(before: u64, since: u64, is_filtered: bool, steps: Vec<St
 }
 
 /// The model: what one subscriber with `since` may see.
-#[derive(Default)]
 struct Check {
     /// The last event that it has seen, or that a gap has skipped.
     last: u64,
