@@ -151,6 +151,39 @@ async fn a_failed_sync_is_for_ever() {
 }
 
 #[tokio::test]
+async fn a_panic_while_syncing_is_a_failed_sync() {
+    let home = home();
+    let mut count = 0;
+    let journal = open_with(home.path(), move |_| {
+        count += 1;
+        assert!(count < 3, "the third sync panics, as meant");
+        Ok(())
+    });
+    journal.append(records(1..=1)).await.unwrap();
+    journal.sync(EventId(1)).await.unwrap();
+    journal.append(records(2..=2)).await.unwrap();
+    let error = journal.sync(EventId(2)).await.unwrap_err();
+    assert_eq!(error.code(), "TG-JOURNAL-002");
+    assert_eq!(journal.append(records(3..=3)).await, Err(error.clone()));
+    assert_eq!(journal.close().await, Err(error));
+}
+
+#[tokio::test]
+async fn retention_is_synced_too() {
+    let home = home();
+    let (journal, gate) = gated(home.path());
+    journal.append(records(1..=5_000)).await.unwrap();
+    gate.begun.recv().unwrap();
+    gate.permit.send(Ok(())).unwrap();
+    journal.sync(EventId(5_000)).await.unwrap();
+    let forgotten = journal.forget_before(EventId(4_500));
+    gate.begun.recv().unwrap();
+    drop(gate);
+    assert_eq!(forgotten.await.unwrap(), EventId(4_500));
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_log_that_was_taken_away_is_a_failed_sync() {
     for is_replaced in [false, true] {
         let home = home();
