@@ -1,7 +1,7 @@
 //! How fast the journal is, as a ratio to a C program that makes only the system calls that cannot be avoided.
 //!
 //! Both run in turn, several rounds, on the same file system; the medians are compared. `cargo bench --bench journal`;
-//! `-- --folder DIR` to choose the disk, `-- --replay N` for the number of records to replay (default 1,000,000).
+//! `-- --folder DIR` to choose the disk, `--checkpoint N` for another length of the log, `--replay N` for the number of records to replay (default 1,000,000).
 
 #![expect(clippy::print_stdout, reason = "a bench talks to whoever started it")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run should stop")]
@@ -11,7 +11,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate::domain::EventId;
-use tidegate::journal::{Journal, Record, SqliteJournal};
+use tidegate::journal::lock::StateLock;
+use tidegate::journal::{Journal, Options, Record, SqliteJournal};
 
 /// Appends lines to a file and syncs after each group of them; says how many nanoseconds that took.
 const TWIN: &str = r#"
@@ -64,6 +65,14 @@ fn option(name: &str) -> Option<String> {
     arguments.nth(1)
 }
 
+fn open(home: &Path) -> SqliteJournal {
+    let mut options = Options::default();
+    if let Some(frames) = option("--checkpoint") {
+        options.checkpoint_frames = frames.parse().unwrap();
+    }
+    SqliteJournal::open_locked(StateLock::acquire(home).unwrap(), options).unwrap()
+}
+
 fn compile(folder: &Path) -> PathBuf {
     let (source, program) = (folder.join("twin.c"), folder.join("twin"));
     std::fs::write(&source, TWIN).unwrap();
@@ -87,7 +96,7 @@ fn record(id: u64) -> Record {
 /// So many groups, each durable before the next but `ahead` is begun; the twin writes as many bytes.
 async fn durable(folder: &Path, twin: &Path, name: &str, groups: u64, group: u64, ahead: usize) {
     let home = folder.join(name.replace([' ', ','], "-"));
-    let journal = SqliteJournal::open(&home).unwrap();
+    let journal = open(&home);
     let peer = Peer::open(&folder.join("peer.db"));
     let (mut ours, mut peers, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
@@ -157,7 +166,7 @@ impl Peer {
 /// What a step waits for: committed, not yet durable.
 async fn committed(folder: &Path) {
     const COUNT: u64 = 5_000;
-    let journal = SqliteJournal::open(&folder.join("committed")).unwrap();
+    let journal = open(&folder.join("committed"));
     let begin = Instant::now();
     for id in 1..=COUNT {
         journal.append(vec![record(id)]).await.unwrap();

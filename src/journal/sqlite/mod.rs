@@ -74,7 +74,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync: Box::new(sync::fdatasync), checkpoint_frames: 4_096 }
+        Self { sync: Box::new(sync::fdatasync), checkpoint_frames: 1_000 }
     }
 }
 
