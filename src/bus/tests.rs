@@ -362,6 +362,23 @@ async fn follow(house: &House, since: u64, until: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn joining_as_the_last_event_comes_does_not_wait_for_another() {
+    let house = House::in_memory();
+    for _ in 0..3_000 {
+        let last = house.journal.last_id().0;
+        let mut subscription = house.since(last);
+        let joined = tokio::spawn(async move {
+            let item = subscription.next().await;
+            (subscription, item)
+        });
+        house.emit(1).await;
+        let patience = std::time::Duration::from_secs(30);
+        let (_, item) = tokio::time::timeout(patience, joined).await.expect("it came").unwrap();
+        assert_eq!(short(&item), (last + 1).to_string());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn joining_in_a_burst_leaves_no_seam() {
     seam(House::in_memory(), 40, 100).await;
 }

@@ -332,11 +332,53 @@ fn what_is_not_a_journal_is_refused() {
         assert_eq!(SqliteJournal::open(home.path()).unwrap_err().code(), "TG-JOURNAL-007");
         assert_eq!(std::fs::read_to_string(home.path().join(FILE)).unwrap(), content);
     }
+    for made in ["", "PRAGMA application_id=7;", "PRAGMA journal_mode=WAL; PRAGMA user_version=1;"] {
+        let home = home();
+        raw(home.path()).execute_batch(&format!("CREATE TABLE recipes (name TEXT); {made}")).unwrap();
+        let before = std::fs::read(home.path().join(FILE)).unwrap();
+        assert_eq!(SqliteJournal::open(home.path()).unwrap_err().code(), "TG-JOURNAL-007", "{made}");
+        assert_eq!(std::fs::read(home.path().join(FILE)).unwrap(), before, "{made}");
+    }
+}
+
+#[tokio::test]
+async fn what_fails_in_the_middle_leaves_nothing() {
     let home = home();
-    raw(home.path()).execute_batch("CREATE TABLE recipes (name TEXT);").unwrap();
-    assert_eq!(SqliteJournal::open(home.path()).unwrap_err().code(), "TG-JOURNAL-007");
-    raw(home.path()).execute_batch("PRAGMA application_id=7;").unwrap();
-    assert_eq!(SqliteJournal::open(home.path()).unwrap_err().code(), "TG-JOURNAL-007");
+    let journal = SqliteJournal::open(home.path()).unwrap();
+    journal.append(records(1..=9)).await.unwrap();
+    raw(home.path())
+        .execute("INSERT INTO events SELECT 11, at_us, kind, NULL, NULL, NULL, '' FROM events LIMIT 1", [])
+        .unwrap();
+    let refused = journal.append(records(10..=12)).await.unwrap_err();
+    assert_eq!(refused.code(), "TG-JOURNAL-003", "{refused}");
+    assert_eq!(journal.last_id(), EventId(9));
+    raw(home.path()).execute("DELETE FROM events WHERE id = 11", []).unwrap();
+    journal.append(records(10..=12)).await.unwrap();
+    drop(journal);
+    assert_eq!(all(home.path()), (1..=12).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_newer_file_that_crashed_keeps_its_log() {
+    // The newer version is in the database, or still in the log only.
+    for is_in_database in [true, false] {
+        let home = home();
+        SqliteJournal::open(home.path()).unwrap().close().await.unwrap();
+        let newer = raw(home.path());
+        newer.execute_batch("PRAGMA wal_autocheckpoint=0; PRAGMA user_version=99;").unwrap();
+        if is_in_database {
+            newer.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM meta;").unwrap();
+        }
+        let crashed = copy(home.path());
+        let bytes =
+            || ["journal.db", "journal.db-wal"].map(|name| std::fs::read(crashed.path().join(name)).unwrap());
+        let before = bytes();
+        assert!(!before[1].is_empty());
+        assert_eq!(SqliteJournal::open(crashed.path()).unwrap_err().code(), "TG-JOURNAL-001");
+        assert!(bytes() == before, "not touched, in the database: {is_in_database}");
+        let shm = crashed.path().join("journal.db-shm").exists();
+        assert_eq!(shm, !is_in_database, "not even opened when its first bytes say enough");
+    }
 }
 
 /// How release 0.1 made its file. Never to be edited: files like this exist.

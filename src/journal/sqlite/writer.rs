@@ -374,10 +374,6 @@ impl Writer {
             None if is_clean => self.seal(),
             None => Ok(()),
         };
-        if !is_clean || result.is_err() {
-            // Else SQLite checkpoints as it closes, from a log that may not be what it believes.
-            let _ = schema::never_checkpoint(&self.connection);
-        }
         let Self { connection, lock, .. } = self;
         drop(connection);
         drop(lock);
@@ -388,7 +384,8 @@ impl Writer {
     fn seal(&mut self) -> Result<(), Error> {
         let last = self.shared.last_id().to_string();
         self.transaction(|writer| writer.insert_meta(META_CLEAN_STOP, &last))?;
-        checkpoint(&self.connection, "TRUNCATE").map(drop)
+        checkpoint(&self.connection, "TRUNCATE")?;
+        schema::checkpoint_on_close(&self.connection, true)
     }
 }
 
