@@ -1,1 +1,3 @@
 //! All integration tests in one binary, so that a link is paid once.
+
+mod house;

@@ -1,0 +1,1 @@
+//! A runner without processes, for the tests of others.

@@ -1,0 +1,231 @@
+//! The controller's own options: what `tidegate.toml` and the command line of `serve` may say, their defaults, the
+//! state folder, and the tokens that let people in.
+//!
+//! Precedence: the command line (which has read the environment), then the file, then the default. Pipelines are not
+//! read here, and nothing here listens or starts anything.
+
+mod error;
+mod file;
+mod quantity;
+mod state_folder;
+mod tokens;
+mod words;
+
+pub use error::SettingsError;
+pub use quantity::{parse_bytes, parse_duration};
+pub use state_folder::{StateDir, StateDirError, StateLock};
+pub use tokens::{Entry, NewToken, OWNER, Privacy, Role, Secret, TokenError, Tokens, read_token_file};
+pub use words::split_words;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use file::SettingsFile;
+
+/// The file that is read when none is named and it is there.
+pub const DEFAULT_FILE: &str = "tidegate.toml";
+
+/// Where the controller listens unless told otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8433";
+
+/// Whether reading needs a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadAccess {
+    /// Whoever reaches a loopback address may read; everywhere else a token is needed all the same.
+    Open,
+    /// Reading always needs a token.
+    Token,
+}
+
+/// How long and how much is kept. What is in use is never removed, whatever stands here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Versions kept for each pipeline, newest first, with their artifacts.
+    pub versions: usize,
+    /// How long the logs of steps are kept.
+    pub logs: Duration,
+    /// Below this much free space, in bytes, on the disk of the state folder no new work starts.
+    pub min_free_bytes: u64,
+}
+
+/// Everything that `serve` needs to know, complete and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The folder with the pipeline files.
+    pub pipelines: PathBuf,
+    /// The state folder; nothing has touched it yet.
+    pub state: StateDir,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// Whether listening beyond loopback without TLS was asked for.
+    pub insecure_http: bool,
+    /// Names besides the address itself by which clients reach this controller (for `Host` and `Origin`), lowercase,
+    /// without port.
+    pub hosts: Vec<String>,
+    /// Build steps and gates that may run at once.
+    pub jobs: NonZeroUsize,
+    /// The ssh client with its first arguments; never empty.
+    pub ssh_command: Vec<String>,
+    /// Whether reading needs a token.
+    pub read: ReadAccess,
+    /// How long running steps may go on after SIGTERM.
+    pub drain: Duration,
+    /// How long a subscriber that reads nothing is kept.
+    pub stall: Duration,
+    /// The size, in bytes, at which the log of one run is cut, unless the step says otherwise.
+    pub log_limit_bytes: u64,
+    /// What is kept how long.
+    pub retention: Retention,
+    /// The file that was read, if any.
+    pub file: Option<PathBuf>,
+}
+
+/// What the command line said; `None` where it said nothing. Paths are relative to the working folder.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--pipelines`
+    pub pipelines: Option<PathBuf>,
+    /// `--state`, `TIDEGATE_STATE`
+    pub state: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--insecure-http`; it can only be switched on here.
+    pub insecure_http: bool,
+    /// `--jobs`
+    pub jobs: Option<usize>,
+    /// `TIDEGATE_SSH_COMMAND`, split into words by [`split_words`].
+    pub ssh_command: Option<String>,
+}
+
+impl Settings {
+    /// Reads the settings file (the one named, else `tidegate.toml` in the working folder if it is there), lets
+    /// `overrides` win, fills in defaults and checks the whole.
+    pub fn load(overrides: &Overrides) -> Result<Self, SettingsError> {
+        Self::load_with(overrides, |name| std::env::var_os(name))
+    }
+
+    fn load_with(
+        overrides: &Overrides,
+        environment: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, SettingsError> {
+        let (file, path) = match &overrides.config {
+            Some(path) => (SettingsFile::read(path)?, Some(path.clone())),
+            None => match SettingsFile::read(Path::new(DEFAULT_FILE)) {
+                Ok(file) => (file, Some(PathBuf::from(DEFAULT_FILE))),
+                Err(error) if error.is_not_found() => (SettingsFile::default(), None),
+                Err(error) => return Err(error),
+            },
+        };
+        merge(file, path, overrides, environment)
+    }
+}
+
+fn merge(
+    file: SettingsFile,
+    path: Option<PathBuf>,
+    overrides: &Overrides,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Settings, SettingsError> {
+    // Paths in the file are meant from where the file is.
+    let base = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let from_file = |path: Option<PathBuf>| path.map(|path| base.join(path));
+    let state = match overrides.state.clone().or_else(|| from_file(file.state)) {
+        Some(path) => path,
+        None => default_state_folder(environment)?,
+    };
+    let settings = Settings {
+        pipelines: absolute(
+            overrides
+                .pipelines
+                .clone()
+                .or_else(|| from_file(file.pipelines))
+                .unwrap_or_else(|| "pipelines".into()),
+        )?,
+        state: StateDir::new(absolute(state)?),
+        listen: listen_address(overrides.listen.as_ref().or(file.listen.as_ref()))?,
+        insecure_http: overrides.insecure_http || file.insecure_http.unwrap_or(false),
+        hosts: file.hosts.unwrap_or_default().iter().map(|host| host.to_ascii_lowercase()).collect(),
+        jobs: jobs(overrides.jobs.or(file.jobs))?,
+        ssh_command: ssh_command(overrides.ssh_command.as_deref(), file.ssh_command)?,
+        read: file.read.unwrap_or(ReadAccess::Open),
+        drain: file.drain.map_or(Duration::from_secs(60), |span| span.0),
+        stall: file.stall.map_or(Duration::from_secs(300), |span| span.0),
+        log_limit_bytes: file.log_limit.map_or(1 << 30, |size| size.0),
+        retention: Retention {
+            versions: file.retention.versions.unwrap_or(50).max(1),
+            logs: file.retention.logs.map_or(Duration::from_secs(90 * 86_400), |span| span.0),
+            min_free_bytes: file.retention.min_free.map_or(256 << 20, |size| size.0),
+        },
+        file: path,
+    };
+    refuse_plain_http(&settings)?;
+    Ok(settings)
+}
+
+/// The state folder when nobody names one: `$XDG_STATE_HOME/tidegate`, else `~/.local/state/tidegate`.
+pub fn default_state_folder(
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<PathBuf, SettingsError> {
+    // A relative value is to be ignored, says the XDG base directory specification.
+    let folder = |name: &str| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    folder("XDG_STATE_HOME")
+        .or_else(|| folder("HOME").map(|home| home.join(".local/state")))
+        .map(|state| state.join("tidegate"))
+        .ok_or(SettingsError::NoStateFolder)
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf, SettingsError> {
+    std::path::absolute(&path)
+        .map_err(|_| SettingsError::value("path", path.display(), "it must not be empty"))
+}
+
+fn listen_address(text: Option<&String>) -> Result<SocketAddr, SettingsError> {
+    let text = text.map_or(DEFAULT_LISTEN, String::as_str);
+    // A host name could mean something else tomorrow; only `localhost` is as good as its address.
+    let spelled = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    spelled.as_deref().unwrap_or(text).parse().map_err(|_| {
+        SettingsError::value(
+            "listen",
+            text,
+            "it must be an address with a port, like `127.0.0.1:8433` or `[::1]:8433`",
+        )
+    })
+}
+
+fn jobs(asked: Option<usize>) -> Result<NonZeroUsize, SettingsError> {
+    match asked {
+        Some(number) => NonZeroUsize::new(number)
+            .ok_or_else(|| SettingsError::value("jobs", number, "at least one step must be able to run")),
+        None => Ok(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
+    }
+}
+
+fn ssh_command(text: Option<&str>, list: Option<Vec<String>>) -> Result<Vec<String>, SettingsError> {
+    let words = match (text, list) {
+        (Some(text), _) => split_words(text)
+            .ok_or_else(|| SettingsError::value("TIDEGATE_SSH_COMMAND", text, "a quote is not closed"))?,
+        (None, Some(list)) => list,
+        (None, None) => vec!["ssh".to_owned()],
+    };
+    match words.first() {
+        Some(program) if !program.is_empty() => Ok(words),
+        _ => Err(SettingsError::value("ssh_command", "", "it must name a program")),
+    }
+}
+
+/// Beyond loopback tokens would travel in the clear: only by explicit wish.
+fn refuse_plain_http(settings: &Settings) -> Result<(), SettingsError> {
+    if settings.listen.ip().to_canonical().is_loopback() || settings.insecure_http {
+        return Ok(());
+    }
+    Err(SettingsError::PlainHttp { listen: settings.listen })
+}
+
+#[cfg(test)]
+mod tests;
