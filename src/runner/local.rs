@@ -33,7 +33,9 @@ impl LocalRunner {
     /// Puts the run on the list, so that a stop finds it from now on.
     fn enlist(&self, run: RunId) -> Result<Arc<Control>, How> {
         match self.runs().entry(run) {
-            Entry::Occupied(_) => Err(spawn::not_started(0, format!("start run {run}: it is running already"), false)),
+            Entry::Occupied(_) => {
+                Err(spawn::not_started(0, format!("start run {run}: it is running already"), false))
+            }
             Entry::Vacant(place) => {
                 let control = Control::new().map_err(|error| {
                     let errno = error.raw_os_error().unwrap_or(0);
@@ -47,7 +49,9 @@ impl LocalRunner {
     fn carry_out(&self, start: &Start, control: &Control, reports: Sender<Report>) {
         let mut out = Outbox::new(start.run, reports);
         let exit = catch_unwind(AssertUnwindSafe(|| run::carry_out(start, control, &mut out)));
-        let exit = exit.unwrap_or_else(|_| over(How::LogFailed { message: "watch the process: the runner broke".into() }));
+        let exit = exit.unwrap_or_else(|_| {
+            over(How::LogFailed { message: "watch the process: the runner broke".into() })
+        });
         self.runs().remove(&start.run);
         out.finish(Report::Exited { run: start.run, exit });
     }
@@ -66,7 +70,11 @@ impl Runner for LocalRunner {
         if let Err(error) = spawned {
             self.runs().remove(&run);
             let errno = error.raw_os_error().unwrap_or(0);
-            refuse(run, spawn::not_started(errno, format!("start a thread for run {run}: {error}"), false), reports);
+            refuse(
+                run,
+                spawn::not_started(errno, format!("start a thread for run {run}: {error}"), false),
+                reports,
+            );
         }
     }
 
