@@ -2,7 +2,8 @@
 //! in one go, so that a noisy machine shifts both. Also what the same bulk output costs through `tokio-process-stream`:
 //! the reason why steps have a reader of their own.
 //!
-//! `cargo bench --bench runner` (needs `cc`); a number after `--` says how many turns.
+//! `cargo bench --bench runner` (needs `cc`); after `--` a number says how many turns, a text which comparisons: those
+//! whose names begin with it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -88,24 +89,51 @@ fn main() {
     std::fs::write(&source, TWIN).expect("written");
     let compiled = Command::new("cc").args(["-O2", "-o"]).arg(&twin).arg(&source).status().expect("cc");
     assert!(compiled.success());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
     let place = Place { dir, twin, runtime, runner: Arc::new(LocalRunner::new()) };
     let gigabyte = (1u64 << 30).to_string();
-    compare(turns, "1 GiB", || place.twin_bulk("bulk-out", &gigabyte), || place.run_bulk("bulk-out", &gigabyte));
-    compare(turns, "1 GiB, by the crate's stream", || place.twin_bulk("bulk-out", &gigabyte), || {
-        place.stream_bulk("bulk-out", &gigabyte)
-    });
-    compare(turns, "1 M lines", || place.twin_bulk("lines", "1000000"), || place.run_bulk("lines", "1000000"));
+    compare(
+        turns,
+        "1 GiB",
+        || place.twin_bulk("bulk-out", &gigabyte),
+        || place.run_bulk("bulk-out", &gigabyte),
+    );
+    compare(
+        turns,
+        "1 GiB, by the crate's stream",
+        || place.twin_bulk("bulk-out", &gigabyte),
+        || place.stream_bulk("bulk-out", &gigabyte),
+    );
+    compare(
+        turns,
+        "1 M lines",
+        || place.twin_bulk("lines", "1000000"),
+        || place.run_bulk("lines", "1000000"),
+    );
     compare(turns, "1000 steps, twin without log", || place.twin_steps(false), || place.run_steps());
     compare(turns, "1000 steps, twin with log", || place.twin_steps(true), || place.run_steps());
 }
 
 fn compare(turns: usize, what: &str, mut twin: impl FnMut() -> Duration, mut ours: impl FnMut() -> Duration) {
+    let wanted = std::env::args().skip(1).any(|word| what.starts_with(&word));
+    let all = !std::env::args().skip(1).any(|word| !word.starts_with('-') && word.parse::<usize>().is_err());
+    if !wanted && !all {
+        return;
+    }
     let (mut theirs, mut own): (Vec<_>, Vec<_>) = (0..turns).map(|_| (twin(), ours())).unzip();
     theirs.sort();
     own.sort();
     let (theirs, own) = (theirs[turns / 2].as_secs_f64(), own[turns / 2].as_secs_f64());
-    println!("{what}: twin {theirs:.3} s, ours {own:.3} s, ratio {:.2} (medians of {turns})", own / theirs);
+    report(&format!(
+        "{what}: twin {theirs:.3} s, ours {own:.3} s, ratio {:.2} (medians of {turns})",
+        own / theirs
+    ));
+}
+
+#[expect(clippy::print_stdout, reason = "this is what a measurement is for")]
+fn report(line: &str) {
+    println!("{line}");
 }
 
 impl Place {
@@ -203,7 +231,9 @@ impl Place {
                 let Some(chunk) = item.stdout() else { continue };
                 gather.extend_from_slice(chunk);
                 if gather.len() > 60 * 1024 {
-                    gathers.send(std::mem::replace(&mut gather, Vec::with_capacity(64 * 1024))).expect("taken");
+                    gathers
+                        .send(std::mem::replace(&mut gather, Vec::with_capacity(64 * 1024)))
+                        .expect("taken");
                 }
             }
             gathers.send(gather).expect("taken");

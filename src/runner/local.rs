@@ -2,13 +2,12 @@
 
 use super::control::Control;
 use super::outbox::Outbox;
-use super::{Exit, How, Report, Runner, Start, StopCause, run, spawn};
+use super::{Exit, How, Report, Runner, Start, StopCause, run, spawn, threads};
 use crate::domain::RunId;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
@@ -65,8 +64,7 @@ impl Runner for LocalRunner {
             Err(how) => return refuse(run, how, reports),
         };
         let (runner, channel) = (self.clone(), reports.clone());
-        let builder = thread::Builder::new().name(format!("run {run}")).stack_size(256 * 1024);
-        let spawned = builder.spawn(move || runner.carry_out(&start, &control, channel));
+        let spawned = threads::go(move || runner.carry_out(&start, &control, channel));
         if let Err(error) = spawned {
             self.runs().remove(&run);
             let errno = error.raw_os_error().unwrap_or(0);

@@ -16,7 +16,7 @@ const LARGE_PIECES: u32 = 16;
 /// What a large piece is, in bytes.
 const LARGE: usize = 32 * 1024;
 /// How many pieces may wait for that thread.
-const HASH_QUEUE: usize = 8;
+const HASH_QUEUE: usize = 32;
 
 /// A log file that is being written.
 pub(super) struct Log {
