@@ -16,7 +16,7 @@ pub(super) const GATHER: usize = 64 * 1024;
 /// Less than this is copied out of the buffer, so that a queued report of a short line does not hold 64 KiB.
 const SMALL: usize = 4 * 1024;
 /// Buffers kept for use again.
-const POOL: usize = 16;
+const POOL: usize = 64;
 /// A busy step's pipe, in bytes; a default one holds 64 KiB.
 const LARGE_PIPE: usize = 256 * 1024;
 /// So many small reads in quick succession mean a step that writes line by line as fast as it can.

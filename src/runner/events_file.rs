@@ -32,7 +32,10 @@ impl EventsFile {
     /// Creates it, empty. The error reads after "failed to".
     pub(super) fn create(path: &Path) -> Result<Self, (i32, String)> {
         let file = create_fresh(path).map_err(|error| {
-            (error.raw_os_error().unwrap_or(0), format!("create the events file `{}`: {error}", path.display()))
+            (
+                error.raw_os_error().unwrap_or(0),
+                format!("create the events file `{}`: {error}", path.display()),
+            )
         })?;
         let path = path.to_owned();
         Ok(Self { file, path, read_to: 0, total: 0, partial: Vec::new(), skipping: false, closed: false })
@@ -98,7 +101,9 @@ impl EventsFile {
             if !self.skipping && self.partial.len() + text.len() > LINE_LIMIT {
                 self.skipping = true;
                 self.partial = Vec::new();
-                out.warn(format!("a line of the events file is longer than {LINE_LIMIT} bytes and is ignored"));
+                out.warn(format!(
+                    "a line of the events file is longer than {LINE_LIMIT} bytes and is ignored"
+                ));
             }
             if !self.skipping {
                 self.partial.extend_from_slice(text);
@@ -116,7 +121,10 @@ impl EventsFile {
         if let (Ok(ours), Ok(there)) = (ours, there)
             && ours != there
         {
-            out.warn("the step put another file in the place of the events file, which is not read: append to it".into());
+            out.warn(
+                "the step put another file in the place of the events file, which is not read: append to it"
+                    .into(),
+            );
         }
     }
 }
@@ -125,7 +133,9 @@ fn create_fresh(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o600);
     match options.open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => fs::create_dir_all(path.parent().unwrap_or(path))?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(path.parent().unwrap_or(path))?
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::remove_file(path)?,
         opened => return opened,
     }

@@ -14,7 +14,7 @@
 use rustix::process::{self, Pid, Resource, Rlimit, WaitId, WaitIdOptions};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ impl Kin {
 
     /// The descendants that live on after the step's process has ended.
     pub(super) fn survivors(&self) -> Vec<Process> {
-        let adopted = adopted();
+        let adopted = adopted(&reaping());
         let roots: HashSet<Pid> = adopted
             .into_iter()
             .filter(|pid| *pid != self.leader)
@@ -135,23 +135,45 @@ pub(super) fn look_at(pid: Pid) -> Option<Process> {
 
 /// Our children that the kernel gave us when their parents ended (and some of our own). Adopted children are in the
 /// list of the main thread, which lives as long as the process.
-fn adopted() -> Vec<Pid> {
+///
+/// A child that leaves the list while it is read makes the kernel skip one. So nothing of ours is reaped meanwhile (that
+/// is what the lock is for), and as others may reap theirs, the list must come out the same twice, unless it is empty.
+fn adopted(_no_reaping: &Reaping) -> Vec<Pid> {
     static PATH: LazyLock<String> = LazyLock::new(|| {
         let pid = process::getpid();
         format!("/proc/{pid}/task/{pid}/children")
     });
-    let mut text = Vec::new();
-    match File::open(&*PATH).and_then(|mut file| file.read_to_end(&mut text)) {
-        Ok(_) => text
-            .split(|byte| *byte == b' ')
-            .filter_map(|number| Pid::from_raw(std::str::from_utf8(number).ok()?.parse().ok()?))
-            .collect(),
+    let Ok(file) = File::open(&*PATH) else {
         // A kernel without that list: look at everybody.
-        Err(_) => {
-            let us = process::getpid().as_raw_pid();
-            table().into_iter().filter(|process| process.parent == us).map(|process| process.pid).collect()
+        let us = process::getpid().as_raw_pid();
+        return table()
+            .into_iter()
+            .filter(|process| process.parent == us)
+            .map(|process| process.pid)
+            .collect();
+    };
+    let mut before = String::new();
+    loop {
+        let now = read_at_once(&file);
+        if now.is_empty() || now == before {
+            return now.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect();
+        }
+        before = now;
+    }
+}
+
+/// A file of `/proc` from its beginning, in as few reads as can be.
+fn read_at_once(file: &File) -> String {
+    let mut text = vec![0; 4096];
+    let mut filled = 0;
+    while let Ok(count @ 1..) = file.read_at(&mut text[filled..], filled as u64) {
+        filled += count;
+        if filled == text.len() {
+            text.resize(2 * filled, 0);
         }
     }
+    text.truncate(filled);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// The half of each mark that tells this process's marks from those of others: of a controller inside a step, say.
@@ -173,6 +195,11 @@ fn put_mark(pid: Pid) -> Option<u64> {
     let mark = *HOUSE | NEXT.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX);
     let limit = Rlimit { current: Some(mark), maximum: *MAXIMUM };
     process::prlimit(Some(pid), Resource::Locks, limit).ok().map(|_| mark)
+}
+
+/// Whether some run of this process marked it.
+pub(super) fn comes_from_a_step(pid: Pid) -> bool {
+    mark_of(pid).as_ref().is_some_and(is_ours)
 }
 
 fn mark_of(pid: Pid) -> Option<u64> {
@@ -210,7 +237,7 @@ pub(super) fn forget_leader(pid: Pid) {
 /// cannot have become another process's.
 pub(super) fn reap_adopted() {
     let mut reaping = reaping();
-    let adopted = adopted();
+    let adopted = adopted(&reaping);
     if adopted.is_empty() {
         reaping.unclaimed.clear();
         return;
@@ -223,7 +250,7 @@ pub(super) fn reap_adopted() {
         }
         let key = (process.pid, process.started);
         let since = *reaping.unclaimed.get(&key).unwrap_or(&now);
-        if mark_of(process.pid).as_ref().is_some_and(is_ours) || now.duration_since(since) >= UNCLAIMED {
+        if comes_from_a_step(process.pid) || now.duration_since(since) >= UNCLAIMED {
             let _ = process::waitid(WaitId::Pid(process.pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
         } else {
             still.insert(key, since);

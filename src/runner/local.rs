@@ -2,13 +2,12 @@
 
 use super::control::Control;
 use super::outbox::Outbox;
-use super::{Exit, How, Report, Runner, Start, StopCause, run, spawn};
+use super::{Exit, How, Report, Runner, Start, StopCause, run, spawn, threads};
 use crate::domain::RunId;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
@@ -33,7 +32,9 @@ impl LocalRunner {
     /// Puts the run on the list, so that a stop finds it from now on.
     fn enlist(&self, run: RunId) -> Result<Arc<Control>, How> {
         match self.runs().entry(run) {
-            Entry::Occupied(_) => Err(spawn::not_started(0, format!("start run {run}: it is running already"), false)),
+            Entry::Occupied(_) => {
+                Err(spawn::not_started(0, format!("start run {run}: it is running already"), false))
+            }
             Entry::Vacant(place) => {
                 let control = Control::new().map_err(|error| {
                     let errno = error.raw_os_error().unwrap_or(0);
@@ -47,7 +48,9 @@ impl LocalRunner {
     fn carry_out(&self, start: &Start, control: &Control, reports: Sender<Report>) {
         let mut out = Outbox::new(start.run, reports);
         let exit = catch_unwind(AssertUnwindSafe(|| run::carry_out(start, control, &mut out)));
-        let exit = exit.unwrap_or_else(|_| over(How::LogFailed { message: "watch the process: the runner broke".into() }));
+        let exit = exit.unwrap_or_else(|_| {
+            over(How::LogFailed { message: "watch the process: the runner broke".into() })
+        });
         self.runs().remove(&start.run);
         out.finish(Report::Exited { run: start.run, exit });
     }
@@ -61,12 +64,15 @@ impl Runner for LocalRunner {
             Err(how) => return refuse(run, how, reports),
         };
         let (runner, channel) = (self.clone(), reports.clone());
-        let builder = thread::Builder::new().name(format!("run {run}")).stack_size(256 * 1024);
-        let spawned = builder.spawn(move || runner.carry_out(&start, &control, channel));
+        let spawned = threads::go(move || runner.carry_out(&start, &control, channel));
         if let Err(error) = spawned {
             self.runs().remove(&run);
             let errno = error.raw_os_error().unwrap_or(0);
-            refuse(run, spawn::not_started(errno, format!("start a thread for run {run}: {error}"), false), reports);
+            refuse(
+                run,
+                spawn::not_started(errno, format!("start a thread for run {run}: {error}"), false),
+                reports,
+            );
         }
     }
 

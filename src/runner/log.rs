@@ -16,7 +16,7 @@ const LARGE_PIECES: u32 = 16;
 /// What a large piece is, in bytes.
 const LARGE: usize = 32 * 1024;
 /// How many pieces may wait for that thread.
-const HASH_QUEUE: usize = 8;
+const HASH_QUEUE: usize = 32;
 
 /// A log file that is being written.
 pub(super) struct Log {
@@ -93,7 +93,8 @@ impl Log {
             return None;
         }
         let (written, error) = write_counted(&mut self.file, &wanted);
-        self.failed = error.map(|error| format!("write the log after {} bytes: {error}", self.size + written as u64));
+        self.failed =
+            error.map(|error| format!("write the log after {} bytes: {error}", self.size + written as u64));
         let kept = wanted.slice(..written);
         let offset = self.size;
         self.size += written as u64;
@@ -122,7 +123,11 @@ fn write_counted(file: &mut impl Write, bytes: &[u8]) -> (usize, Option<io::Erro
 fn open_or_create(path: &Path, append: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    if append { options.read(true).append(true) } else { options.write(true).truncate(true) };
+    if append {
+        options.read(true).append(true)
+    } else {
+        options.write(true).truncate(true)
+    };
     let file = match options.open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             fs::create_dir_all(path.parent().unwrap_or(path))?;

@@ -85,7 +85,16 @@ mod tests {
     #[test]
     fn every_cut_of_a_text_gives_the_same() {
         let secrets = ["hunter2", "hunter22x", "r2hu", "zz"];
-        for text in ["a hunter2 b", "hunter2hunter2", "hunter22", "hunter22x", "hunter", "zzz", "hunter2hux", "xr2hunter2"] {
+        for text in [
+            "a hunter2 b",
+            "hunter2hunter2",
+            "hunter22",
+            "hunter22x",
+            "hunter",
+            "zzz",
+            "hunter2hux",
+            "xr2hunter2",
+        ] {
             let whole = masked(&secrets, &[text.as_bytes()]);
             for one in 0..=text.len() {
                 for two in one..=text.len() {

@@ -35,6 +35,7 @@ mod outbox;
 mod run;
 mod spawn;
 mod strays;
+mod threads;
 #[cfg(test)]
 mod tests;
 

@@ -314,15 +314,16 @@ fn how_it_ended(status: Option<Status>, why: Option<Why>, log_failed: Option<Str
         (_, Some(message), _) => How::LogFailed { message },
         (_, None, Some(Status::Code(code))) => How::Code(code),
         (_, None, Some(Status::Signal(signal))) => How::Signal(signal),
-        (_, None, Some(Status::Lost) | None) => {
-            How::LogFailed { message: "learn how the process ended: its status was taken by somebody else".into() }
-        }
+        (_, None, Some(Status::Lost) | None) => How::LogFailed {
+            message: "learn how the process ended: its status was taken by somebody else".into(),
+        },
     }
 }
 
 /// Names with ids, ten of them.
 fn in_words(strays: &[Stray]) -> String {
-    let named: Vec<String> = strays.iter().take(10).map(|one| format!("`{}` ({})", one.name, one.pid)).collect();
+    let named: Vec<String> =
+        strays.iter().take(10).map(|one| format!("`{}` ({})", one.name, one.pid)).collect();
     let more = strays.len().saturating_sub(10);
     if more == 0 { named.join(", ") } else { format!("{} and {more} more", named.join(", ")) }
 }

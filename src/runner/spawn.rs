@@ -89,16 +89,22 @@ fn explain(error: &io::Error, program: &Path, start: &Start) -> How {
             (format!("start `{shown}`: the interpreter that it names does not exist"), true)
         }
         libc::ENOENT | libc::ENOTDIR => (format!("start `{shown}`: no such program"), true),
-        libc::EACCES if std::fs::read_dir(&start.dir).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied) => {
+        libc::EACCES
+            if std::fs::read_dir(&start.dir).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied) =>
+        {
             (format!("start `{shown}` in `{dir}`: permission denied"), false)
         }
-        libc::EACCES => (format!("start `{shown}`: permission denied, it is not executable for this user"), false),
+        libc::EACCES => {
+            (format!("start `{shown}`: permission denied, it is not executable for this user"), false)
+        }
         libc::E2BIG => {
             let (count, bytes) = size_of_strings(start);
             let what = format!("arguments and environment are too large ({count} strings, {bytes} bytes)");
             (format!("start `{shown}`: {what}"), false)
         }
-        libc::EAGAIN => (format!("start `{shown}`: the limit of processes of this user or machine is reached"), false),
+        libc::EAGAIN => {
+            (format!("start `{shown}`: the limit of processes of this user or machine is reached"), false)
+        }
         libc::EMFILE | libc::ENFILE => (format!("start `{shown}`: no more files can be opened"), false),
         libc::ENOMEM => (format!("start `{shown}`: not enough memory"), false),
         libc::ENOEXEC => (format!("start `{shown}`: it is no program that this machine can run"), false),

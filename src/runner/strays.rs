@@ -102,11 +102,13 @@ fn wait(handles: &[OwnedFd], time: Duration) {
         std::thread::sleep(Duration::from_millis(1));
     }
     while !left.is_empty() {
-        let Some(time) = until.checked_duration_since(Instant::now()).and_then(|time| Timespec::try_from(time).ok())
+        let Some(time) =
+            until.checked_duration_since(Instant::now()).and_then(|time| Timespec::try_from(time).ok())
         else {
             return;
         };
-        let mut fds: Vec<PollFd<'_>> = left.iter().map(|handle| PollFd::new(*handle, PollFlags::IN)).collect();
+        let mut fds: Vec<PollFd<'_>> =
+            left.iter().map(|handle| PollFd::new(*handle, PollFlags::IN)).collect();
         let _ = poll(&mut fds, Some(&time));
         let ended: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
         let mut ended = ended.into_iter();

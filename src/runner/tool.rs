@@ -130,7 +130,9 @@ fn start(tool: &Tool) -> Result<Running, Error> {
 
 fn not_started(how: super::How) -> Error {
     match how {
-        super::How::NotStarted { message, missing_program, .. } => Error::NotStarted { message, missing_program },
+        super::How::NotStarted { message, missing_program, .. } => {
+            Error::NotStarted { message, missing_program }
+        }
         other => Error::Wait(format!("{other:?}")),
     }
 }
@@ -196,4 +198,60 @@ async fn take_until_closed(stream: &mut ProcessChunkStream, kept: &mut Kept) {
         }
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(text: &str) -> Tool {
+        Tool {
+            argv: ["sh", "-c", text].map(Into::into).to_vec(),
+            env: vec![("PATH".into(), std::env::var_os("PATH").unwrap())],
+            dir: "/".into(),
+            timeout: Duration::from_secs(60),
+            output_limit: 100_000,
+        }
+    }
+
+    #[tokio::test]
+    async fn both_outputs_and_the_status_come_back() {
+        let output = run(sh("echo out; cat; printf '\\377' >&2; exit 3")).await.unwrap();
+        assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"out\n"[..], &b"\xff"[..]));
+        assert_eq!((output.status.code(), output.truncated), (Some(3), false));
+    }
+
+    #[tokio::test]
+    async fn long_output_is_cut_and_does_not_hold_the_command() {
+        let output = run(sh("head -c 1000000 /dev/zero")).await.unwrap();
+        assert_eq!((output.stdout.len(), output.truncated, output.status.success()), (100_000, true, true));
+    }
+
+    #[tokio::test]
+    async fn something_that_holds_the_pipes_does_not_hold_the_answer() {
+        let output = run(sh("sleep 1000 & echo $!")).await.unwrap();
+        let left: i32 = String::from_utf8(output.stdout).unwrap().trim().parse().unwrap();
+        rustix::process::kill_process(Pid::from_raw(left).unwrap(), Signal::KILL).unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_that_takes_too_long_is_killed_with_its_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "sleep 1000 & echo $! > child; wait";
+        let tool = Tool { timeout: Duration::from_millis(300), dir: dir.path().into(), ..sh(text) };
+        assert!(matches!(run(tool).await, Err(Error::Timeout(_))));
+        let child: i32 = std::fs::read_to_string(dir.path().join("child")).unwrap().trim().parse().unwrap();
+        let begin = std::time::Instant::now();
+        while crate::runner::kin::look_at(Pid::from_raw(child).unwrap()).is_some_and(|child| !child.dead) {
+            assert!(begin.elapsed() < Duration::from_secs(60));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_tool_is_named() {
+        let tool = Tool { argv: vec!["no-such-tool".into()], ..sh("") };
+        let Err(Error::NotStarted { message, missing_program: true }) = run(tool).await else { panic!() };
+        assert!(message.contains("`no-such-tool`"), "{message}");
+    }
 }

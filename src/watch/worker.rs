@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::armed::Armed;
 use super::files::{Content, FileState, Look, is_candidate, look, version_of};
-use super::hints::{Board, Signal, Work};
+use super::hints::{Board, QUIET, Signal, Work};
 use super::{Change, Note};
 
 /// The least time between two deliveries.
@@ -45,7 +45,7 @@ pub(super) fn run(folder: &Path, board: &Arc<Board>, sender: &mpsc::Sender<Chang
 }
 
 /// What the thread knows.
-pub(super) struct Worker {
+struct Worker {
     folder: PathBuf,
     board: Arc<Board>,
     armed: Armed,
@@ -53,8 +53,8 @@ pub(super) struct Worker {
     delivered: BTreeMap<OsString, [u8; 32]>,
     /// While polling: what each file looked like at the last poll.
     polled: HashMap<OsString, [i64; 5]>,
-    /// Files seen empty that had something in them when they were delivered, as they looked then.
-    emptied: HashMap<OsString, Option<[i64; 5]>>,
+    /// Files seen empty that had something in them when they were delivered: since when, and how they looked.
+    emptied: HashMap<OsString, (Instant, Option<[i64; 5]>)>,
     health: Health,
     /// The health that the notes so far have told of.
     told: Health,
@@ -78,7 +78,7 @@ struct Health {
 }
 
 impl Worker {
-    pub(super) fn new(folder: &Path, armed: Armed, board: &Arc<Board>) -> Self {
+    fn new(folder: &Path, armed: Armed, board: &Arc<Board>) -> Self {
         Self {
             folder: folder.to_owned(),
             board: Arc::clone(board),
@@ -92,15 +92,16 @@ impl Worker {
         }
     }
 
-    pub(super) fn has_to_poll(&self) -> bool {
+    fn has_to_poll(&self) -> bool {
         self.health.lost.is_some() || self.health.polling.is_some()
     }
 
     /// Looks at everything that is not in the middle of something.
-    pub(super) fn look_around(&mut self) -> Vec<FileState> {
+    fn look_around(&mut self) -> Vec<FileState> {
         self.work(Work { everything: true, ..Work::default() })
     }
 
+    /// Looks at what is due and answers what differs; it counts as delivered from then on.
     fn work(&mut self, work: Work) -> Vec<FileState> {
         self.overflowed |= work.overflow;
         let differing = if work.everything || work.names.iter().any(|name| self.is_link(name)) {
@@ -206,21 +207,26 @@ impl Worker {
         (self.delivered.get(&name) != digest.as_ref()).then_some(Found { name, content, digest })
     }
 
-    /// Whether a file that had something in it is seen empty for the first time. That is how a save in place begins,
-    /// and the system tells of it only after the space was freed, which may take long: it is looked at once more, and
-    /// must be the same emptiness then.
+    /// Whether a file that had something in it has only just become empty. That is how a save in place begins, and the
+    /// system tells of it only after the space was freed, which may take long: the same emptiness has to last.
     fn is_just_emptied(&mut self, name: &OsStr, content: &Content) -> bool {
         let is_empty = matches!(content, Content::Text(bytes) if bytes.is_empty());
-        if !is_empty {
+        if !is_empty || !self.delivered.contains_key(name) {
             self.emptied.remove(name);
             return false;
         }
-        let now = version_of(&self.folder.join(name));
-        self.delivered.contains_key(name) && self.emptied.insert(name.to_owned(), now) != Some(now)
+        let (now, version) = (Instant::now(), version_of(&self.folder.join(name)));
+        match self.emptied.get(name) {
+            Some((since, same)) if *same == version => now.duration_since(*since) < QUIET,
+            _ => {
+                self.emptied.insert(name.to_owned(), (now, version));
+                true
+            }
+        }
     }
 
     /// What has not been said yet.
-    pub(super) fn notes(&mut self) -> Vec<Note> {
+    fn notes(&mut self) -> Vec<Note> {
         let folder = || self.folder.clone();
         let mut notes = Vec::new();
         match (&self.health.lost, &self.told.lost) {
@@ -271,4 +277,85 @@ fn untold_changes(folder: &Path) -> Option<String> {
     let kind = (i128::from(kind) & 0xffff_ffff) as u32;
     let (_, name) = REMOTE.iter().find(|(number, _)| *number == kind)?;
     Some(format!("the folder is on {name}, where others can change it unseen"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::tests::texts;
+    use std::fs;
+    use std::io::Write as _;
+
+    /// A worker to which the system tells nothing.
+    #[test]
+    fn without_the_systems_help_files_are_polled_and_taken_when_they_rest() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        fs::write(at("p.toml"), "old").unwrap();
+        let board = Arc::new(Board::default());
+        let mut worker = Worker::new(temp.path(), Armed::refusing("no inotify left"), &board);
+        let poll = |worker: &mut Worker| texts(&worker.look_around());
+        assert_eq!(poll(&mut worker), ["p.toml=old"]);
+        let notes = worker.notes();
+        assert_eq!(notes, [Note::Polling { cause: "no inotify left".into() }]);
+        assert!(
+            notes[0].help().contains("max_user_watches") && notes[0].to_string().contains("no inotify left")
+        );
+        assert!(worker.has_to_poll());
+        assert_eq!(poll(&mut worker), [""; 0]);
+
+        fs::write(at("p.toml"), "half").unwrap();
+        assert_eq!(poll(&mut worker), [""; 0], "it may still be written");
+        fs::write(at("p.toml"), "half and whole").unwrap();
+        assert_eq!(poll(&mut worker), [""; 0]);
+        assert_eq!(poll(&mut worker), ["p.toml=half and whole"], "it rested");
+        fs::remove_file(at("p.toml")).unwrap();
+        assert_eq!([poll(&mut worker), poll(&mut worker)].concat(), ["p.toml gone"]);
+        assert_eq!(worker.notes(), [], "said once");
+    }
+
+    /// A worker that is told of changes but acts only when the test says so.
+    fn worker_at(folder: &Path) -> (Worker, Arc<Board>) {
+        let board = Arc::new(Board::default());
+        let mut worker = Worker::new(folder, Armed::new(&board), &board);
+        assert_eq!(texts(&worker.look_around()), ["p.toml=old"]);
+        (worker, board)
+    }
+
+    fn only_p() -> Work {
+        Work { names: vec!["p.toml".into()], ..Work::default() }
+    }
+
+    fn insisting() -> Work {
+        Work { everything: true, even_unsettled: true, ..Work::default() }
+    }
+
+    #[test]
+    fn what_was_read_while_a_save_began_is_not_believed() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("p.toml");
+        fs::write(&path, "old").unwrap();
+        let (mut worker, board) = worker_at(temp.path());
+        let mut file = fs::File::create(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        assert_eq!(texts(&worker.work(only_p())), [""; 0]);
+        assert!(board.state().hints.is_unsettled("p.toml".as_ref()), "it will be looked at again");
+        assert_eq!(texts(&worker.work(insisting())), ["p.toml=half"], "unless somebody insists");
+    }
+
+    #[test]
+    fn files_are_not_gone_when_their_folder_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let defs = temp.path().join("defs");
+        fs::create_dir(&defs).unwrap();
+        fs::write(defs.join("p.toml"), "old").unwrap();
+        let (mut worker, _board) = worker_at(&defs);
+        fs::remove_dir_all(&defs).unwrap();
+        assert_eq!(texts(&worker.work(only_p())), [""; 0]);
+        assert_eq!(texts(&worker.look_around()), [""; 0]);
+        assert_eq!(worker.notes()[0].code(), "TG-WATCH-001");
+        fs::create_dir(&defs).unwrap();
+        assert_eq!(texts(&worker.work(insisting())), ["p.toml gone"], "now it is");
+        assert_eq!(worker.notes()[0].code(), "TG-WATCH-002");
+    }
 }

@@ -92,7 +92,8 @@ fn appended_output_goes_on_where_the_log_ended() {
 fn output_comes_while_the_step_runs() {
     let stage = Stage::new();
     let start = stage.sh("echo before; read line < fifo; echo after");
-    rustix::fs::mkfifoat(rustix::fs::CWD, stage.path().join("fifo"), rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, stage.path().join("fifo"), rustix::fs::Mode::from_raw_mode(0o600))
+        .unwrap();
     let mut reports = stage.begin(&start);
     let mut seen = Seen::default();
     seen.take_until(&mut reports, |seen| !seen.chunks.is_empty());
@@ -175,7 +176,12 @@ fn a_log_that_cannot_be_written_ends_the_step_and_says_so() {
 fn two_hundred_runs_at_once_lose_nothing() {
     let stage = Stage::new();
     let starts: Vec<Start> = (0..200)
-        .map(|i| stage.sh(&format!("for n in $(seq 50); do echo {i} $n; done; echo {i} >> $EVENTS; exit {}", i % 50)))
+        .map(|i| {
+            stage.sh(&format!(
+                "for n in $(seq 50); do echo {i} $n; done; echo {i} >> $EVENTS; exit {}",
+                i % 50
+            ))
+        })
         .collect();
     let reports: Vec<Receiver<Report>> = starts.iter().map(|start| stage.begin(start)).collect();
     for (i, (start, mut reports)) in starts.iter().zip(reports).enumerate() {

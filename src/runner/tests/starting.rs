@@ -18,7 +18,8 @@ fn program(stage: &Stage, words: &[&str]) -> Start {
 #[test]
 fn the_process_gets_what_was_ordered_and_nothing_else() {
     let stage = Stage::new();
-    let mut start = program(&stage, &["sh", "-c", "echo $0; pwd; cat; env -0 | sort -z | tr '\\0' '\\n'", "name"]);
+    let mut start =
+        program(&stage, &["sh", "-c", "echo $0; pwd; cat; env -0 | sort -z | tr '\\0' '\\n'", "name"]);
     start.env = vec![("PATH".into(), std::env::var_os("PATH").unwrap()), ("ODD".into(), "$(id)\n;x".into())];
     let seen = stage.run(&start);
     let text = seen.text();
@@ -31,19 +32,40 @@ fn the_process_gets_what_was_ordered_and_nothing_else() {
 #[test]
 fn it_leads_a_group_of_its_own_and_holds_no_other_file() {
     let stage = Stage::new();
-    let seen = stage.run(&stage.sh("ls -l /proc/$$/fd | wc -l; cut -d' ' -f5 /proc/$$/stat; echo $$"));
-    let text = seen.text();
-    let numbers: Vec<&str> = text.lines().map(str::trim).collect();
-    assert_eq!(numbers[0], "4", "a line of totals, and 0, 1, 2");
-    assert_eq!(numbers[1], numbers[2]);
-    assert_eq!(numbers[2], seen.pid.to_string());
+    let files = stage.run(&program(&stage, &["ls", "/proc/self/fd"])).text();
+    assert_eq!(
+        files.lines().count(),
+        4 + inherited(),
+        "0, 1, 2, the folder, and what we leak ourselves: {files}"
+    );
+    let seen = stage.run(&stage.sh("cut -d' ' -f5 /proc/$$/stat"));
+    assert_eq!(seen.text().trim(), seen.pid.to_string());
+}
+
+/// How many files, other than 0 to 2, every child of this process gets from whoever started it.
+fn inherited() -> usize {
+    let kept = |fd: &u32| {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).map(str::trim);
+        flags.is_some_and(|flags| i32::from_str_radix(flags, 8).unwrap() & libc::O_CLOEXEC == 0)
+    };
+    let files = fs::read_dir("/proc/self/fd").unwrap();
+    files
+        .filter_map(|file| file.unwrap().file_name().to_str()?.parse().ok())
+        .filter(|fd| *fd > 2)
+        .filter(kept)
+        .count()
 }
 
 #[test]
 fn a_missing_program_is_told_from_a_missing_folder() {
     let stage = Stage::new();
     let (errno, message, missing) = refused(&stage, &program(&stage, &["no-such-program", "x"]));
-    assert!(missing && errno == libc::ENOENT && message.starts_with("start `no-such-program`: no such program in PATH"));
+    assert!(
+        missing
+            && errno == libc::ENOENT
+            && message.starts_with("start `no-such-program`: no such program in PATH")
+    );
     let (_, message, missing) = refused(&stage, &program(&stage, &["/no/such/program"]));
     assert!(missing && message == "start `/no/such/program`: no such program", "{message}");
     let lost = Start { dir: stage.path().join("gone"), ..stage.sh("true") };

@@ -263,12 +263,9 @@ impl Tokens {
 
     fn with_cache<T>(&self, use_it: impl FnOnce(&Cache) -> T) -> Result<T, TokenError> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let refreshed = cache.refresh(&self.state);
-        if refreshed.is_err() {
-            // What cannot be read lets nobody in, and is looked at again next time.
-            *cache = Cache::default();
-        }
-        refreshed.map(|()| use_it(&cache))
+        // What cannot be read lets nobody in; its stamp is not kept, so it is read again next time.
+        cache.refresh(&self.state)?;
+        Ok(use_it(&cache))
     }
 }
 
