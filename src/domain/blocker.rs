@@ -5,20 +5,6 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a token or person may do; ordered, each includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// May ask for builds.
-    Trigger,
-    /// May do everything that is done by hand.
-    Operator,
-    /// Lifts what an operator cannot, and makes tokens.
-    Admin,
-}
-
 /// One typed reason why something does not go on now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]

@@ -1,11 +1,11 @@
 //! What can be asked of the engine or reported to it. A command may be refused; what is accepted becomes events.
 
-use super::blocker::Role;
 use super::diagnostic::Diagnostic;
 use super::event::{Artifact, StepSaid};
 use super::id::*;
 use super::outcome::{Failure, Outcome};
 use super::pipeline::Pipeline;
+use super::role::Role;
 use std::sync::Arc;
 
 /// Who asks.

@@ -5,6 +5,7 @@
 
 pub mod id;
 pub mod span;
+pub mod role;
 pub mod blocker;
 pub mod outcome;
 pub mod pipeline;
@@ -21,7 +22,7 @@ mod proceed;
 mod reload;
 
 pub use apply::apply;
-pub use blocker::{Blocker, Role};
+pub use blocker::Blocker;
 pub use command::{Actor, Answer, Command, Deed, Push, Pushed};
 pub use decide::{Decision, decide};
 pub use diagnostic::{Diagnostic, Severity};
@@ -32,6 +33,7 @@ pub use outcome::{Classification, Failure, Outcome, Status};
 pub use pipeline::Pipeline;
 pub use proceed::{Next, Room, proceed};
 pub use rejection::Rejection;
+pub use role::Role;
 pub use span::Span;
 pub use state::State;
 

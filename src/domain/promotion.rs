@@ -63,17 +63,30 @@ fn waits(p: &PipelineState, tier: &Tier, t: &TierState, version: &VersionLabel) 
     if inside || going || standing.is_some_and(|s| s.verdict.is_some()) {
         return false;
     }
-    let lifted = standing.and_then(|s| s.promoted.as_ref()).is_some_and(|by| by.lift);
-    lifted || has_passed_before(p, tier, version)
+    match standing.and_then(|s| s.promoted.as_ref()) {
+        Some(by_hand) => by_hand.lift || has_passed_before(p, tier, version),
+        None => has_passed_since(p, tier, version, t.born),
+    }
 }
 
 /// Whether a version has passed what comes before a tier (rule 7).
 pub fn has_passed_before(p: &PipelineState, tier: &Tier, version: &VersionLabel) -> bool {
-    let mut after = tier.after.iter();
+    has_passed_since(p, tier, version, EventId(0))
+}
+
+/// The same, counting only since an event: a new tier takes what comes from then on (rule 30).
+fn has_passed_since(p: &PipelineState, tier: &Tier, version: &VersionLabel, since: EventId) -> bool {
+    let passed = |before: &TierName| match p.standing(before, version).and_then(|s| s.verdict.as_ref()) {
+        Some(Verdict::Passed(id)) => Some(*id),
+        _ => None,
+    };
     match tier.promote.require {
-        _ if tier.after.is_empty() => true,
-        Require::All => after.all(|before| p.has_passed(before, version)),
-        Require::Any => after.any(|before| p.has_passed(before, version)),
+        _ if tier.after.is_empty() => p.versions.get(version).is_some_and(|v| v.done > since),
+        Require::All => {
+            let all: Option<Vec<EventId>> = tier.after.iter().map(passed).collect();
+            all.is_some_and(|ids| ids.into_iter().max() > Some(since))
+        }
+        Require::Any => tier.after.iter().filter_map(passed).any(|id| id > since),
     }
 }
 
@@ -104,7 +117,9 @@ pub fn blockers(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Tim
     if !by_hand {
         let holds = p.hold.iter().chain(&t.hold);
         found.extend(holds.map(|h| Blocker::Hold { by: h.by.clone(), why: h.why.clone() }));
-        if tier.promote.mode == Mode::Manual {
+        let before_its_time =
+            has_passed_before(p, tier, version) && !has_passed_since(p, tier, version, t.born);
+        if tier.promote.mode == Mode::Manual || before_its_time {
             found.push(Blocker::Manual);
         }
         found.extend(soak(p, tier, version, now));

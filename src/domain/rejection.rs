@@ -1,7 +1,7 @@
 //! Why a command is refused: the data, its stable code, its wording, and the way out.
 
-use super::blocker::Role;
 use super::id::*;
+use super::role::Role;
 use std::fmt;
 
 /// Why a command is refused.
@@ -88,7 +88,7 @@ impl Rejection {
             }
             Rejection::UnknownNode(..) => "the nodes are those of the definition in force".into(),
             Rejection::NotBuilt(_) => "wait for its `build_ok`, or ask for it with `tidegate rebuild`".into(),
-            Rejection::RoleMissing(role) => format!("it takes a token of role `{}`", role_name(*role)),
+            Rejection::RoleMissing(role) => format!("it takes a token of role `{role}`"),
             Rejection::WhyMissing => "say why with `--why TEXT`".into(),
             Rejection::OlderThanCurrent(..) => {
                 "use `tidegate rollback` to go back to an older version".into()
@@ -118,16 +118,6 @@ impl Rejection {
     }
 }
 
-/// A role as it is written.
-pub fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Viewer => "viewer",
-        Role::Trigger => "trigger",
-        Role::Operator => "operator",
-        Role::Admin => "admin",
-    }
-}
-
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -136,7 +126,7 @@ impl fmt::Display for Rejection {
             Rejection::UnknownNode(tier, node) => write!(f, "tier `{tier}` has no node `{node}`"),
             Rejection::UnknownVersion(p, version) => write!(f, "pipeline `{p}` has no version `{version}`"),
             Rejection::NotBuilt(version) => write!(f, "version `{version}` is not built"),
-            Rejection::RoleMissing(role) => write!(f, "this takes role `{}`", role_name(*role)),
+            Rejection::RoleMissing(role) => write!(f, "this takes role `{role}`"),
             Rejection::WhyMissing => f.write_str("this takes a reason"),
             Rejection::OlderThanCurrent(version, current) => {
                 write!(f, "`{version}` is older than the current version `{current}`")

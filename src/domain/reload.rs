@@ -1,10 +1,10 @@
 //! What a definition that comes into force changes in the state: names that go on, and definitions that are let go.
 
-use super::id::{PipelineName, TierName};
-use super::state::{InForce, PipelineState, Place, State, Task};
+use super::id::{EventId, PipelineName, TierName};
+use super::state::{InForce, PipelineState, Place, State, Task, TierState};
 
 /// Puts a definition in force: takes over what had the names in `was`, and lets go of definitions nobody needs.
-pub(super) fn load(state: &mut State, in_force: InForce) {
+pub(super) fn load(state: &mut State, in_force: InForce, id: EventId) {
     let definition = in_force.definition.clone();
     state.rejected.remove(&in_force.file);
     if let Some(was) = definition
@@ -27,7 +27,8 @@ pub(super) fn load(state: &mut State, in_force: InForce) {
             let running = state.running.values_mut().filter(|place| place.pipeline == definition.name);
             running.for_each(|place| rename_tier(place, was, &tier.name));
         }
-        let t = p.tiers.entry(tier.name.clone()).or_default();
+        let t = p.tiers.entry(tier.name.clone());
+        let t = t.or_insert_with(|| TierState { born: id, ..TierState::default() });
         for node in &tier.nodes {
             if let Some(was) = &node.was
                 && !t.nodes.contains_key(&node.name)

@@ -208,6 +208,8 @@ pub struct Version {
     pub order: EventId,
     /// How far it is.
     pub stage: Stage,
+    /// The event by which it was built, or last moved to the front.
+    pub done: EventId,
     /// What tiers deploy.
     pub artifacts: Vec<Artifact>,
     /// When that began.
@@ -246,6 +248,8 @@ pub struct TierState {
     pub nodes: BTreeMap<NodeName, NodeState>,
     /// Who holds the tier.
     pub hold: Option<Hold>,
+    /// The event that first brought it: it takes what comes from then on (rule 30).
+    pub born: EventId,
     /// Names that it had before: definitions of that time know it by them.
     pub formerly: Vec<TierName>,
 }
@@ -283,8 +287,8 @@ pub struct Standing {
 /// How a version came out of a tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It passed, then.
-    Passed(Time),
+    /// It passed, by that event.
+    Passed(EventId),
     /// It is rejected, for that reason.
     Rejected(String),
     /// That one took its place.

@@ -1,3 +1,4 @@
 //! All integration tests in one binary, so that a link is paid once.
 
 mod house;
+mod rules;

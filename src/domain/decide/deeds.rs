@@ -1,12 +1,12 @@
 //! What people do by hand (rules 12, 16, 19 to 23): each idempotent, each with who and why.
 
 use super::Decision;
-use crate::domain::blocker::Role;
 use crate::domain::command::{Actor, Deed};
 use crate::domain::event::{Action, Event, Fact, PromotionEnd};
 use crate::domain::id::*;
 use crate::domain::promotion::has_passed_before;
 use crate::domain::rejection::Rejection;
+use crate::domain::role::Role;
 use crate::domain::state::{Hold, PipelineState, State, TierState, Verdict};
 
 /// The pipeline that a deed is done to, and how its facts are signed.

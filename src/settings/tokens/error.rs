@@ -50,11 +50,6 @@ pub enum TokenError {
         /// What was given.
         given: String,
     },
-    /// Not a role.
-    BadRole {
-        /// What was given.
-        given: String,
-    },
     /// The owner's token is not in the list.
     Owner {
         /// Where it is.
@@ -78,7 +73,6 @@ impl TokenError {
             Self::UnknownName { .. } => "TG-TOKEN-005",
             Self::BadName { .. } => "TG-TOKEN-006",
             Self::BadEmail { .. } => "TG-TOKEN-007",
-            Self::BadRole { .. } => "TG-TOKEN-008",
             Self::Owner { .. } => "TG-TOKEN-009",
             Self::NoRandom { .. } => "TG-TOKEN-010",
         }
@@ -103,7 +97,6 @@ impl TokenError {
                     .to_owned()
             }
             Self::BadEmail { .. } => "write it like `ann@example.com`".to_owned(),
-            Self::BadRole { .. } => "roles are `viewer`, `trigger`, `operator` and `admin`".to_owned(),
             Self::Owner { path } => {
                 format!("remove `{}`, then restart the controller: it makes a new one", path.display())
             }
@@ -126,7 +119,6 @@ impl fmt::Display for TokenError {
             Self::UnknownName { name } => write!(f, "find a token `{name}`"),
             Self::BadName { given } => write!(f, "use `{given}` as the name of a token"),
             Self::BadEmail { given } => write!(f, "use `{given}` as an address"),
-            Self::BadRole { given } => write!(f, "use `{given}` as a role"),
             Self::Owner { .. } => write!(f, "revoke the owner's token: it is not in the list"),
             Self::NoRandom { cause } => write!(f, "make a token: no random numbers: {cause}"),
         }

@@ -7,17 +7,16 @@
 mod error;
 mod file;
 
+pub use crate::domain::Role;
 pub use error::TokenError;
 pub use file::{Privacy, read_token_file};
 
 use super::StateDir;
 use chrono::{DateTime, Utc};
 use file::Stamp;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
-use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
 
@@ -29,52 +28,6 @@ const PREFIX: &str = "tgt_";
 
 /// No token that somebody presents is looked at beyond this length, in bytes.
 const PRESENTED_LIMIT_BYTES: usize = 512;
-
-/// What a token may do; each role may also do what those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// May ask for builds.
-    Trigger,
-    /// May do everything that is done by hand.
-    Operator,
-    /// Lifts freezes, and makes tokens.
-    Admin,
-}
-
-impl Role {
-    /// All of them, the weakest first.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Trigger, Self::Operator, Self::Admin];
-
-    /// As it is written everywhere.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Trigger => "trigger",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Role {
-    type Err = TokenError;
-
-    fn from_str(text: &str) -> Result<Self, TokenError> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or_else(|| TokenError::BadRole { given: text.to_owned() })
-    }
-}
 
 /// A token in the clear. It shows itself only to whoever asks by name.
 #[derive(Clone, PartialEq, Eq)]

@@ -26,7 +26,7 @@ fn roles_are_ordered_and_spelled_alike_everywhere() {
         assert_eq!(role.as_str().parse::<Role>().unwrap(), role);
         assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
     }
-    assert_eq!("Admin".parse::<Role>().unwrap_err().code(), "TG-TOKEN-008");
+    assert!("Admin".parse::<Role>().is_err());
 }
 
 #[test]

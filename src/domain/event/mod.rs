@@ -3,11 +3,18 @@
 //! The JSON form is flat, tagged by `kind`; names and fields are contract. The envelope around it (`id`, `at`,
 //! `pipeline`, `by`, `why`) and the events that are never journaled (log chunks, `lagged`, `gap`) are `wire`'s.
 
-use super::blocker::Blocker;
-use super::diagnostic::Diagnostic;
-use super::id::*;
-use super::outcome::{Failure, Outcome, is_false};
-use super::pipeline::{Phase, Pipeline};
+use crate::domain::blocker::Blocker;
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::id::*;
+use crate::domain::outcome::{Failure, Outcome, is_false};
+use crate::domain::pipeline::{Phase, Pipeline};
+mod names;
+mod step_said;
+mod terms;
+
+pub use step_said::{Level, StepSaid};
+pub use terms::{Action, Artifact, DeployMode, PromotionEnd, VoidReason};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -426,160 +433,6 @@ pub enum Event {
     },
 }
 
-/// A file that a build made, kept by its content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Artifact {
-    /// Path relative to the workspace.
-    pub path: String,
-    /// SHA-256 of the content, hex.
-    pub sha256: String,
-    /// Size in bytes.
-    pub size: u64,
-    /// Whether it may be executed.
-    #[serde(default)]
-    pub executable: bool,
-}
-
-/// Why a version is put on a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DeployMode {
-    /// It was promoted.
-    Deploy,
-    /// The tier goes back to it.
-    Rollback,
-    /// A person asked for it once more.
-    Redeploy,
-}
-
-impl DeployMode {
-    /// As in `TIDEGATE_MODE`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            DeployMode::Deploy => "deploy",
-            DeployMode::Rollback => "rollback",
-            DeployMode::Redeploy => "redeploy",
-        }
-    }
-}
-
-/// What became of the nodes when a promotion failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PromotionEnd {
-    /// None was changed.
-    Rejected,
-    /// They went back, or are being sent back.
-    RolledBack,
-    /// They stay as they are.
-    Stopped,
-    /// A person ended it.
-    Canceled,
-}
-
-/// Why confirmations no longer count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum VoidReason {
-    /// Their time is over.
-    Expired,
-    /// The tier's part of the definition changed.
-    Edited,
-}
-
-/// What a person does by hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Lets a version in.
-    Promote,
-    /// Sends a tier back.
-    Rollback,
-    /// Lets a rejected version wait again, or tries at once what would be tried later.
-    Retry,
-    /// Runs the current version's deploy again.
-    Redeploy,
-    /// Ends a build, or what is inside.
-    Cancel,
-}
-
-/// What a step says through `$TIDEGATE_EVENTS`: one JSON object a line, tagged by `kind`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum StepSaid {
-    /// How far it is.
-    Progress {
-        /// From 0 to 100.
-        #[schemars(range(min = 0, max = 100))]
-        percent: f64,
-        /// What it does now.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        note: Option<String>,
-    },
-    /// A remark about a place in a file.
-    Annotation {
-        /// How bad it is.
-        level: Level,
-        /// Path relative to the workspace.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        file: Option<String>,
-        /// Line, from 1.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        line: Option<u32>,
-        /// The remark.
-        message: String,
-    },
-    /// A number.
-    Metric {
-        /// What it measures.
-        name: String,
-        /// The number.
-        value: f64,
-        /// In which unit.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        unit: Option<String>,
-    },
-    /// A value for people and later steps.
-    Output {
-        /// Its name.
-        key: String,
-        /// The value.
-        value: String,
-    },
-    /// A gate says that it cannot judge.
-    Blocked {
-        /// Why.
-        reason: String,
-        /// The way out.
-        #[serde(default)]
-        help: String,
-    },
-    /// A backup was fetched.
-    BackupFetched {
-        /// Where it came from, free text.
-        source: String,
-        /// Its size in bytes.
-        byte_size: u64,
-    },
-    /// The runner's own remark, such as a bad line or a process that was left behind.
-    Warning {
-        /// The remark.
-        message: String,
-    },
-}
-
-/// How bad a remark is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Good to know.
-    Notice,
-    /// To be looked at.
-    Warning,
-    /// Wrong.
-    Error,
-}
-
 /// A fact about to be journaled: an event, whose it is, and who caused it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
@@ -606,7 +459,7 @@ pub struct Envelope {
     /// Its number in the journal.
     pub id: EventId,
     /// When it was journaled, in whole microseconds.
-    pub at: super::Time,
+    pub at: crate::domain::Time,
     /// The fact.
     pub fact: Fact,
 }

@@ -1,0 +1,83 @@
+//! How builds change: requests, begins, ends.
+
+use crate::domain::Time;
+use crate::domain::id::*;
+use crate::domain::state::*;
+
+/// A commit that is built already becomes newest again; any other is queued.
+pub(super) fn rebuild_requested(p: &mut PipelineState, request: Request) {
+    if let Some(name) = &request.ref_name {
+        let head = RefHead { seen: request.sha.clone(), taken: Some(request.sha.clone()) };
+        p.refs.insert(name.clone(), head);
+    }
+    let built = p.by_sha.get(&request.sha).filter(|label| p.is_built(label)).cloned();
+    let Some(label) = built else {
+        p.queue.push_back(request);
+        return;
+    };
+    if let Some(version) = p.versions.get_mut(&label) {
+        p.built.remove(&version.order);
+        p.built.insert(request.id, label.clone());
+        version.order = request.id;
+        version.done = request.id;
+        version.by = request.by;
+    }
+    for tier in p.tiers.values_mut() {
+        let is_current = tier.current.as_ref().is_some_and(|c| c.version == label);
+        let is_inside = tier.busy_with() == Some(&label);
+        if let Some(standing) = tier.standings.get_mut(&label) {
+            let keeps = matches!(standing.verdict, Some(Verdict::Rejected(_))) || is_current || is_inside;
+            if is_current {
+                standing.verdict = Some(Verdict::Passed(request.id));
+            }
+            if !keeps {
+                *standing = Standing { gates: std::mem::take(&mut standing.gates), ..Standing::default() };
+            }
+        }
+    }
+}
+
+pub(super) fn start(
+    p: &mut PipelineState,
+    sha: &Sha,
+    label: &VersionLabel,
+    request: EventId,
+    digest: &Digest,
+    at: Time,
+) {
+    let Some(position) = p.queue.iter().position(|r| r.id == request) else { return };
+    let Some(request) = p.queue.remove(position) else { return };
+    let version = Version {
+        sha: sha.clone(),
+        ref_name: request.ref_name.clone(),
+        author: request.author.clone(),
+        subject: request.subject.clone(),
+        emails: request.emails.clone(),
+        by: request.by.clone(),
+        order: request.id,
+        stage: Stage::Building,
+        done: request.id,
+        artifacts: Vec::new(),
+        at,
+    };
+    p.versions.insert(label.clone(), version);
+    p.by_sha.insert(sha.clone(), label.clone());
+    p.build = Some(Build {
+        request,
+        version: label.clone(),
+        digest: digest.clone(),
+        at,
+        steps: Default::default(),
+        canceled: false,
+    });
+}
+
+pub(super) fn end(p: &mut PipelineState, stage: Stage, id: EventId) {
+    let Some(build) = p.build.take() else { return };
+    let Some(version) = p.versions.get_mut(&build.version) else { return };
+    if stage == Stage::Built {
+        p.built.insert(version.order, build.version);
+    }
+    version.stage = stage;
+    version.done = id;
+}

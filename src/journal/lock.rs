@@ -1,0 +1,132 @@
+//! The lock on a state folder: one controller at a time, on a file system that can be trusted.
+//!
+//! The lock is `flock` on the file `lock` in the folder, so that the kernel lets go of it however the process ends.
+//! The file's text (process id, boot id) only tells people who has it; nothing is decided by it.
+
+use super::Error;
+use rustix::fs::FlockOperation;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// File systems that have no locks or no shared memory to rely upon, by the magic number of statfs(2).
+const NETWORK: [(u32, &str); 7] = [
+    (0x6969, "nfs"),
+    (0x517b, "smb"),
+    (0xff53_4d42, "cifs"),
+    (0xfe53_4d42, "smb2"),
+    (0x5346_414f, "afs"),
+    (0x7375_7245, "coda"),
+    (0x564c, "ncp"),
+];
+
+/// A state folder that is ours until this is dropped.
+#[derive(Debug)]
+pub struct StateLock {
+    folder: PathBuf,
+    /// The lock lives as long as this open file does.
+    _file: File,
+}
+
+impl StateLock {
+    /// Makes the folder if need be (0700), and takes it. Fails at once when somebody else has it.
+    pub fn acquire(folder: &Path) -> Result<Self, Error> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| Error::io("make the state folder", &error))?;
+        let folder = folder.canonicalize().map_err(|error| Error::io("find the state folder", &error))?;
+        refuse_network(&folder)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(folder.join("lock"))
+            .map_err(|error| Error::io("open the lock file", &error))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(Error::InUse { pid: owner(&file), folder });
+            }
+            Err(errno) => return Err(Error::io("lock the state folder", &errno.into())),
+        }
+        sign(&file).map_err(|error| Error::io("write the lock file", &error))?;
+        Ok(Self { folder, _file: file })
+    }
+
+    /// The folder, as an absolute path without links.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+fn refuse_network(folder: &Path) -> Result<(), Error> {
+    let found = rustix::fs::statfs(folder)
+        .map_err(|errno| Error::io("examine the state folder", &errno.into()))?
+        .f_type;
+    match network_kind(found as u32) {
+        Some(kind) => Err(Error::NetworkFilesystem { folder: folder.to_owned(), kind }),
+        None => Ok(()),
+    }
+}
+
+fn network_kind(magic: u32) -> Option<&'static str> {
+    NETWORK.iter().find(|(known, _)| *known == magic).map(|(_, kind)| *kind)
+}
+
+/// Who wrote itself into the lock file. A torn or strange text is nobody.
+fn owner(mut file: &File) -> Option<u32> {
+    let mut text = String::new();
+    Read::by_ref(&mut file).take(256).read_to_string(&mut text).ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+fn sign(mut file: &File) -> std::io::Result<()> {
+    // The boot id makes the process id mean something after a restart of the machine; some systems have none.
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.set_len(0)?;
+    file.write_all(format!("{} {}\n", std::process::id(), boot_id.trim()).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_and_the_other_is_told_who() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("a/state");
+        let lock = StateLock::acquire(&folder).unwrap();
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(folder.join("lock").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let refused = StateLock::acquire(&folder).unwrap_err();
+        assert_eq!(refused.code(), "TG-STATE-001");
+        let message = format!("in use by pid {}", std::process::id());
+        assert!(refused.to_string().contains(&message), "{refused}");
+        drop(lock);
+        StateLock::acquire(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_strange_lock_file_names_nobody() {
+        let home = tempfile::tempdir().unwrap();
+        let lock = StateLock::acquire(home.path()).unwrap();
+        std::fs::write(home.path().join("lock"), [0xff, 0xfe]).unwrap();
+        let refused = StateLock::acquire(home.path()).unwrap_err();
+        assert!(matches!(refused, Error::InUse { pid: None, .. }), "{refused:?}");
+        drop(lock);
+    }
+
+    #[test]
+    fn network_file_systems_are_known_by_their_number() {
+        assert_eq!(network_kind(0x6969), Some("nfs"));
+        assert_eq!(network_kind(0xff53_4d42), Some("cifs"));
+        assert_eq!(network_kind(0xef53), None, "ext4");
+        assert!(NETWORK.iter().all(|(_, kind)| !kind.is_empty()));
+    }
+}

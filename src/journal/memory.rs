@@ -1,0 +1,211 @@
+//! The journal's twin in memory, for tests: the same contract, and switches that make it fail or wait.
+//!
+//! Nothing in it takes time: an append is committed when the call returns, and durable at once unless held back.
+
+use super::{Error, Filter, Journal, META_CLEAN_STOP, META_INSTANCE, Page, Record, Watermark, in_order};
+use crate::domain::EventId;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// Most records that one page looks at, so that tests meet pages that end without a match.
+const SCAN_LIMIT: usize = 1_000;
+
+/// A journal that forgets everything when it is dropped.
+#[derive(Debug)]
+pub struct MemoryJournal {
+    inner: Mutex<Inner>,
+    durable: watch::Sender<Watermark>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    records: VecDeque<Record>,
+    last: EventId,
+    meta: BTreeMap<String, String>,
+    fail_next: VecDeque<Error>,
+    is_held: bool,
+    is_closed: bool,
+}
+
+impl Default for MemoryJournal {
+    fn default() -> Self {
+        let mut inner = Inner::default();
+        inner.meta.insert(META_INSTANCE.to_owned(), "0".repeat(32));
+        Self { inner: Mutex::new(inner), durable: watch::Sender::new(Watermark::Durable(EventId(0))) }
+    }
+}
+
+impl MemoryJournal {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next `count` appends fail with this error and keep nothing.
+    pub fn fail_next_appends(&self, count: usize, error: Error) {
+        self.lock().fail_next.extend(std::iter::repeat_n(error, count));
+    }
+
+    /// From now on what is committed does not become durable by itself.
+    pub fn hold_durability(&self) {
+        self.lock().is_held = true;
+    }
+
+    /// What is committed becomes durable, now and from now on.
+    pub fn release_durability(&self) {
+        let mut inner = self.lock();
+        inner.is_held = false;
+        self.advance(inner.last);
+    }
+
+    /// What is committed up to an id becomes durable; the rest goes on being held back.
+    pub fn release_upto(&self, id: EventId) {
+        let inner = self.lock();
+        self.advance(id.min(inner.last));
+    }
+
+    /// A sync fails: for ever.
+    pub fn fail_sync(&self, detail: &str) {
+        self.durable.send_replace(Watermark::Failed(Error::Sync { detail: detail.into() }));
+    }
+
+    fn advance(&self, upto: EventId) {
+        self.durable.send_if_modified(|mark| match mark {
+            Watermark::Durable(reached) if *reached < upto => {
+                *reached = upto;
+                true
+            }
+            _ => false,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self) -> Option<Error> {
+        match &*self.durable.borrow() {
+            Watermark::Failed(error) => Some(error.clone()),
+            Watermark::Durable(_) => None,
+        }
+    }
+
+    fn append_now(&self, records: Vec<Record>) -> Result<(), Error> {
+        let mut inner = self.open()?;
+        if let Some(error) = self.failed() {
+            return Err(error);
+        }
+        if let Some(error) = inner.fail_next.pop_front() {
+            return Err(error);
+        }
+        inner.last = in_order(inner.last, &records)?;
+        inner.records.extend(records);
+        if !inner.is_held {
+            self.advance(inner.last);
+        }
+        Ok(())
+    }
+
+    fn open(&self) -> Result<MutexGuard<'_, Inner>, Error> {
+        let inner = self.lock();
+        if inner.is_closed { Err(Error::Closed) } else { Ok(inner) }
+    }
+
+    fn read_now(&self, after: EventId, limit: usize, filter: &Filter) -> Result<Page, Error> {
+        let inner = self.open()?;
+        let mut page = Page { scanned: after, ..Page::default() };
+        for record in inner.after(after).take(SCAN_LIMIT) {
+            page.first.get_or_insert(record.id);
+            page.scanned = record.id;
+            if filter.matches(&record.kind, record.pipeline.as_deref(), record.tier.as_deref(), record.run) {
+                page.records.push(record.clone());
+                if page.records.len() >= limit.max(1) {
+                    break;
+                }
+            }
+        }
+        Ok(page)
+    }
+
+    fn forget_now(&self, id: EventId) -> Result<EventId, Error> {
+        let mut inner = self.open()?;
+        while inner.records.len() > 1 && inner.records.front().is_some_and(|record| record.id < id) {
+            inner.records.pop_front();
+        }
+        Ok(inner.oldest())
+    }
+}
+
+impl Inner {
+    fn oldest(&self) -> EventId {
+        self.records.front().map_or(EventId(1), |record| record.id)
+    }
+
+    fn after(&self, after: EventId) -> impl Iterator<Item = &Record> {
+        let skip = after.0.saturating_add(1).saturating_sub(self.oldest().0);
+        self.records.range((skip as usize).min(self.records.len())..)
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn append(&self, records: Vec<Record>) -> BoxFuture<'static, Result<(), Error>> {
+        ready(self.append_now(records)).boxed()
+    }
+
+    fn durable(&self) -> watch::Receiver<Watermark> {
+        self.durable.subscribe()
+    }
+
+    fn last_id(&self) -> EventId {
+        self.lock().last
+    }
+
+    fn oldest_id(&self) -> EventId {
+        self.lock().oldest()
+    }
+
+    fn read(&self, after: EventId, limit: usize, filter: &Filter) -> BoxFuture<'static, Result<Page, Error>> {
+        ready(self.read_now(after, limit, filter)).boxed()
+    }
+
+    fn for_each(
+        &self,
+        after: EventId,
+        each: &mut dyn FnMut(Record) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        // Copied first: the callback may ask this journal something.
+        let records: Vec<Record> = self.open()?.after(after).cloned().collect();
+        records.into_iter().try_for_each(each)
+    }
+
+    fn forget_before(&self, id: EventId) -> BoxFuture<'static, Result<EventId, Error>> {
+        ready(self.forget_now(id)).boxed()
+    }
+
+    fn meta_get(&self, key: &str) -> BoxFuture<'static, Result<Option<String>, Error>> {
+        ready(self.open().map(|inner| inner.meta.get(key).cloned())).boxed()
+    }
+
+    fn meta_set(&self, key: &str, value: &str) -> BoxFuture<'static, Result<(), Error>> {
+        let set = self.open().map(|mut inner| drop(inner.meta.insert(key.to_owned(), value.to_owned())));
+        ready(set).boxed()
+    }
+
+    fn size_bytes(&self) -> Result<u64, Error> {
+        Ok(self.open()?.records.iter().map(|record| record.body.len() as u64).sum())
+    }
+
+    fn close(&self) -> BoxFuture<'static, Result<(), Error>> {
+        let mut inner = self.lock();
+        if !inner.is_closed {
+            inner.is_closed = true;
+            let last = inner.last;
+            inner.meta.insert(META_CLEAN_STOP.to_owned(), last.to_string());
+            self.advance(last);
+        }
+        ready(self.failed().map_or(Ok(()), Err)).boxed()
+    }
+}

@@ -1,0 +1,11 @@
+//! The 35 rules of what happens to a version, each with tests named after it.
+
+mod world;
+
+mod crash;
+mod definitions;
+mod entry;
+mod hand;
+mod inside;
+mod push;
+mod rollback;

@@ -1,0 +1,240 @@
+//! Rules 1 to 6: push and build.
+
+use super::world::*;
+use tidegate::domain::pipeline::*;
+use tidegate::domain::*;
+
+fn ignored(answer: &Answer) -> &str {
+    match answer {
+        Answer::Pushed(all) => match &all[0] {
+            Pushed::Ignored { reason, .. } => reason,
+            Pushed::Taken { .. } => panic!("it was taken"),
+        },
+        _ => panic!("not an answer to a push"),
+    }
+}
+
+#[test]
+fn rule_01_a_push_that_is_taken_is_journaled_and_others_get_a_reason() {
+    let mut w = World::with(shop([tier("host")]));
+    w.push("c1");
+    w.saw(&[
+        "rebuild_requested",
+        "build_start 1.0.1",
+        "step_start compile 1.0.1",
+        "step_done compile 1.0.1 ok",
+        "build_ok 1.0.1",
+    ]);
+    let mark = w.mark();
+    assert!(ignored(&w.push_with("c2", |p| p.ref_taken = false)).contains("not among the refs"));
+    assert_eq!(w.mark(), mark, "a foreign ref leaves no trace");
+    assert!(ignored(&w.push_with("c2", |p| p.touched = false)).contains("paths"));
+    assert!(ignored(&w.push_with("c3", |p| p.tag_missing = true)).contains("tag"));
+    assert_eq!(w.count("push_ignored"), 2);
+}
+
+#[test]
+fn rule_02_a_newer_push_drops_what_has_not_begun_and_ends_what_has() {
+    let mut w = World::with(shop([tier("host")]));
+    w.hold_run("compile");
+    w.push("c1");
+    w.push_with("cA", |p| p.ref_name = Some("refs/heads/other".into()));
+    w.push("c2");
+    w.push("c3");
+    w.let_go("compile");
+    w.saw(&[
+        "build_start 1.0.1",
+        "step_done compile 1.0.1 canceled",
+        "build_aborted c1",
+        "build_start 1.0.A",
+    ]);
+    w.saw(&["build_aborted c2", "build_ok 1.0.3"]);
+    assert_eq!(w.count("build_start"), 3, "c2 never began");
+}
+
+#[test]
+fn rule_02_with_finish_the_build_under_way_goes_on() {
+    let mut w = World::with(shop([tier("host")]).with(|p| p.build.on_newer = OnNewer::Finish));
+    w.hold_run("compile");
+    w.push("c1");
+    w.push("c2");
+    w.push("c3");
+    w.let_go("compile");
+    w.saw(&["build_aborted c2", "build_ok 1.0.1", "build_ok 1.0.3"]);
+}
+
+#[test]
+fn rule_02_one_commit_at_a_time_in_order() {
+    let mut w = World::with(shop([tier("host")]));
+    w.hold_run("compile");
+    for commit in ["c1", "c2", "c3"] {
+        w.push_with(commit, |p| p.ref_name = Some(format!("refs/heads/{commit}").as_str().into()));
+    }
+    assert_eq!(w.count("build_start"), 1);
+    w.let_go("compile");
+    w.saw(&["build_ok 1.0.1", "build_start 1.0.2", "build_ok 1.0.2", "build_start 1.0.3"]);
+}
+
+#[test]
+fn rule_03_a_built_commit_is_not_built_again_but_a_failed_one_is() {
+    let mut w = World::with(shop([tier("host")]));
+    w.script("compile", [Ends::Is(Classification::CheckFailed)]);
+    w.push("c1");
+    w.saw(&["build_failed 1.0.1"]);
+    w.push("c1");
+    w.saw(&["build_failed 1.0.1", "build_start 1.0.1", "build_ok 1.0.1"]);
+    assert!(ignored(&w.push("c1")).contains("built already"));
+    assert!(
+        ignored(&w.push_with("c1", |p| p.ref_name = Some("refs/tags/v1".into()))).contains("built already")
+    );
+    w.hold_run("compile");
+    w.push("c2");
+    assert!(ignored(&w.push("c2")).contains("being built"));
+    assert_eq!(w.count("rebuild_requested"), 3);
+}
+
+#[test]
+fn rule_03_a_branch_moved_back_makes_a_built_version_newest_again() {
+    let mut w = World::with(shop([tier("host"), tier("prod")]));
+    w.push("c1");
+    w.push("c2");
+    assert_eq!(w.current("prod"), "1.0.2");
+    let mark = w.mark();
+    w.push_with("c1", |p| p.old = Some(sha("c2")));
+    assert_eq!(w.current("prod"), "1.0.1");
+    assert!(!w.since(mark).iter().any(|l| l.starts_with("build_start")), "the same bits move");
+    // The same delivery once more moves nothing.
+    assert!(ignored(&w.push_with("c1", |p| p.old = Some(sha("c2")))).contains("built already"));
+}
+
+#[test]
+fn rule_03_moved_to_the_front_it_counts_as_passed_where_current_and_stays_rejected() {
+    let mut w = World::with(shop([tier("host"), tier("prod").gate("smoke")]));
+    w.script("prod/smoke", [Ends::Is(Classification::CheckFailed)]);
+    w.push("c1");
+    assert_eq!(w.current("host"), "1.0.1");
+    w.saw(&["promote_failed prod 1.0.1 rejected"]);
+    let mark = w.mark();
+    w.rebuild("c1");
+    assert_eq!(w.since(mark).iter().filter(|l| l.starts_with("promote_start")).count(), 0);
+    assert!(w.blockers("prod", "1.0.1").contains(&"rejected"));
+}
+
+#[test]
+fn rule_04_a_label_that_another_commit_has_gets_the_commit_added() {
+    let mut w = World::with(shop([tier("host")]));
+    w.push("c1");
+    // Another commit whose files say the same version.
+    w.hold_run("prepare");
+    w.push("c9");
+    let request = w.shop().queue[0].id;
+    w.ask(Command::Prepared { pipeline: "shop".into(), request, label: Ok(Some("1.0.1".into())) }).unwrap();
+    w.let_go("prepare");
+    w.saw(&["build_ok 1.0.1+gc900000"]);
+}
+
+#[test]
+fn rule_04_no_label_and_an_unreadable_one() {
+    let mut w = World::with(shop([tier("host")]));
+    w.hold_run("prepare");
+    w.push("c1");
+    let request = w.shop().queue[0].id;
+    w.ask(Command::Prepared { pipeline: "shop".into(), request, label: Ok(None) }).unwrap();
+    w.settle();
+    w.saw(&["build_ok 0.0.0+gc100000"]);
+    w.push("c2");
+    let request = w.shop().queue[0].id;
+    let bad = Err("Cargo.toml: `version` is not a version".to_owned());
+    w.ask(Command::Prepared { pipeline: "shop".into(), request, label: bad }).unwrap();
+    w.settle();
+    w.saw(&["build_start 0.0.0+gc200000", "build_failed 0.0.0+gc200000"]);
+}
+
+#[test]
+fn rule_05_every_tier_gets_the_artifacts_of_the_one_build() {
+    let mut w = World::with(shop([tier("host").gate("tests"), tier("prod").nodes(&["a1"])]));
+    w.hold_run("prod/a1");
+    w.push("c1");
+    let effects = outstanding(&w.state, w.now);
+    let Some(Job::Deploy { artifacts, .. }) = work(&w.state, &effects[0]).map(|w| w.job) else {
+        panic!("the deploy is under way")
+    };
+    assert_eq!(artifacts, w.shop().versions["1.0.1"].artifacts);
+    assert_eq!(w.count("build_start"), 1);
+}
+
+#[test]
+fn rule_06_a_failed_build_changes_nothing_for_older_versions() {
+    let mut w = World::with(shop([tier("host").gate("tests"), tier("prod").manual()]));
+    w.push("c1");
+    w.script("compile", [Ends::Is(Classification::CompileError)]);
+    w.push("c2");
+    w.saw(&["build_failed 1.0.2"]);
+    assert_eq!(w.blockers("prod", "1.0.1"), ["manual"]);
+    w.promote("prod", "1.0.1").unwrap();
+    assert_eq!(w.current("prod"), "1.0.1");
+}
+
+#[test]
+fn steps_run_as_a_graph_and_a_failed_one_begins_nothing_new() {
+    let mut w = World::with(shop([tier("host")]).with(|p| {
+        p.build.steps = vec![step("a", &[]), step("b", &[]), step("c", &["a", "b"])];
+    }));
+    w.hold_run("b");
+    w.push("c1");
+    assert_eq!(w.count("step_start"), 2);
+    w.script("b", [Ends::Is(Classification::CheckFailed)]);
+    w.let_go("b");
+    w.saw(&["step_done b 1.0.1 check_failed", "build_failed 1.0.1"]);
+    assert_eq!(w.count("step_start"), 2, "c never begins");
+}
+
+#[test]
+fn steps_are_retried_as_told_with_a_run_each() {
+    let retry = Retry { times: 2, wait: Span::seconds(10), on: vec![Classification::Timeout] };
+    let mut w = World::with(shop([tier("host")]).with(|p| p.build.steps[0].exec.retry = Some(retry)));
+    w.script("compile", [Ends::Is(Classification::Timeout), Ends::Is(Classification::Timeout), Ends::Passes]);
+    w.push("c1");
+    assert_eq!(w.count("step_start"), 1, "the second try waits");
+    w.wait(chrono::TimeDelta::seconds(9));
+    assert_eq!(w.count("step_start"), 1);
+    w.wait(chrono::TimeDelta::seconds(11));
+    w.saw(&[
+        "step_done compile 1.0.1 timeout",
+        "step_done compile 1.0.1 timeout",
+        "step_done compile 1.0.1 flaky",
+        "build_ok",
+    ]);
+}
+
+#[test]
+fn a_build_that_takes_longer_than_its_timeout_fails() {
+    let mut w = World::with(shop([tier("host")]).with(|p| p.build.timeout = Some(Span::seconds(60))));
+    w.hold_run("compile");
+    w.push("c1");
+    w.wait(chrono::TimeDelta::seconds(61));
+    w.saw(&["step_done compile 1.0.1 canceled", "build_failed 1.0.1"]);
+}
+
+#[test]
+fn jobs_bound_steps_and_gates_but_never_deploys() {
+    let three = shop([
+        tier("host").gate("a").gate("b").gate("c"),
+        tier("prod").nodes(&["n1", "n2"]).waves(&[Wave::Count(2)]),
+    ]);
+    let mut w = World::with(three).jobs(2);
+    for gate in ["a", "b", "c"] {
+        w.hold_run(&format!("host/{gate}"));
+    }
+    w.push("c1");
+    assert_eq!(w.count("gate_start"), 2);
+    w.let_go("host/a");
+    assert_eq!(w.count("gate_start"), 3);
+    w.let_go("host/b");
+    w.let_go("host/c");
+    assert_eq!(w.state.busy_slots, 0);
+    let mut w = w.jobs(0);
+    let retry = Deed::Redeploy { tier: "prod".into(), node: None, version: None };
+    w.deed(retry).unwrap();
+    assert_eq!(w.count("deploy_ok prod n1 redeploy"), 1);
+}
