@@ -140,7 +140,7 @@ fn words_of(value: &[u8]) -> Vec<Vec<u8>> {
     words.push(value.to_vec());
     let as_json = |word: &Vec<u8>| {
         let text = serde_json::to_string(std::str::from_utf8(word).ok()?).ok()?;
-        Some(text[1..text.len() - 1].as_bytes().to_vec())
+        Some(text.as_bytes()[1..text.len() - 1].to_vec())
     };
     let json: Vec<Vec<u8>> = words.iter().filter_map(as_json).collect();
     words.extend(json);
