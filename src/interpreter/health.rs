@@ -122,7 +122,7 @@ async fn command(patient: &Patient<'_>, script: &Script, left: Duration) -> Resu
         dir: patient.dir.clone(),
         events: patient.task.places.probe_events(patient.run),
         timeout: Some(to_deadline.map_or(left, |rest| rest.min(left))),
-        // What the deploy left running carries the same mark and must not be ended by a question.
+        // What the deploy left running has the same run in its environment: a question must not end it.
         leave_running: patient.deploy.leave_running,
         append: true,
         mask: patient.secrets.words(),

@@ -51,13 +51,19 @@ async fn preparing_can_be_stopped() {
     assert_eq!(label, Err("it was canceled".into()));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn steps_side_by_side_share_one_workspace_and_its_artifacts_are_kept() {
     let mut bench = Bench::new(&[("src/a", "one\n")]).await;
-    bench.begin(step("left", "cat src/a > left"));
-    bench.begin(step("right", "cat src/a > right"));
-    for _ in 0..2 {
-        // Chunks of the two runs mix, so only the ends are looked at.
+    for name in ["left", "right", "3", "4", "5", "6"] {
+        // The last one waits for the others: it would wait for ever if one of them had another folder.
+        let script = format!("cat src/a > {name}; until test \"$(ls | wc -l)\" -eq 7; do sleep 0.01; done");
+        let mut job = step(name, &script);
+        let Job::Step { step, .. } = &mut job else { unreachable!() };
+        step.exec.timeout = Some(millis(20_000));
+        bench.begin(job);
+    }
+    for _ in 0..6 {
+        // Chunks of the runs mix, so only the ends are looked at.
         loop {
             if let crate::interpreter::Report::Command(Command::RunEnded { outcome, .. }) = bench.next().await
             {
