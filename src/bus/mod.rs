@@ -107,10 +107,11 @@ struct Entry {
     place: EventId,
 }
 
-/// The broadcast.
+/// The broadcast. Clones are the same one.
+#[derive(Clone)]
 pub struct Bus {
     journal: Arc<dyn Journal>,
-    live: Mutex<Live>,
+    live: Arc<Mutex<Live>>,
 }
 
 struct Live {
@@ -128,7 +129,7 @@ impl Bus {
             Watermark::Failed(_) => journal.last_id(),
         };
         let sender = broadcast::Sender::new(CAPACITY);
-        Self { journal, live: Mutex::new(Live { sender: Some(sender), last }) }
+        Self { journal, live: Arc::new(Mutex::new(Live { sender: Some(sender), last })) }
     }
 
     /// Sends an envelope to all who listen. Events must be durable, and come in the order of their ids. Never waits.

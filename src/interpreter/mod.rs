@@ -1,8 +1,38 @@
 //! Turning an effect into real work: preparing a commit, build steps, gates, deploys on nodes. What is to be done
 //! comes as a [`Work`]; what came of it goes back as a [`Report`]. What comes next is not decided here.
+//!
+//! [`LocalInterpreter`] gives each effect one task, which ends in exactly one command. Below it one file answers for one
+//! part of the work: [`places`] for what lies where, `environment` for what a step is told, `process` for running it,
+//! `verdict` for what its end means; `prepare`, `gate` and `deploy` put these together.
+
+pub mod places;
+mod bounded;
+mod deploy;
+mod environment;
+mod expand;
+mod gate;
+mod health;
+mod local;
+mod prepare;
+mod probe;
+mod probe_gate;
+mod process;
+mod question;
+mod run_log;
+mod said;
+mod secrets;
+mod task;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod verdict;
+mod workspace;
 
 use crate::domain::{Command, Effect, RunId, Work};
 use std::sync::Arc;
+
+pub use local::LocalInterpreter;
+pub use workspace::sweep;
 
 /// What the interpreter tells the engine, in the order in which it happened.
 #[derive(Clone, Debug)]

@@ -365,7 +365,7 @@ fn start(
     let (hands, reports) = Hands::new();
     let parts = Parts {
         journal: journal.clone(),
-        bus: Bus::new(),
+        bus: Bus::new(journal.clone()),
         clock: clock.clone(),
         interpreter: Arc::new(hands.clone()),
         reports,

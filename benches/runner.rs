@@ -1,0 +1,253 @@
+//! What the runner costs, as ratios to a small C program that makes only the unavoidable system calls, measured by turns
+//! in one go, so that a noisy machine shifts both. Also what the same bulk output costs through `tokio-process-stream`:
+//! the reason why steps have a reader of their own.
+//!
+//! `cargo bench --bench runner` (needs `cc`); after `--` a number says how many turns, a text which comparisons: those
+//! whose names begin with it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tidegate::domain::RunId;
+use tidegate::runner::{How, LocalRunner, Report, Runner, Start};
+use tokio::sync::mpsc::channel;
+
+const TWIN: &str = r#"
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+extern char **environ;
+static char buffer[65536];
+static void step(char **argv, const char *log) {
+    int ends[2], out = -1;
+    if (log) out = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (pipe2(ends, O_CLOEXEC)) exit(9);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
+    pid_t child;
+    if (posix_spawn(&child, argv[0], &actions, NULL, argv, environ)) exit(8);
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    ssize_t count;
+    while ((count = read(ends[0], buffer, sizeof buffer)) > 0)
+        if (out >= 0 && write(out, buffer, count) != count) exit(7);
+    int status;
+    waitpid(child, &status, 0);
+    if (status) exit(6);
+    close(ends[0]);
+    if (out >= 0) close(out);
+}
+int main(int argc, char **argv) {
+    if (!strcmp(argv[1], "bulk")) {
+        step(argv + 3, argv[2]);
+    } else if (!strcmp(argv[1], "steps")) {
+        int steps = atoi(argv[2]) / 2;
+        char *words[] = {"/bin/sh", "-c", "true", NULL}, log[4096];
+        for (int half = 0; half < 2; half++)
+            if (!fork()) {
+                for (int i = 0; i < steps; i++) {
+                    if (argc > 3) snprintf(log, sizeof log, "%s/%d-%d", argv[3], half, i);
+                    step(words, argc > 3 ? log : NULL);
+                }
+                _exit(0);
+            }
+        while (wait(NULL) > 0) {}
+    } else if (!strcmp(argv[1], "lines")) {
+        for (int i = atoi(argv[2]); i > 0; i--)
+            if (write(1, "nineteen characters\n", 20) != 20) return 5;
+    } else {
+        memset(buffer, 'x', sizeof buffer);
+        for (long left = atol(argv[2]); left > 0; left -= sizeof buffer)
+            if (write(1, buffer, sizeof buffer) != sizeof buffer) return 5;
+    }
+    return 0;
+}
+"#;
+
+const STEPS: usize = 1000;
+
+struct Place {
+    dir: tempfile::TempDir,
+    twin: PathBuf,
+    runtime: tokio::runtime::Runtime,
+    runner: Arc<LocalRunner>,
+}
+
+fn main() {
+    let turns = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(5);
+    let dir = tempfile::tempdir().expect("a folder");
+    let (source, twin) = (dir.path().join("twin.c"), dir.path().join("twin"));
+    std::fs::write(&source, TWIN).expect("written");
+    let compiled = Command::new("cc").args(["-O2", "-o"]).arg(&twin).arg(&source).status().expect("cc");
+    assert!(compiled.success());
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
+    let place = Place { dir, twin, runtime, runner: Arc::new(LocalRunner::new()) };
+    let gigabyte = (1u64 << 30).to_string();
+    compare(
+        turns,
+        "1 GiB",
+        || place.twin_bulk("bulk-out", &gigabyte),
+        || place.run_bulk("bulk-out", &gigabyte),
+    );
+    compare(
+        turns,
+        "1 GiB, by the crate's stream",
+        || place.twin_bulk("bulk-out", &gigabyte),
+        || place.stream_bulk("bulk-out", &gigabyte),
+    );
+    compare(
+        turns,
+        "1 M lines",
+        || place.twin_bulk("lines", "1000000"),
+        || place.run_bulk("lines", "1000000"),
+    );
+    compare(turns, "1000 steps, twin without log", || place.twin_steps(false), || place.run_steps());
+    compare(turns, "1000 steps, twin with log", || place.twin_steps(true), || place.run_steps());
+}
+
+fn compare(turns: usize, what: &str, mut twin: impl FnMut() -> Duration, mut ours: impl FnMut() -> Duration) {
+    let wanted = std::env::args().skip(1).any(|word| what.starts_with(&word));
+    let all = !std::env::args().skip(1).any(|word| !word.starts_with('-') && word.parse::<usize>().is_err());
+    if !wanted && !all {
+        return;
+    }
+    let (mut theirs, mut own): (Vec<_>, Vec<_>) = (0..turns).map(|_| (twin(), ours())).unzip();
+    theirs.sort();
+    own.sort();
+    let (theirs, own) = (theirs[turns / 2].as_secs_f64(), own[turns / 2].as_secs_f64());
+    report(&format!(
+        "{what}: twin {theirs:.3} s, ours {own:.3} s, ratio {:.2} (medians of {turns})",
+        own / theirs
+    ));
+}
+
+#[expect(clippy::print_stdout, reason = "this is what a measurement is for")]
+fn report(line: &str) {
+    println!("{line}");
+}
+
+impl Place {
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn twin_bulk(&self, what: &str, much: &str) -> Duration {
+        let log = self.path().join("twin.log");
+        let _ = std::fs::remove_file(&log);
+        timed(Command::new(&self.twin).arg("bulk").arg(log).arg(&self.twin).args([what, much]))
+    }
+
+    fn twin_steps(&self, with_log: bool) -> Duration {
+        let logs = tempfile::tempdir_in(self.path()).expect("a folder");
+        let mut command = Command::new(&self.twin);
+        command.args(["steps", &STEPS.to_string()]);
+        if with_log {
+            command.arg(logs.path());
+        }
+        timed(&mut command)
+    }
+
+    fn order(&self, run: u64, words: &[&str], logs: &Path) -> Start {
+        Start {
+            run: RunId(run),
+            argv: words.iter().map(Into::into).collect(),
+            env: std::env::vars_os().collect(),
+            dir: self.path().to_owned(),
+            log: logs.join(run.to_string()),
+            events: logs.join(format!("{run}.events")),
+            timeout: Some(Duration::from_secs(600)),
+            grace: Duration::from_secs(10),
+            output_limit: u64::MAX,
+            leave_running: false,
+            append: false,
+            mask: Vec::new(),
+        }
+    }
+
+    async fn one(&self, start: Start) -> u64 {
+        let (sender, mut reports) = channel(16);
+        self.runner.start(start, sender);
+        let mut live = 0;
+        while let Some(report) = reports.recv().await {
+            match report {
+                Report::Output { bytes, .. } => live += bytes.len() as u64,
+                Report::Exited { exit, .. } => {
+                    assert_eq!(exit.how, How::Code(0));
+                    assert_eq!(exit.log_bytes, live);
+                }
+                _ => {}
+            }
+        }
+        live
+    }
+
+    fn run_bulk(&self, what: &str, much: &str) -> Duration {
+        let logs = tempfile::tempdir_in(self.path()).expect("a folder");
+        let twin = self.twin.display().to_string();
+        let begin = Instant::now();
+        self.runtime.block_on(self.one(self.order(1, &[&twin, what, much], logs.path())));
+        begin.elapsed()
+    }
+
+    fn run_steps(&self) -> Duration {
+        let logs = tempfile::tempdir_in(self.path()).expect("a folder");
+        let half = async |from: usize| {
+            for run in 0..STEPS / 2 {
+                self.one(self.order((from + run) as u64, &["/bin/sh", "-c", "true"], logs.path())).await;
+            }
+        };
+        let begin = Instant::now();
+        self.runtime.block_on(async { tokio::join!(half(0), half(STEPS)) });
+        begin.elapsed()
+    }
+
+    /// As steps would be read with the crate: its chunks, gathered for a blocking writer. Without hash and reports.
+    fn stream_bulk(&self, what: &str, much: &str) -> Duration {
+        use tokio_stream::StreamExt;
+        let mut log = std::fs::File::create(self.path().join("stream.log")).expect("a log");
+        let (gathers, incoming) = std::sync::mpsc::sync_channel::<Vec<u8>>(16);
+        let writer = std::thread::spawn(move || {
+            for gather in incoming {
+                std::io::Write::write_all(&mut log, &gather).expect("written");
+            }
+        });
+        let begin = Instant::now();
+        self.runtime.block_on(async {
+            let mut command = tokio::process::Command::new(&self.twin);
+            command.args([what, much]);
+            let mut stream = tokio_process_stream::ProcessChunkStream::try_from(command).expect("started");
+            let mut gather = Vec::with_capacity(64 * 1024);
+            while let Some(item) = stream.next().await {
+                let Some(chunk) = item.stdout() else { continue };
+                gather.extend_from_slice(chunk);
+                if gather.len() > 60 * 1024 {
+                    gathers
+                        .send(std::mem::replace(&mut gather, Vec::with_capacity(64 * 1024)))
+                        .expect("taken");
+                }
+            }
+            gathers.send(gather).expect("taken");
+        });
+        drop(gathers);
+        writer.join().expect("written");
+        let took = begin.elapsed();
+        let _ = std::fs::remove_file(self.path().join("stream.log"));
+        took
+    }
+}
+
+fn timed(command: &mut Command) -> Duration {
+    let begin = Instant::now();
+    assert!(command.status().expect("the twin").success());
+    begin.elapsed()
+}

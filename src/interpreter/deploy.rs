@@ -1,0 +1,265 @@
+//! Putting a version on a node of this machine: uploads, the deploy's command, health; one run and one log for all. What
+//! a failed deploy means for the tier is decided elsewhere.
+
+use super::StopCause;
+use super::bounded::{Cut, after};
+use super::environment::{About, Env, argv, environment};
+use super::gate::working_dir;
+use super::health::{self, Ill, Patient};
+use super::places::Folder;
+use super::process::{self, Order};
+use super::run_log::RunLog;
+use super::said::Ear;
+use super::secrets::{self, Secrets};
+use super::task::Task;
+use super::upload::{self, Item, PlaceError, Placed};
+use super::verdict::{self, Evidence};
+use super::workspace::{self, Unready};
+use crate::domain::event::{Artifact, DeployMode};
+use crate::domain::pipeline::{Deploy, Exec, Node, Probe, Script, Tier};
+use crate::domain::{Classification, Failure, RunId, VersionLabel};
+use crate::printable;
+use crate::runner::{self, How};
+use std::time::Instant;
+
+/// A deploy's run.
+pub(super) struct DeployRun {
+    pub(super) run: RunId,
+    pub(super) version: VersionLabel,
+    pub(super) artifacts: Vec<Artifact>,
+    pub(super) previous: Option<VersionLabel>,
+    pub(super) tier: Box<Tier>,
+    pub(super) node: Node,
+    pub(super) mode: DeployMode,
+}
+
+/// What failed, and its message.
+pub(super) type Failed = (Failure, String);
+
+/// Puts the version on the node. Gives the milliseconds that it took, and where the log is, if there is one.
+pub(super) async fn deploy(task: &Task, job: &DeployRun) -> (Result<u64, Failed>, Option<String>) {
+    let began = Instant::now();
+    let Some(deploy) = &job.tier.deploy else {
+        let message = "the tier has no deploy in the definition that this version goes by".to_owned();
+        return (Err((Failure::Unreachable, message)), None);
+    };
+    if let Some(host) = &job.node.ssh {
+        let message = format!(
+            "deploying to `{host}` by ssh is not supported by this release; the node was not touched"
+        );
+        return (Err((Failure::Unreachable, message)), None);
+    }
+    let secrets = match secrets::provide(task, &deploy.exec).await {
+        Ok(secrets) => secrets,
+        Err(Unready::Cut(cut)) => return (Err(of_cut(cut, &deploy.exec)), None),
+        // The nearest that the node was not changed and that it is a matter of what we may.
+        Err(Unready::Artifact(message) | Unready::Failed { message, .. }) => {
+            return (Err((Failure::Auth, format!("failed to {message}; the node was not touched"))), None);
+        }
+    };
+    let limit = process::output_limit(&deploy.exec);
+    let mut log = match RunLog::create(task, job.run, limit, secrets.clone()) {
+        Ok(log) => log,
+        Err(error) => {
+            let message = format!("failed to write the log, so nothing was begun: {error}");
+            return (Err((Failure::ArtifactMissing, message)), None);
+        }
+    };
+    let folder = task.places.deploy(&job.tier.name, &job.node.name, job.run);
+    let result = Work::new(task, job, deploy, &folder, &secrets).put(&mut log).await;
+    if let Err((_, message)) = &result {
+        // The outcome says the same: a log that cannot be written loses nothing.
+        let _ = log.line(&format!("tidegate: {message}")).await;
+    }
+    clean_up(task, job, deploy, &folder, result.is_ok()).await;
+    let result = result
+        .map(|()| verdict::millis(began))
+        .map_err(|(failure, message)| (failure, printable::line(&secrets.hide_text(&message)).into_owned()));
+    (result, Some(task.places.log_ref(job.run)))
+}
+
+/// Removes the workspace. What a deploy leaves running may still need it: then it stays until a later one took its
+/// place.
+async fn clean_up(task: &Task, job: &DeployRun, deploy: &Deploy, folder: &Folder, succeeded: bool) {
+    if !deploy.leave_running || deploy.run.is_none() {
+        workspace::remove(task, job.run, folder).await;
+    }
+    if succeeded {
+        let all = task.places.deploys(&job.tier.name, &job.node.name);
+        for other in workspace::folders_in(&all) {
+            if other != *folder {
+                workspace::remove(task, job.run, &other).await;
+            }
+        }
+    }
+}
+
+/// A deploy under way.
+struct Work<'a> {
+    task: &'a Task,
+    job: &'a DeployRun,
+    deploy: &'a Deploy,
+    folder: &'a Folder,
+    secrets: &'a Secrets,
+    env: Env,
+    deadline: Option<tokio::time::Instant>,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        task: &'a Task,
+        job: &'a DeployRun,
+        deploy: &'a Deploy,
+        folder: &'a Folder,
+        secrets: &'a Secrets,
+    ) -> Self {
+        let about = About {
+            run: job.run,
+            version: &job.version,
+            tier: Some(&job.tier.name),
+            node: Some(&job.node.name),
+            mode: Some(job.mode),
+            previous: Some(job.previous.as_ref()),
+            folder,
+            on: Some(&job.node),
+            exec: &deploy.exec,
+            secrets,
+        };
+        let env = environment(task, &[], &about);
+        let deadline = after(deploy.exec.timeout.map(|timeout| timeout.duration()));
+        Self { task, job, deploy, folder, secrets, env, deadline }
+    }
+
+    async fn put(&self, log: &mut RunLog<'_>) -> Result<(), Failed> {
+        let items = upload::plan(&self.deploy.upload, &self.job.artifacts, &self.env)?;
+        let ready =
+            workspace::provide_for_deploy(self.task, self.folder, &self.job.artifacts, self.needs_checkout());
+        match self.task.stop.bound(self.deadline, ready).await.unwrap_or_else(|cut| Err(Unready::Cut(cut))) {
+            Ok(()) => {}
+            Err(Unready::Cut(cut)) => return Err(self.cut(cut)),
+            Err(Unready::Artifact(message)) => {
+                return Err((Failure::ArtifactMissing, format!("failed to {message}")));
+            }
+            Err(Unready::Failed { message, .. }) => {
+                return Err((
+                    Failure::ArtifactMissing,
+                    format!("failed to {message}; the node was not touched"),
+                ));
+            }
+        }
+        if self.deploy.leave_running {
+            workspace::keep(self.folder);
+        }
+        for item in items {
+            self.upload(item, log).await?;
+        }
+        if let Some(script) = &self.deploy.run {
+            self.activate(script).await?;
+        }
+        self.wait_until_healthy(log).await
+    }
+
+    fn needs_checkout(&self) -> bool {
+        let asks_by_command = self.deploy.health.as_ref().is_some_and(|h| matches!(h.probe, Probe::Run(_)));
+        self.deploy.run.is_some() || asks_by_command
+    }
+
+    fn cut(&self, cut: Cut) -> Failed {
+        of_cut(cut, &self.deploy.exec)
+    }
+
+    async fn upload(&self, item: Item, log: &mut RunLog<'_>) -> Result<(), Failed> {
+        let words = format!("{} to {}", item.artifact.path, item.to.display());
+        let from = self.folder.artifacts().join(&item.artifact.path);
+        let (stop, deadline, marker) = (self.task.stop.clone(), self.deadline, self.job.run.to_string());
+        // Not cut from outside: the file must not change after we have said that it failed.
+        let placing = move || upload::place(&item, &from, &marker, &|| stop.cut(deadline));
+        let placed = tokio::task::spawn_blocking(placing).await;
+        match placed.unwrap_or_else(|_| Err(PlaceError::Io("copy it: the copying broke".into()))) {
+            Ok(placed) => {
+                let note = if placed == Placed::Unchanged { " (unchanged)" } else { "" };
+                let _ = log.line(&format!("tidegate: upload {words}{note}")).await;
+                Ok(())
+            }
+            Err(PlaceError::Cut(cut)) => Err(self.cut(cut)),
+            Err(PlaceError::Io(message)) => Err((Failure::Upload, format!("failed to {message}"))),
+        }
+    }
+
+    async fn activate(&self, script: &Script) -> Result<(), Failed> {
+        let exec = &self.deploy.exec;
+        let dir = working_dir(self.folder, exec)
+            .map_err(|message| (Failure::Activate, format!("failed to {message}")))?;
+        let left =
+            |deadline: tokio::time::Instant| deadline.saturating_duration_since(tokio::time::Instant::now());
+        let order = Order {
+            run: self.job.run,
+            argv: argv(script),
+            dir,
+            events: self.task.places.events(self.job.run),
+            timeout: self.deadline.map(left),
+            leave_running: self.deploy.leave_running,
+            append: true,
+            mask: self.secrets.words(),
+        };
+        let began = Instant::now();
+        let mut ear = Ear::new(false, self.secrets.clone());
+        let exit = process::run(self.task, order, exec, &self.env, &mut ear).await;
+        let failure = match exit.how {
+            How::Code(0) => return Ok(()),
+            How::Stopped(runner::StopCause::Canceled) => Failure::Canceled,
+            How::Stopped(runner::StopCause::Interrupted) => Failure::Interrupted,
+            How::Stopped(runner::StopCause::Timeout) => Failure::Timeout,
+            _ => Failure::Activate,
+        };
+        let evidence = Evidence {
+            places: &self.task.places,
+            run: self.job.run,
+            exec,
+            began,
+            blocked: &[],
+            is_cargo_test: false,
+        };
+        let outcome = verdict::of_exit(&exit, &evidence);
+        Err((failure, outcome.message.unwrap_or_else(|| class_in_words(outcome.classification))))
+    }
+
+    async fn wait_until_healthy(&self, log: &mut RunLog<'_>) -> Result<(), Failed> {
+        let Some(health) = &self.deploy.health else { return Ok(()) };
+        let dir = match &health.probe {
+            Probe::Run(_) => working_dir(self.folder, &self.deploy.exec)
+                .map_err(|message| (Failure::Unhealthy, format!("failed to {message}")))?,
+            _ => self.folder.checkout(),
+        };
+        let patient = Patient {
+            task: self.task,
+            run: self.job.run,
+            deploy: self.deploy,
+            env: &self.env,
+            dir,
+            deadline: self.deadline,
+            secrets: self.secrets,
+        };
+        match health::wait(&patient, health, log).await {
+            Ok(()) => {
+                let _ = log.line(&format!("tidegate: healthy for {}", health.healthy_for)).await;
+                Ok(())
+            }
+            Err(Ill::Cut(cut)) => Err(self.cut(cut)),
+            Err(Ill::Unhealthy(message)) => Err((Failure::Unhealthy, message)),
+        }
+    }
+}
+
+fn of_cut(cut: Cut, exec: &Exec) -> Failed {
+    let failure = match cut {
+        Cut::Stopped(StopCause::Canceled) => Failure::Canceled,
+        Cut::Stopped(StopCause::Interrupted) => Failure::Interrupted,
+        Cut::Late => Failure::Timeout,
+    };
+    (failure, verdict::of_cut(cut, exec).message.unwrap_or_default())
+}
+
+fn class_in_words(class: Classification) -> String {
+    format!("its command ended as {class:?}").to_lowercase()
+}

@@ -1,0 +1,204 @@
+//! Build steps and gates that run a command: a workspace, a process in it, an outcome. Whether there is another try, and what a
+//! blocked gate means, is decided elsewhere.
+
+use super::environment::{About, Env, argv, environment};
+use super::places::Folder;
+use super::probe_gate;
+use super::process::{self, Order};
+use super::said::Ear;
+use super::secrets::{self, Secrets};
+use super::task::Task;
+use super::verdict::{self, Evidence};
+use super::workspace::{self, Unready};
+use crate::domain::event::{Artifact, DeployMode};
+use crate::domain::pipeline::{Check, Exec, Gate, Node, Step};
+use crate::domain::{Blocker, Classification, EventId, Outcome, RunId, Span, TierName, VersionLabel};
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+use std::time::Instant;
+
+/// A gate's run.
+pub(super) struct GateRun {
+    pub(super) run: RunId,
+    pub(super) version: VersionLabel,
+    pub(super) artifacts: Vec<Artifact>,
+    pub(super) previous: Option<VersionLabel>,
+    pub(super) tier: TierName,
+    pub(super) nodes: Vec<Node>,
+    pub(super) gate: Box<Gate>,
+    pub(super) mode: DeployMode,
+}
+
+/// Runs a build step in the build's workspace, which the first step makes and all share.
+pub(super) async fn step(
+    task: &Task,
+    run: RunId,
+    version: &VersionLabel,
+    request: EventId,
+    step: &Step,
+) -> Outcome {
+    let began = Instant::now();
+    let folder = task.places.build(request);
+    let ready = async {
+        workspace::provide(task, &folder, &[]).await?;
+        secrets::provide(task, &step.exec).await
+    };
+    let secrets = match ready.await {
+        Ok(secrets) => secrets,
+        Err(unready) => return not_ready(unready, &step.exec, began),
+    };
+    let about = About {
+        run,
+        version,
+        tier: None,
+        node: None,
+        mode: None,
+        previous: None,
+        folder: &folder,
+        on: None,
+        exec: &step.exec,
+        secrets: &secrets,
+    };
+    let env = environment(task, &[], &about);
+    let command = Command { argv: argv(&step.run), env, secrets, is_gate: false, is_cargo_test: false };
+    execute(task, run, &folder, &step.exec, command, began).await
+}
+
+/// Runs a gate in a folder of its own, which is gone afterwards.
+pub(super) async fn gate(task: &Task, gate: &GateRun) -> Outcome {
+    let began = Instant::now();
+    let cargo = |args: &[String]| {
+        let mut argv: Vec<OsString> = vec!["cargo".into(), "test".into()];
+        argv.extend(args.iter().map(OsString::from));
+        argv
+    };
+    match &gate.gate.check {
+        Check::Command { run } => command(task, gate, argv(run), false, began).await,
+        Check::CargoTest { args } => command(task, gate, cargo(args), true, began).await,
+        Check::HttpProbe { .. } | Check::TcpProbe { .. } => probe_gate::run(task, gate, began).await,
+        other => unsupported(other.kind()),
+    }
+}
+
+fn unsupported(kind: &str) -> Outcome {
+    let mut outcome = Outcome::of(Classification::StepSays);
+    outcome.blockers = vec![Blocker::Unsupported { key: format!("kind = \"{kind}\"") }];
+    outcome
+        .saying(format!("gates of kind `{kind}` are not supported by this release; use kind = \"command\""))
+}
+
+/// What is executed.
+struct Command {
+    argv: Vec<OsString>,
+    env: Env,
+    secrets: Secrets,
+    is_gate: bool,
+    is_cargo_test: bool,
+}
+
+async fn command(
+    task: &Task,
+    gate: &GateRun,
+    argv: Vec<OsString>,
+    is_cargo_test: bool,
+    began: Instant,
+) -> Outcome {
+    let folder = task.places.gate(gate.run);
+    let exec = &gate.gate.exec;
+    let ready = async {
+        workspace::provide(task, &folder, &gate.artifacts).await?;
+        secrets::provide(task, exec).await
+    };
+    let outcome = match ready.await {
+        Err(unready) => not_ready(unready, exec, began),
+        Ok(secrets) => {
+            let target = task.places.cache().join("target").into_os_string();
+            let preset = [("CARGO_TARGET_DIR", target)];
+            let preset = if is_cargo_test { &preset[..] } else { &[] };
+            let env = gate_environment(task, gate, &folder, None, preset, &secrets);
+            let command = Command { argv, env, secrets, is_gate: true, is_cargo_test };
+            execute(task, gate.run, &folder, exec, command, began).await
+        }
+    };
+    workspace::remove(task, gate.run, &folder).await;
+    outcome
+}
+
+pub(super) fn gate_environment(
+    task: &Task,
+    gate: &GateRun,
+    folder: &Folder,
+    on: Option<&Node>,
+    preset: &[(&str, OsString)],
+    secrets: &Secrets,
+) -> Env {
+    let about = About {
+        run: gate.run,
+        version: &gate.version,
+        tier: Some(&gate.tier),
+        node: on.map(|node| &node.name),
+        mode: Some(gate.mode),
+        previous: Some(gate.previous.as_ref()),
+        folder,
+        on,
+        exec: &gate.gate.exec,
+        secrets,
+    };
+    environment(task, preset, &about)
+}
+
+async fn execute(
+    task: &Task,
+    run: RunId,
+    folder: &Folder,
+    exec: &Exec,
+    command: Command,
+    began: Instant,
+) -> Outcome {
+    let dir = match working_dir(folder, exec) {
+        Ok(dir) => dir,
+        Err(message) => return verdict::infrastructure(&message, false),
+    };
+    let order = Order {
+        run,
+        argv: command.argv,
+        dir,
+        events: task.places.events(run),
+        timeout: exec.timeout.map(Span::duration),
+        leave_running: false,
+        append: false,
+        mask: command.secrets.words(),
+    };
+    let mut ear = Ear::new(command.is_gate, command.secrets);
+    let exit = process::run(task, order, exec, &command.env, &mut ear).await;
+    let evidence = Evidence {
+        places: &task.places,
+        run,
+        exec,
+        began,
+        blocked: ear.blocked(),
+        is_cargo_test: command.is_cargo_test,
+    };
+    verdict::of_exit(&exit, &evidence)
+}
+
+/// The folder that a step runs in, which lies in its workspace. The error reads after "failed to".
+pub(super) fn working_dir(folder: &Folder, exec: &Exec) -> Result<PathBuf, String> {
+    let Some(dir) = &exec.dir else { return Ok(folder.checkout()) };
+    let stays = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !Path::new(dir).components().all(stays) {
+        return Err(format!("use `dir = \"{dir}\"`: it must be a path below the workspace, without `..`"));
+    }
+    let whole = folder.checkout().join(dir);
+    if whole.is_dir() { Ok(whole) } else { Err(format!("enter `{dir}`: no such folder in the workspace")) }
+}
+
+pub(super) fn not_ready(unready: Unready, exec: &Exec, began: Instant) -> Outcome {
+    let mut outcome = match unready {
+        Unready::Cut(cut) => verdict::of_cut(cut, exec),
+        Unready::Artifact(message) => verdict::infrastructure(&message, false),
+        Unready::Failed { message, is_full } => verdict::infrastructure(&message, is_full),
+    };
+    outcome.elapsed_ms = verdict::millis(began);
+    outcome
+}

@@ -1,0 +1,108 @@
+//! Running one subprocess through the runner: from the order to its end, with its output and events passed on and wishes
+//! to stop passed down. What its end means is `verdict`'s subject.
+
+use super::environment::{Env, pairs};
+use super::said::Ear;
+use super::task::{Task, for_runner};
+use crate::domain::RunId;
+use crate::domain::pipeline::Exec;
+use crate::runner::{self, Exit, How, Start};
+use std::ffi::OsString;
+use std::future::pending;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Reports that may wait for us.
+const QUEUE: usize = 64;
+/// From SIGTERM to SIGKILL where nothing else is said.
+const GRACE: Duration = Duration::from_secs(10);
+/// Bytes of output that are kept where nothing else is said.
+const OUTPUT_LIMIT: u64 = 100 * 1024 * 1024;
+
+/// What is run, and what of it is different from run to run.
+pub(super) struct Order {
+    pub(super) run: RunId,
+    pub(super) argv: Vec<OsString>,
+    pub(super) dir: PathBuf,
+    pub(super) events: PathBuf,
+    pub(super) timeout: Option<Duration>,
+    pub(super) leave_running: bool,
+    /// The log has something in it already.
+    pub(super) append: bool,
+    /// Byte strings that are hidden in the log.
+    pub(super) mask: Vec<Vec<u8>>,
+}
+
+/// Runs it to its end. A wish to stop that comes before its start keeps it from starting.
+pub(super) async fn run(task: &Task, order: Order, exec: &Exec, env: &Env, ear: &mut Ear) -> Exit {
+    if let Some(cause) = task.stop.asked() {
+        return without_process(How::Stopped(for_runner(cause)));
+    }
+    let run = order.run;
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    task.shop.runner.start(start(task, order, exec, env), sender);
+    let pass_down = async {
+        let cause = task.stop.wait().await;
+        task.shop.runner.stop(run, for_runner(cause));
+        pending::<()>().await;
+    };
+    tokio::select! {
+        exit = listen(task, receiver, ear) => exit,
+        () = pass_down => unreachable!("BUG: passing a stop down never ends"),
+    }
+}
+
+fn start(task: &Task, order: Order, exec: &Exec, env: &Env) -> Start {
+    Start {
+        run: order.run,
+        argv: order.argv,
+        env: pairs(env),
+        dir: order.dir,
+        log: task.places.log(order.run),
+        events: order.events,
+        timeout: order.timeout,
+        grace: exec.grace.map_or(GRACE, |span| span.duration()),
+        output_limit: output_limit(exec),
+        leave_running: order.leave_running,
+        append: order.append,
+        mask: order.mask,
+    }
+}
+
+/// Bytes of output that are kept.
+pub(super) fn output_limit(exec: &Exec) -> u64 {
+    exec.limits.and_then(|limits| limits.output).unwrap_or(OUTPUT_LIMIT)
+}
+
+async fn listen(task: &Task, mut reports: mpsc::Receiver<runner::Report>, ear: &mut Ear) -> Exit {
+    while let Some(report) = reports.recv().await {
+        match report {
+            runner::Report::Started { .. } => {}
+            runner::Report::Output { run, offset, bytes } => {
+                task.show(run, offset, Arc::from(&bytes[..])).await;
+            }
+            runner::Report::StepLine { run, line } => {
+                if let Some(said) = ear.hear(&line) {
+                    task.say(run, said).await;
+                }
+            }
+            runner::Report::Warning { run, message } => task.warn(run, message).await,
+            runner::Report::Exited { exit, .. } => return exit,
+        }
+    }
+    let message = "learn how the step ended: the runner is gone".to_owned();
+    without_process(How::NotStarted { errno: 0, message, missing_program: false })
+}
+
+fn without_process(how: How) -> Exit {
+    Exit {
+        how,
+        log_bytes: 0,
+        log_sha256: String::new(),
+        log_truncated: false,
+        elapsed: Duration::ZERO,
+        strays: Vec::new(),
+    }
+}

@@ -1,0 +1,62 @@
+//! One effect at work: what it knows, how it is told to stop, and how it tells what happens meanwhile.
+
+use super::bounded::Stop;
+use super::places::Places;
+use super::workspace::Workspaces;
+use super::{Report, StopCause};
+use crate::artifact::Store;
+use crate::domain::event::StepSaid;
+use crate::domain::{Command, Pipeline, PipelineName, RefName, RunId, Sha};
+use crate::runner::{self, Runner};
+use crate::settings::StateDir;
+use std::ffi::OsString;
+use std::sync::Arc;
+use tokio::sync::mpsc::Sender;
+
+/// What all effects share.
+pub(super) struct Shop {
+    pub(super) state: StateDir,
+    pub(super) runner: Arc<dyn Runner>,
+    pub(super) store: Store,
+    pub(super) workspaces: Workspaces,
+    /// What steps get of the controller's own environment.
+    pub(super) inherited: Vec<(OsString, OsString)>,
+    pub(super) reports: Sender<Report>,
+}
+
+/// One effect at work.
+#[derive(Clone)]
+pub(super) struct Task {
+    pub(super) shop: Arc<Shop>,
+    pub(super) stop: Arc<Stop>,
+    pub(super) places: Places,
+    pub(super) pipeline: PipelineName,
+    pub(super) definition: Arc<Pipeline>,
+    pub(super) sha: Sha,
+    pub(super) ref_name: Option<RefName>,
+}
+
+impl Task {
+    /// Tells what a step said. When nobody listens any more, nobody needs to know.
+    pub(super) async fn say(&self, run: RunId, said: StepSaid) {
+        let _ = self.shop.reports.send(Report::Command(Command::RunSaid { run, said })).await;
+    }
+
+    /// Tells something that a person should know and that fails nothing.
+    pub(super) async fn warn(&self, run: RunId, message: String) {
+        self.say(run, StepSaid::Warning { message }).await;
+    }
+
+    /// Tells what the log holds now.
+    pub(super) async fn show(&self, run: RunId, offset: u64, bytes: Arc<[u8]>) {
+        let _ = self.shop.reports.send(Report::Output { run, offset, bytes }).await;
+    }
+}
+
+/// The runner's word for it.
+pub(super) fn for_runner(cause: StopCause) -> runner::StopCause {
+    match cause {
+        StopCause::Canceled => runner::StopCause::Canceled,
+        StopCause::Interrupted => runner::StopCause::Interrupted,
+    }
+}

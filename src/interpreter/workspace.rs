@@ -1,0 +1,269 @@
+//! Folders that work is done in: filled with the files of a commit and with artifacts, and removed again. What git and
+//! the artifact store can do is theirs; here is who needs what, once and when.
+
+use super::StopCause;
+use super::bounded::Cut;
+use super::places::{Folder, Places};
+use super::task::Task;
+use crate::artifact;
+use crate::domain::event::Artifact;
+use crate::domain::pipeline;
+use crate::domain::{EventId, PipelineName, RunId};
+use crate::settings::StateDir;
+use crate::source::{self, Git, Location, Repo, VersionRule, mirror};
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What is needed to make workspaces.
+pub(super) struct Workspaces {
+    git: Git,
+    /// Steps of one build may want its workspace at the same moment; one makes it.
+    making: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// Why there is no workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unready {
+    /// Nobody waits for it any more.
+    Cut(Cut),
+    /// An artifact cannot be had. The text reads after "failed to".
+    Artifact(String),
+    /// The machine, the network or the repository failed.
+    Failed {
+        /// Reads after "failed to".
+        message: String,
+        /// There is no room on the disk.
+        is_full: bool,
+    },
+}
+
+impl Workspaces {
+    /// None yet.
+    pub(super) fn new(git: Git) -> Self {
+        Self { git, making: Mutex::default() }
+    }
+
+    fn maker(&self, folder: &Folder) -> Arc<tokio::sync::Mutex<()>> {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        making.retain(|_, maker| Arc::strong_count(maker) > 1);
+        making.entry(folder.path().to_owned()).or_default().clone()
+    }
+}
+
+/// Makes the folder with a checkout and artifacts, unless it is there. Prompt when the work is stopped.
+pub(super) async fn provide(task: &Task, folder: &Folder, artifacts: &[Artifact]) -> Result<(), Unready> {
+    provide_with(task, folder, artifacts, true).await
+}
+
+/// The same for a deploy, which may do without the files of the commit.
+pub(super) async fn provide_for_deploy(
+    task: &Task,
+    folder: &Folder,
+    artifacts: &[Artifact],
+    needs_checkout: bool,
+) -> Result<(), Unready> {
+    provide_with(task, folder, artifacts, needs_checkout).await
+}
+
+async fn provide_with(
+    task: &Task,
+    folder: &Folder,
+    artifacts: &[Artifact],
+    needs_checkout: bool,
+) -> Result<(), Unready> {
+    let maker = task.shop.workspaces.maker(folder);
+    let making = async {
+        let _alone = maker.lock().await;
+        make(task, folder, artifacts, needs_checkout).await
+    };
+    task.stop.bound(None, making).await.unwrap_or_else(|cut| Err(Unready::Cut(cut)))
+}
+
+async fn make(
+    task: &Task,
+    folder: &Folder,
+    artifacts: &[Artifact],
+    needs_checkout: bool,
+) -> Result<(), Unready> {
+    if folder.ready().exists() {
+        return Ok(());
+    }
+    let failed = |what: &str, error: &io::Error| Unready::Failed {
+        message: format!("{what} `{}`: {error}", folder.path().display()),
+        is_full: error.kind() == io::ErrorKind::StorageFull,
+    };
+    let git_refused = |error: source::Error| refused(format!("{error}; {}", error.help()));
+    source::remove_workspace(folder.path()).await.map_err(git_refused)?;
+    for made in [folder.path(), &folder.checkout(), &folder.artifacts(), &task.places.cache()] {
+        fs::create_dir_all(made).map_err(|error| failed("make", &error))?;
+    }
+    if needs_checkout {
+        let repo = repo(task).map_err(git_refused)?;
+        let done = source::checkout(&repo, &task.sha, &folder.checkout()).await;
+        done.map_err(git_refused)?;
+    }
+    if !artifacts.is_empty() {
+        let artifacts: Vec<_> = artifacts.iter().map(for_store).collect();
+        let done = task.shop.store.materialize(&artifacts, &folder.artifacts()).await;
+        done.map_err(|error| not_materialized(&error))?;
+    }
+    fs::write(folder.ready(), "").map_err(|error| failed("finish", &error))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends; so does everything that waits for this.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+fn in_words(error: source::Error) -> String {
+    format!("failed to {error}; {}", error.help())
+}
+
+fn repo(task: &Task) -> Result<Repo, source::Error> {
+    let source = &task.definition.source;
+    let git = task.shop.workspaces.git.clone();
+    let mirror = mirror::place(&task.shop.state.work(), &task.pipeline);
+    let repo = Repo::new(git, Location::parse(&source.repo)?, mirror);
+    Ok(repo.with_submodules(source.submodules).with_lfs(source.lfs))
+}
+
+/// The repository, once it is certain that we have the commit.
+pub(super) async fn mirrored(task: &Task) -> Result<Repo, String> {
+    let repo = repo(task).map_err(in_words)?;
+    mirror::ensure(&repo, &task.sha).await.map_err(in_words)?;
+    Ok(repo)
+}
+
+/// The version that the commit states.
+pub(super) async fn version(
+    task: &Task,
+    repo: &Repo,
+    rule: &pipeline::VersionRule,
+) -> Result<Option<String>, String> {
+    let rule = match rule {
+        pipeline::VersionRule::Default => VersionRule::Default,
+        pipeline::VersionRule::Cargo => VersionRule::Cargo,
+        pipeline::VersionRule::Npm => VersionRule::Npm,
+        pipeline::VersionRule::Pyproject => VersionRule::Pyproject,
+        pipeline::VersionRule::File { file } => VersionRule::File(file.clone()),
+        pipeline::VersionRule::Tag => VersionRule::Tag,
+        pipeline::VersionRule::Describe => VersionRule::Describe,
+        pipeline::VersionRule::Command { .. } => {
+            return Err("BUG: a version command is run, not read".into());
+        }
+    };
+    source::read_version(&rule, repo, &task.sha).await.map_err(in_words)
+}
+
+/// Stores what the build left.
+pub(super) async fn collect(task: &Task, folder: &Folder) -> Result<Vec<Artifact>, String> {
+    let patterns = task.definition.build.artifacts.clone();
+    if patterns.is_empty() {
+        return Ok(Vec::new());
+    }
+    // A build without steps has no workspace yet: its artifacts are files of the commit.
+    provide(task, folder, &[]).await.map_err(|unready| match unready {
+        Unready::Cut(Cut::Stopped(StopCause::Interrupted)) => "the controller stopped meanwhile".to_owned(),
+        Unready::Cut(_) => "it was canceled".to_owned(),
+        Unready::Artifact(message) | Unready::Failed { message, .. } => format!("failed to {message}"),
+    })?;
+    let collected = task.shop.store.collect(&folder.checkout(), &patterns).await;
+    let collected = collected.map_err(|error| format!("failed to {error}; {}", error.help()))?;
+    Ok(collected.into_iter().map(from_store).collect())
+}
+
+fn for_store(artifact: &Artifact) -> artifact::Artifact {
+    let Artifact { path, sha256, size, executable } = artifact.clone();
+    artifact::Artifact { path, sha256, size, executable }
+}
+
+fn from_store(artifact: artifact::Artifact) -> Artifact {
+    let artifact::Artifact { path, sha256, size, executable } = artifact;
+    Artifact { path, sha256, size, executable }
+}
+
+fn not_materialized(error: &artifact::Error) -> Unready {
+    use artifact::Error::{BadPath, Corrupt, Missing, NotADigest};
+    match error {
+        Missing { .. } | Corrupt { .. } | NotADigest { .. } | BadPath { .. } => {
+            Unready::Artifact(format!("{error}; {}", error.help()))
+        }
+        other => refused(format!("{other}; {}", other.help())),
+    }
+}
+
+fn refused(message: String) -> Unready {
+    let is_full = message.contains("No space left");
+    Unready::Failed { message, is_full }
+}
+
+/// Removes the folder of a run; one that resists is named.
+pub(super) async fn remove(task: &Task, run: RunId, folder: &Folder) {
+    if let Err(error) = source::remove_workspace(folder.path()).await {
+        task.warn(run, format!("failed to {error}")).await;
+    }
+}
+
+/// Removes a folder that belongs to no run.
+pub(super) async fn discard(folder: &Folder) {
+    if let Err(error) = source::remove_workspace(folder.path()).await {
+        tracing::warn!(folder = %folder.path().display(), %error, "a workspace stays");
+    }
+}
+
+/// Removes the folders of all builds: none is under way.
+pub(super) async fn remove_builds(task: &Task) {
+    for folder in folders_in(&task.places.builds()) {
+        discard(&folder).await;
+    }
+}
+
+/// Marks a folder as one that lives on.
+pub(super) fn keep(folder: &Folder) {
+    if let Err(error) = fs::write(folder.kept(), "") {
+        tracing::warn!(folder = %folder.path().display(), %error, "a workspace cannot be marked as kept");
+    }
+}
+
+/// The folders in a folder; none when it is not there.
+pub(super) fn folders_in(path: &Path) -> Vec<Folder> {
+    let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    entries.flatten().filter(is_folder).map(|entry| Folder::at(entry.path())).collect()
+}
+
+/// Removes what an earlier process of the controller left in the state folder. To be called before anything begins.
+/// The workspaces of the builds that go on are kept, so that a step that passed need not run again, and so are those
+/// of deploys that may have left something running.
+pub async fn sweep(state: &StateDir, going_on: &[(PipelineName, EventId)]) {
+    let build = |(pipeline, request): &(PipelineName, EventId)| Places::new(state, pipeline).build(*request);
+    let kept: BTreeSet<PathBuf> = going_on.iter().map(|one| build(one).path().to_owned()).collect();
+    let work = state.work();
+    let left = blocking(move || leftovers(&work)).await;
+    for folder in left.into_iter().filter(|folder| !kept.contains(folder.path())) {
+        discard(&folder).await;
+    }
+}
+
+fn leftovers(work: &Path) -> Vec<Folder> {
+    let mut left = Vec::new();
+    for pipeline in folders_in(work) {
+        for kind in ["builds", "gates", "versions"] {
+            left.extend(folders_in(&pipeline.path().join(kind)));
+        }
+        let tiers = folders_in(&pipeline.path().join("deploys"));
+        let nodes = tiers.iter().flat_map(|tier| folders_in(tier.path()));
+        let deploys = nodes.flat_map(|node| folders_in(node.path()));
+        left.extend(deploys.filter(|deploy| !deploy.kept().exists()));
+    }
+    left
+}

@@ -1,0 +1,260 @@
+//! Who belongs to a run: finds the processes that descend from a step, however they tried to get away. Ends none.
+//!
+//! This process is a child subreaper, so a descendant whose parent ends becomes our child, and every tree of survivors
+//! hangs below one of our adopted children. Whose such a child is, is told by any one of:
+//! - its process group is that of the step,
+//! - its *mark*: a number of the run in the soft limit of file locks, a resource limit that no kernel since 2.4.25 looks
+//!   at. It is inherited through everything, `env -i` and `setsid` included, and can be read even of a zombie,
+//! - where it has no mark: the variable [`super::RUN_ID_VARIABLE`] in its environment,
+//! - that it was seen below the step while the step lived.
+//!
+//! Known gaps: a process that left the group, cleared its environment *and* set its own limit of file locks; and one
+//! in a set-user-id program may refuse to be read or signaled.
+
+use rustix::process::{self, Pid, Resource, Rlimit, WaitId, WaitIdOptions};
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a dead child that nobody waits for is left alone when it is not known to come from a step.
+const UNCLAIMED: Duration = Duration::from_secs(60);
+
+/// A process as it was at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    pub(super) pid: Pid,
+    pub(super) parent: i32,
+    pub(super) group: i32,
+    /// Clock ticks after boot: with the id it names a process for ever.
+    pub(super) started: u64,
+    pub(super) dead: bool,
+    pub(super) name: String,
+}
+
+/// What tells the processes of one run.
+pub(super) struct Kin {
+    leader: Pid,
+    mark: Option<u64>,
+    /// `NAME=value` as it stands in the environment of the run.
+    variable: Option<Vec<u8>>,
+    seen: HashSet<(Pid, u64)>,
+}
+
+impl Kin {
+    /// Marks a step that was just started.
+    pub(super) fn mark(leader: Pid, variable: Option<Vec<u8>>) -> Self {
+        Self { leader, mark: put_mark(leader), variable, seen: HashSet::new() }
+    }
+
+    /// Remembers what is below the step now, while it lives.
+    pub(super) fn look(&mut self) {
+        let table = table();
+        let below = below(&table, HashSet::from([self.leader]));
+        self.seen.extend(below.iter().filter(|one| one.pid != self.leader).map(|one| (one.pid, one.started)));
+    }
+
+    /// The descendants that live on after the step's process has ended.
+    pub(super) fn survivors(&self) -> Vec<Process> {
+        let adopted = adopted(&reaping());
+        let roots: HashSet<Pid> = adopted
+            .into_iter()
+            .filter(|pid| *pid != self.leader)
+            .filter_map(look_at)
+            .filter(|process| !process.dead && self.owns(process))
+            .map(|process| process.pid)
+            .collect();
+        if roots.is_empty() {
+            return Vec::new();
+        }
+        let table = table();
+        below(&table, roots).into_iter().filter(|one| !one.dead && one.pid != self.leader).cloned().collect()
+    }
+
+    fn owns(&self, process: &Process) -> bool {
+        if process.group == self.leader.as_raw_pid() || self.seen.contains(&(process.pid, process.started)) {
+            return true;
+        }
+        match mark_of(process.pid).filter(is_ours) {
+            Some(mark) => self.mark == Some(mark),
+            None => self.variable.as_ref().is_some_and(|variable| has_variable(process.pid, variable)),
+        }
+    }
+}
+
+/// Whether this process's environment, as it began, holds `NAME=value`.
+pub(super) fn has_variable(pid: Pid, variable: &[u8]) -> bool {
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|entry| entry == variable))
+}
+
+/// All processes of `table` that are in `roots` or below.
+pub(super) fn below(table: &[Process], roots: HashSet<Pid>) -> Vec<&Process> {
+    let mut children: HashMap<i32, Vec<&Process>> = HashMap::new();
+    for process in table {
+        children.entry(process.parent).or_default().push(process);
+    }
+    let mut found: Vec<&Process> = table.iter().filter(|process| roots.contains(&process.pid)).collect();
+    let mut taken = roots;
+    let mut next = 0;
+    while next < found.len() {
+        for child in children.get(&found[next].pid.as_raw_pid()).into_iter().flatten() {
+            if taken.insert(child.pid) {
+                found.push(child);
+            }
+        }
+        next += 1;
+    }
+    found
+}
+
+/// Every process that can be seen now.
+pub(super) fn table() -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(Pid::from_raw)
+        .filter_map(look_at)
+        .collect()
+}
+
+/// One process, unless it is gone.
+pub(super) fn look_at(pid: Pid) -> Option<Process> {
+    let stat = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?).into_owned();
+    // The name stands in parentheses and may hold any byte, parentheses too.
+    let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let started = fields.nth(16)?.parse().ok()?;
+    Some(Process { pid, parent, group, started, dead: matches!(state, "Z" | "X"), name: name.to_owned() })
+}
+
+/// Our children that the kernel gave us when their parents ended (and some of our own). Adopted children are in the
+/// list of the main thread, which lives as long as the process.
+///
+/// A child that leaves the list while it is read makes the kernel skip one. So nothing of ours is reaped meanwhile (that
+/// is what the lock is for), and as others may reap theirs, the list must come out the same twice, unless it is empty.
+fn adopted(_no_reaping: &Reaping) -> Vec<Pid> {
+    static PATH: LazyLock<String> = LazyLock::new(|| {
+        let pid = process::getpid();
+        format!("/proc/{pid}/task/{pid}/children")
+    });
+    let Ok(file) = File::open(&*PATH) else {
+        // A kernel without that list: look at everybody.
+        let us = process::getpid().as_raw_pid();
+        return table()
+            .into_iter()
+            .filter(|process| process.parent == us)
+            .map(|process| process.pid)
+            .collect();
+    };
+    let mut before = String::new();
+    loop {
+        let now = read_at_once(&file);
+        if now.is_empty() || now == before {
+            return now.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect();
+        }
+        before = now;
+    }
+}
+
+/// A file of `/proc` from its beginning, in as few reads as can be.
+fn read_at_once(file: &File) -> String {
+    let mut text = vec![0; 4096];
+    let mut filled = 0;
+    while let Ok(count @ 1..) = file.read_at(&mut text[filled..], filled as u64) {
+        filled += count;
+        if filled == text.len() {
+            text.resize(2 * filled, 0);
+        }
+    }
+    text.truncate(filled);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The half of each mark that tells this process's marks from those of others: of a controller inside a step, say.
+static HOUSE: LazyLock<u64> = LazyLock::new(|| {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).unwrap_or_else(|_| bytes = std::process::id().to_ne_bytes());
+    1 << 62 | u64::from(u32::from_ne_bytes(bytes) >> 2) << 32
+});
+
+fn is_ours(mark: &u64) -> bool {
+    mark >> 32 == *HOUSE >> 32
+}
+
+/// Puts a new mark on a process that was just started: before it could start another, as good as always, for it must
+/// load its libraries first. None when the system refuses.
+fn put_mark(pid: Pid) -> Option<u64> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    static MAXIMUM: LazyLock<Option<u64>> = LazyLock::new(|| process::getrlimit(Resource::Locks).maximum);
+    let mark = *HOUSE | NEXT.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX);
+    let limit = Rlimit { current: Some(mark), maximum: *MAXIMUM };
+    process::prlimit(Some(pid), Resource::Locks, limit).ok().map(|_| mark)
+}
+
+/// Whether some run of this process marked it.
+pub(super) fn comes_from_a_step(pid: Pid) -> bool {
+    mark_of(pid).as_ref().is_some_and(is_ours)
+}
+
+fn mark_of(pid: Pid) -> Option<u64> {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max file locks"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Who may be reaped by whom in this process.
+#[derive(Default)]
+struct Reaping {
+    /// Steps: their own run reaps them.
+    leaders: HashSet<Pid>,
+    /// Dead children that nobody took yet and that may be anybody's, with when they were first seen.
+    unclaimed: HashMap<(Pid, u64), Instant>,
+}
+
+fn reaping() -> MutexGuard<'static, Reaping> {
+    static REAPING: LazyLock<Mutex<Reaping>> = LazyLock::new(Mutex::default);
+    REAPING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn register_leader(pid: Pid) {
+    reaping().leaders.insert(pid);
+}
+
+pub(super) fn forget_leader(pid: Pid) {
+    reaping().leaders.remove(&pid);
+}
+
+/// Takes the exit status of adopted children that have died, so that they do not stay as zombies.
+///
+/// Whoever started a process itself waits for it, and must get the status: so nothing is taken that is not known to come
+/// from a step (its mark says so), or has lain dead for a minute. One at a time may do this, so that an id that was read
+/// cannot have become another process's.
+pub(super) fn reap_adopted() {
+    let mut reaping = reaping();
+    let adopted = adopted(&reaping);
+    if adopted.is_empty() {
+        reaping.unclaimed.clear();
+        return;
+    }
+    let now = Instant::now();
+    let mut still = HashMap::new();
+    for process in adopted.into_iter().filter_map(look_at).filter(|process| process.dead) {
+        if reaping.leaders.contains(&process.pid) {
+            continue;
+        }
+        let key = (process.pid, process.started);
+        let since = *reaping.unclaimed.get(&key).unwrap_or(&now);
+        if comes_from_a_step(process.pid) || now.duration_since(since) >= UNCLAIMED {
+            let _ = process::waitid(WaitId::Pid(process.pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        } else {
+            still.insert(key, since);
+        }
+    }
+    reaping.unclaimed = still;
+}

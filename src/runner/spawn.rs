@@ -1,0 +1,124 @@
+//! From a [`Start`] to a process: finding the program, starting it, and saying well why it could not be.
+//!
+//! The program is looked up here and started by its path, because the standard library then takes `posix_spawn` (which
+//! does not copy this process's page tables) even with an environment of its own.
+
+use super::{How, Start};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Where programs are looked for when the environment has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Starts the process in a group of its own, writing to `writer`. All copies of `writer` in this process are closed then.
+pub(super) fn spawn(start: &Start, writer: OwnedFd) -> Result<Child, How> {
+    let Some((name, arguments)) = start.argv.split_first() else {
+        return Err(not_started(0, "start a command without words".into(), false));
+    };
+    let program = find(name, &start.env, &start.dir)?;
+    let spawned = writer.try_clone().and_then(|twin| {
+        Command::new(&program)
+            .arg0(name)
+            .args(arguments)
+            .env_clear()
+            .envs(start.env.iter().map(|(name, value)| (name, value)))
+            .current_dir(&start.dir)
+            .stdin(Stdio::null())
+            .stdout(writer)
+            .stderr(twin)
+            .process_group(0)
+            .spawn()
+    });
+    spawned.map_err(|error| explain(&error, &program, start))
+}
+
+/// The path of a program, as a shell would find it.
+pub(super) fn find(name: &OsStr, env: &[(OsString, OsString)], dir: &Path) -> Result<PathBuf, How> {
+    if name.as_bytes().contains(&b'/') {
+        return Ok(name.into());
+    }
+    let path = env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
+    let mut refused = None;
+    for candidate in std::env::split_paths(path).map(|folder| folder.join(name)) {
+        // An empty or relative folder in PATH is meant from where the process will be.
+        let seen = if candidate.is_absolute() { candidate.clone() } else { dir.join(&candidate) };
+        if !seen.is_file() {
+            continue;
+        }
+        if rustix::fs::access(&seen, rustix::fs::Access::EXEC_OK).is_ok() {
+            return Ok(seen);
+        }
+        refused.get_or_insert(seen);
+    }
+    let name = name.to_string_lossy();
+    Err(match refused {
+        Some(file) => not_started(
+            libc::EACCES,
+            format!("start `{name}`: `{}` is not executable", file.display()),
+            false,
+        ),
+        None => not_started(
+            libc::ENOENT,
+            format!("start `{name}`: no such program in PATH (`{}`)", path.to_string_lossy()),
+            true,
+        ),
+    })
+}
+
+pub(super) fn not_started(errno: i32, message: String, missing_program: bool) -> How {
+    How::NotStarted { errno, message, missing_program }
+}
+
+/// What an error of the spawn means, in words. The system gives one number for the folder, the program and its
+/// interpreter; looking again tells them apart.
+fn explain(error: &io::Error, program: &Path, start: &Start) -> How {
+    let errno = error.raw_os_error().unwrap_or(0);
+    let (dir, shown) = (start.dir.display(), program.display());
+    let there = |path: &Path| start.dir.join(path).exists();
+    let (message, missing_program) = match errno {
+        libc::ENOENT | libc::ENOTDIR if !start.dir.is_dir() => {
+            (format!("enter the working directory `{dir}`: it does not exist or is no directory"), false)
+        }
+        libc::ENOENT if there(program) => {
+            (format!("start `{shown}`: the interpreter that it names does not exist"), true)
+        }
+        libc::ENOENT | libc::ENOTDIR => (format!("start `{shown}`: no such program"), true),
+        libc::EACCES
+            if std::fs::read_dir(&start.dir).is_err_and(|e| e.kind() == ErrorKind::PermissionDenied) =>
+        {
+            (format!("start `{shown}` in `{dir}`: permission denied"), false)
+        }
+        libc::EACCES => {
+            (format!("start `{shown}`: permission denied, it is not executable for this user"), false)
+        }
+        libc::E2BIG => {
+            let (count, bytes) = size_of_strings(start);
+            let what = format!("arguments and environment are too large ({count} strings, {bytes} bytes)");
+            (format!("start `{shown}`: {what}"), false)
+        }
+        libc::EAGAIN => {
+            (format!("start `{shown}`: the limit of processes of this user or machine is reached"), false)
+        }
+        libc::EMFILE | libc::ENFILE => (format!("start `{shown}`: no more files can be opened"), false),
+        libc::ENOMEM => (format!("start `{shown}`: not enough memory"), false),
+        libc::ENOEXEC => (format!("start `{shown}`: it is no program that this machine can run"), false),
+        libc::ETXTBSY => (format!("start `{shown}`: the file is being written"), false),
+        _ if error.kind() == ErrorKind::InvalidInput => {
+            (format!("start `{shown}`: an argument or the environment holds a NUL byte"), false)
+        }
+        _ => (format!("start `{shown}`: {error}"), false),
+    };
+    not_started(errno, message, missing_program)
+}
+
+fn size_of_strings(start: &Start) -> (usize, usize) {
+    let arguments = start.argv.iter().map(|word| word.len() + 1);
+    let environment = start.env.iter().map(|(name, value)| name.len() + value.len() + 2);
+    arguments.chain(environment).fold((0, 0), |(count, bytes), more| (count + 1, bytes + more))
+}
