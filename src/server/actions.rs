@@ -6,9 +6,11 @@ use super::asking::Json;
 use super::guard::Caller;
 use super::problem::Problem;
 use super::rebuild::non_empty;
-use crate::domain::{Answer, Command, Deed, EventId, NodeName, PipelineName, TierName, VersionLabel};
+use crate::domain::{Answer, Command, Deed, EventId, NodeName, TierName, VersionLabel};
 use axum::Extension;
 use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -49,37 +51,44 @@ pub struct Done {
 pub(super) async fn on_tier(
     State(server): State<Arc<Server>>,
     Path((pipeline, tier, action)): Path<(String, String, String)>,
-    Extension(caller): Extension<Caller>,
-    Json(mut request): Json<ActionRequest>,
-) -> Result<axum::Json<Done>, Problem> {
-    let why = non_empty(request.why.take());
+    caller: Extension<Caller>,
+    headers: HeaderMap,
+    uri: Uri,
+    Json(request): Json<ActionRequest>,
+) -> Result<Response, Problem> {
+    let asked = asked(&uri, &request);
+    let why = non_empty(request.why.clone());
     let deed = tier_deed(tier.into(), &action, request)?;
-    ask(&server, &caller, pipeline, why, deed).await
+    let command = Command::ByHand { actor: caller.actor()?, why, pipeline: pipeline.into(), deed };
+    server.once.run(&headers, &caller, asked, ask(server.clone(), command)).await
 }
 
 /// A deed on a pipeline, its build, or one of its versions.
 pub(super) async fn on_pipeline(
     State(server): State<Arc<Server>>,
     Path((pipeline, action)): Path<(String, String)>,
-    Extension(caller): Extension<Caller>,
-    Json(mut request): Json<ActionRequest>,
-) -> Result<axum::Json<Done>, Problem> {
-    let why = non_empty(request.why.take());
+    caller: Extension<Caller>,
+    headers: HeaderMap,
+    uri: Uri,
+    Json(request): Json<ActionRequest>,
+) -> Result<Response, Problem> {
+    let asked = asked(&uri, &request);
+    let why = non_empty(request.why.clone());
     let deed = pipeline_deed(&action, request)?;
-    ask(&server, &caller, pipeline, why, deed).await
+    let command = Command::ByHand { actor: caller.actor()?, why, pipeline: pipeline.into(), deed };
+    server.once.run(&headers, &caller, asked, ask(server.clone(), command)).await
 }
 
-async fn ask(
-    server: &Server,
-    caller: &Caller,
-    pipeline: String,
-    why: Option<String>,
-    deed: Deed,
-) -> Result<axum::Json<Done>, Problem> {
-    let (actor, pipeline) = (caller.actor()?, PipelineName::from(pipeline));
-    let receipt = server.engine.ask(Command::ByHand { actor, why, pipeline, deed }).await?;
+/// What tells one change from another.
+pub(super) fn asked(uri: &Uri, request: &impl Serialize) -> (String, String) {
+    let body = serde_json::to_string(request).expect("BUG: a request that cannot be written as JSON");
+    (uri.path().to_owned(), body)
+}
+
+async fn ask(server: Arc<Server>, command: Command) -> Result<(StatusCode, Done), Problem> {
+    let receipt = server.engine.ask(command).await?;
     let already = receipt.answer == Answer::Already;
-    Ok(axum::Json(Done { done: true, already, ids: receipt.ids }))
+    Ok((StatusCode::OK, Done { done: true, already, ids: receipt.ids }))
 }
 
 fn tier_deed(tier: TierName, action: &str, request: ActionRequest) -> Result<Deed, Problem> {

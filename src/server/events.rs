@@ -42,13 +42,14 @@ pub(super) async fn events(
         .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/event-stream")));
     if wants_sse {
         let room = room(&server)?;
-        return Ok(sse::live(&server, start, room)?.into_response());
+        return Ok(sse::live(&server, start, caller, room)?.into_response());
     }
     // Whoever asks plainly learns of a bad question first.
     if let Some(since) = start.since {
         refuse_future(&server, since)?;
     }
-    let help = "open it as a WebSocket, or send `Accept: text/event-stream`; `/api/events` has the past as lines";
+    let help =
+        "open it as a WebSocket, or send `Accept: text/event-stream`; `/api/events` has the past as lines";
     let detail = "this is a stream of events";
     Err(Problem::new(StatusCode::UPGRADE_REQUIRED, "TG-HTTP-013", detail, help)
         .with(header::UPGRADE, "websocket")

@@ -32,6 +32,12 @@ impl Caller {
         let entry = self.entry.as_ref().ok_or_else(Problem::no_token)?;
         Ok(Actor { name: entry.name.clone(), role: entry.role, email: entry.email.clone() })
     }
+
+    /// Whether the token, if there is one, is still good: for answers that last.
+    pub(super) fn still_holds(&self, server: &Server) -> bool {
+        let tokens = &server.options.tokens;
+        self.entry.as_ref().is_none_or(|entry| matches!(tokens.still_holds(entry), Ok(true)))
+    }
 }
 
 /// Lets a request through to its handler, or answers in its place.

@@ -191,9 +191,7 @@ impl Tail {
         if self.is_over {
             return false;
         }
-        if let Some(entry) = &self.caller.entry
-            && !matches!(self.server.options.tokens.still_holds(entry), Ok(true))
-        {
+        if !self.caller.still_holds(&self.server) {
             return false;
         }
         tokio::select! {

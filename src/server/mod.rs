@@ -3,7 +3,7 @@
 //!
 //! - `listen`: connections, their limits and their end; `patience`: clients that do not read.
 //! - `routes`: what is where, and what each takes; `guard`: who may; `problem`: errors as they are answered.
-//! - `rebuild` and `actions` change things; `view`, `why` and `runs` show them; `events`, `session` and `sse` tell what
+//! - `rebuild` and `actions` change things, `once` sees to those that are sent twice; `view`, `why` and `runs` show them; `events`, `session` and `sse` tell what
 //!   happens.
 //!
 //! Closed by default: a route without a rule is denied, a change needs a token, a host or origin that is not known is
@@ -16,6 +16,7 @@ mod guard;
 mod health;
 mod listen;
 mod log;
+mod once;
 mod patience;
 mod problem;
 mod rebuild;
@@ -118,6 +119,8 @@ struct Server {
     cut: CancellationToken,
     /// Wrong tokens of late.
     wrong_tokens: guard::WrongTokens,
+    /// Changes that came with a key.
+    once: Arc<once::Once>,
 }
 
 impl Server {
@@ -129,6 +132,7 @@ impl Server {
             shutdown,
             cut: CancellationToken::new(),
             wrong_tokens: guard::WrongTokens::default(),
+            once: Arc::default(),
             options,
         }
     }

@@ -12,7 +12,10 @@ use serde::Serialize;
 
 /// An error on its way to a client.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct Problem(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     status: StatusCode,
     code: String,
     detail: String,
@@ -47,19 +50,19 @@ impl Problem {
         detail: impl Into<String>,
         help: impl Into<String>,
     ) -> Problem {
-        Problem {
+        Problem(Box::new(Inner {
             status,
             code: code.into(),
             detail: detail.into(),
             help: help.into(),
             headers: HeaderMap::new(),
-        }
+        }))
     }
 
     /// The same with a header.
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Problem {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(name, value);
+            self.0.headers.insert(name, value);
         }
         self
     }
@@ -67,18 +70,18 @@ impl Problem {
     /// Its stable code.
     #[cfg(test)]
     pub(super) fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// The JSON that is sent.
     pub(super) fn body(&self) -> Vec<u8> {
         let body = ProblemBody {
-            kind: format!("urn:tidegate:{}", self.code),
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            code: &self.code,
-            help: &self.help,
+            kind: format!("urn:tidegate:{}", self.0.code),
+            title: self.0.status.canonical_reason().unwrap_or("Error"),
+            status: self.0.status.as_u16(),
+            detail: &self.0.detail,
+            code: &self.0.code,
+            help: &self.0.help,
         };
         serde_json::to_vec(&body).expect("BUG: a problem that cannot be written as JSON")
     }
@@ -136,7 +139,12 @@ impl Problem {
 
     /// There is nothing at that path.
     pub(super) fn no_such_path() -> Problem {
-        Problem::new(StatusCode::NOT_FOUND, "TG-HTTP-009", "there is nothing here", "`GET /` says what is where")
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "TG-HTTP-009",
+            "there is nothing here",
+            "`GET /` says what is where",
+        )
     }
 
     /// The path does not take that method.
@@ -170,6 +178,26 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "TG-HTTP-015", format!("there is no log of run {run}"), help)
     }
 
+    /// The header cannot be a key.
+    pub(super) fn bad_key() -> Problem {
+        let help = "use 1 to 128 printable characters, new for each change";
+        let detail = "the header `idempotency-key` is malformed";
+        Problem::new(StatusCode::BAD_REQUEST, "TG-HTTP-019", detail, help)
+    }
+
+    /// The same change is under way.
+    pub(super) fn under_way() -> Problem {
+        let detail = "a request with this idempotency key is still under way";
+        Problem::new(StatusCode::CONFLICT, "TG-HTTP-020", detail, "ask again in a moment")
+            .with(header::RETRY_AFTER, "1")
+    }
+
+    /// The key was used for something else.
+    pub(super) fn other_change() -> Problem {
+        let detail = "this idempotency key was used for another change";
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "TG-HTTP-021", detail, "use a new key for each change")
+    }
+
     /// No version is built yet.
     pub(super) fn nothing_built() -> Problem {
         let help = "push a commit, or ask for a build with `tidegate rebuild`";
@@ -191,10 +219,10 @@ pub(super) fn shorten(text: &str) -> String {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.status, self.body()).into_response();
+        let mut response = (self.0.status, self.body()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.extend(self.headers);
+        headers.extend(self.0.headers);
         response
     }
 }

@@ -2,6 +2,7 @@
 //! is found here and git is asked about the commit, for all of them side by side; what follows is the engine's to say.
 
 use super::Server;
+use super::actions::asked;
 use super::asking::Json;
 use super::guard::Caller;
 use super::problem::{Problem, shorten};
@@ -13,7 +14,8 @@ use crate::settings::Entry;
 use crate::source::{self, Location, Repo};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use schemars::JsonSchema;
@@ -98,9 +100,21 @@ struct Asked {
 /// Takes a push.
 pub(super) async fn rebuild(
     State(server): State<Arc<Server>>,
-    Extension(caller): Extension<Caller>,
+    caller: Extension<Caller>,
+    headers: HeaderMap,
+    uri: Uri,
     Json(request): Json<RebuildRequest>,
-) -> Result<(StatusCode, axum::Json<RebuildAnswer>), Problem> {
+) -> Result<Response, Problem> {
+    let asked = asked(&uri, &request);
+    let taking = take(server.clone(), caller.0.clone(), request);
+    server.once.run(&headers, &caller, asked, taking).await
+}
+
+async fn take(
+    server: Arc<Server>,
+    caller: Caller,
+    request: RebuildRequest,
+) -> Result<(StatusCode, RebuildAnswer), Problem> {
     let actor = caller.actor()?;
     let asked = check(&request)?;
     let candidates = candidates(&server, &request, asked.ref_name.as_ref())?;
@@ -109,18 +123,17 @@ pub(super) async fn rebuild(
     let command =
         Command::Push { by: Some(actor), why: non_empty(request.why), again: request.again, pushes };
     let receipt = server.engine.ask(command).await?;
-    let mut answer = RebuildAnswer::default();
+    let mut accepted = Vec::new();
     let Answer::Pushed(each) = receipt.answer else { panic!("BUG: a push is answered as something else") };
     for pushed in each {
         match pushed {
             Pushed::Taken { pipeline, fact, version } => {
-                answer.accepted.push(Accepted { pipeline, id: receipt.ids[fact], version });
+                accepted.push(Accepted { pipeline, id: receipt.ids[fact], version });
             }
             Pushed::Ignored { pipeline, reason } => ignored.push(Ignored { pipeline, reason }),
         }
     }
-    answer.ignored = ignored;
-    Ok((StatusCode::ACCEPTED, axum::Json(answer)))
+    Ok((StatusCode::ACCEPTED, RebuildAnswer { accepted, ignored }))
 }
 
 /// Text that says something.
@@ -176,9 +189,9 @@ fn candidates(
     match (&request.pipeline, &request.repo) {
         (Some(wanted), _) => {
             let found = all.into_iter().find(|candidate| candidate.name == **wanted);
-            found.map(|it| vec![it]).ok_or_else(|| {
-                Rejection::UnknownPipeline(PipelineName::from(shorten(wanted))).into()
-            })
+            found
+                .map(|it| vec![it])
+                .ok_or_else(|| Rejection::UnknownPipeline(PipelineName::from(shorten(wanted))).into())
         }
         (None, Some(_)) => Ok(all),
         (None, None) if all.len() == 1 => Ok(all),
@@ -204,7 +217,11 @@ async fn narrow(
         left = of_repo(left, repo.clone()).await;
         if left.is_empty() {
             let detail = format!("no pipeline asked for is built from `{}`", shorten(repo));
-            return Err(unprocessable("TG-PUSH-001", detail, "`repo` in the pipeline's `[source]` must name it"));
+            return Err(unprocessable(
+                "TG-PUSH-001",
+                detail,
+                "`repo` in the pipeline's `[source]` must name it",
+            ));
         }
     }
     if let Some(only) = entry.and_then(|entry| entry.repo.clone()) {

@@ -197,11 +197,7 @@ impl Teller<'_> {
     }
 
     fn check_token(&self) -> Result<(), End> {
-        let Some(entry) = &self.caller.entry else { return Ok(()) };
-        match self.server.options.tokens.still_holds(entry) {
-            Ok(true) => Ok(()),
-            _ => Err(REVOKED),
-        }
+        if self.caller.still_holds(self.server) { Ok(()) } else { Err(REVOKED) }
     }
 
     async fn ping(&mut self) -> Result<(), End> {

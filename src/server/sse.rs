@@ -3,6 +3,7 @@
 use super::Server;
 use super::asking::Parameters;
 use super::events::{future, refuse_future, start, text_of};
+use super::guard::Caller;
 use super::problem::Problem;
 use crate::bus::{Item, Start, Subscription};
 use crate::domain::EventId;
@@ -15,7 +16,7 @@ use futures_util::stream::unfold;
 use std::io;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Bytes collected before they are sent.
 const BATCH_BYTES: usize = 64 << 10;
@@ -27,10 +28,12 @@ const PAGE: usize = 500;
 pub(super) fn live(
     server: &Arc<Server>,
     start: Start,
+    caller: Caller,
     room: OwnedSemaphorePermit,
 ) -> Result<Response, Problem> {
     let subscription = server.engine.bus().subscribe(start).map_err(|error| future(&error))?;
-    let teller = Teller { server: server.clone(), subscription, _room: room, is_over: false };
+    let said = Instant::now();
+    let teller = Teller { server: server.clone(), caller, subscription, _room: room, said, is_over: false };
     let body = Body::from_stream(unfold(teller, |mut teller| async move {
         let bytes = teller.next().await?;
         Some((io::Result::Ok(bytes), teller))
@@ -40,8 +43,11 @@ pub(super) fn live(
 
 struct Teller {
     server: Arc<Server>,
+    caller: Caller,
     subscription: Subscription,
     _room: OwnedSemaphorePermit,
+    /// When something was said last.
+    said: Instant,
     is_over: bool,
 }
 
@@ -51,12 +57,24 @@ impl Teller {
         if self.is_over {
             return None;
         }
-        let waited = tokio::select! {
-            biased;
-            () = self.server.shutdown.cancelled() => return None,
-            waited = timeout(self.server.options.limits.ping, self.subscription.next()) => waited,
+        let limits = &self.server.options.limits;
+        let first = loop {
+            let waited = tokio::select! {
+                biased;
+                () = self.server.shutdown.cancelled() => return None,
+                waited = timeout(limits.token_check, self.subscription.next()) => waited,
+            };
+            match waited {
+                _ if !self.caller.still_holds(&self.server) => return None,
+                Ok(first) => break first,
+                Err(_) if self.said.elapsed() < limits.ping => {}
+                Err(_) => {
+                    self.said = Instant::now();
+                    return Some(Bytes::from_static(b": still here\n\n"));
+                }
+            }
         };
-        let Ok(first) = waited else { return Some(Bytes::from_static(b": still here\n\n")) };
+        self.said = Instant::now();
         let mut text = String::new();
         let mut next = Some(first);
         while let Some(item) = next.take() {
@@ -96,7 +114,13 @@ pub(super) async fn past(
     };
     let oldest = server.engine.journal().oldest_id();
     let gap = (after.0 + 1 < oldest.0).then(|| text_of(&server, &Item::Gap { oldest })).flatten();
-    let reader = Reader { server, filter: start.filter, after, upto, gap: gap.map(|text| format!("{}\n", text.as_str())) };
+    let reader = Reader {
+        server,
+        filter: start.filter,
+        after,
+        upto,
+        gap: gap.map(|text| format!("{}\n", text.as_str())),
+    };
     let body = Body::from_stream(unfold(Some(reader), |reader| async move {
         let mut reader = reader?;
         match reader.next().await {

@@ -7,9 +7,7 @@ use super::state::settled;
 use super::view::{StandingView, standing_view};
 use crate::domain::pipeline::{Pipeline, Tier};
 use crate::domain::state::{PipelineState, TierState};
-use crate::domain::{
-    Blocker, EventId, PipelineName, Rejection, TierName, Time, VersionLabel, promotion,
-};
+use crate::domain::{Blocker, EventId, PipelineName, Rejection, TierName, Time, VersionLabel, promotion};
 use axum::Json;
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
@@ -95,7 +93,8 @@ fn explain(
 
 /// The newest version that neither passed the tier nor is out; else the newest there is.
 fn newest_under_way(p: &PipelineState, tier: &TierName) -> Option<VersionLabel> {
-    let is_under_way = |version: &&VersionLabel| p.standing(tier, version).is_none_or(|s| s.verdict.is_none());
+    let is_under_way =
+        |version: &&VersionLabel| p.standing(tier, version).is_none_or(|s| s.verdict.is_none());
     let newest = p.built.values().next_back();
     p.built.values().rev().find(is_under_way).or(newest).cloned()
 }

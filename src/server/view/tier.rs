@@ -210,8 +210,7 @@ impl TierView {
             TierView::of(p, &tier.name, p.tiers.get(&tier.name).unwrap_or(&empty), Some(tier), now)
         });
         let is_left = |name: &TierName, t: &TierState| {
-            !defined.iter().any(|tier| tier.name == *name)
-                && (t.current.is_some() || t.busy_with().is_some())
+            !defined.iter().any(|tier| tier.name == *name) && (t.current.is_some() || t.busy_with().is_some())
         };
         let left = p.tiers.iter().filter(|(name, t)| is_left(name, t));
         in_force.chain(left.map(|(name, t)| TierView::of(p, name, t, None, now))).collect()
@@ -239,11 +238,7 @@ impl TierView {
 
 impl From<&Current> for CurrentView {
     fn from(current: &Current) -> CurrentView {
-        CurrentView {
-            version: current.version.clone(),
-            digest: current.digest.clone(),
-            since: current.since,
-        }
+        CurrentView { version: current.version.clone(), digest: current.digest.clone(), since: current.since }
     }
 }
 

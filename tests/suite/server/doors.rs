@@ -72,7 +72,9 @@ async fn pages_of_others_are_turned_away() {
     };
     assert_eq!(with("origin", format!("http://{}", stand.addr)).await.status, 200);
     assert_eq!(with("origin", "https://tides.example".into()).await.status, 200);
-    for bad in ["http://evil.test", "null", "http://localhost:3000", "file://", "https://tides.example.evil.test"] {
+    for bad in
+        ["http://evil.test", "null", "http://localhost:3000", "file://", "https://tides.example.evil.test"]
+    {
         with("origin", bad.into()).await.is_problem(403, "TG-WS-002");
     }
     assert_eq!(with("sec-fetch-site", "same-origin".into()).await.status, 200);
@@ -156,7 +158,13 @@ async fn bodies_that_are_not_what_they_must_be_are_problems() {
     stand.load("shop", "/nowhere").await;
     let owner = ("authorization", format!("Bearer {}", stand.owner()));
     let path = "/api/pipelines/shop/block";
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx", "application/json; charset=latin1"] {
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonx",
+        "application/json; charset=latin1",
+    ] {
         let head = [owner.clone(), ("content-type", kind.to_owned())];
         stand.send("POST", path, &head, b"{}").await.is_problem(415, "TG-HTTP-005");
     }
@@ -165,7 +173,12 @@ async fn bodies_that_are_not_what_they_must_be_are_problems() {
     let packed = [owner.clone(), json.clone(), ("content-encoding", "gzip".to_owned())];
     stand.send("POST", path, &packed, b"{}").await.is_problem(415, "TG-HTTP-005");
     for bad in [
-        "{", "nonsense", "{} {}", "{\"version\":NaN}", "\u{feff}{}", "{\"version\":\"\\ud800\"}",
+        "{",
+        "nonsense",
+        "{} {}",
+        "{\"version\":NaN}",
+        "\u{feff}{}",
+        "{\"version\":\"\\ud800\"}",
         "{\"version\":1e999}",
     ] {
         stand.post(path, bad).await.is_problem(400, "TG-HTTP-004");
@@ -175,7 +188,8 @@ async fn bodies_that_are_not_what_they_must_be_are_problems() {
     let invalid = [owner.clone(), json.clone()];
     let answer = stand.send("POST", path, &invalid, b"{\"version\":\"\xff\"}").await;
     answer.is_problem(400, "TG-HTTP-004");
-    for bad in ["null", "[]", "1", "{\"version\":1}", "{\"version\":\"1\",\"version\":\"2\"}", "{\"user\":\"root\"}"]
+    for bad in
+        ["null", "[]", "1", "{\"version\":1}", "{\"version\":\"1\",\"version\":\"2\"}", "{\"user\":\"root\"}"]
     {
         stand.post(path, bad).await.is_problem(422, "TG-HTTP-007");
     }
@@ -206,8 +220,15 @@ async fn heads_that_are_not_http_are_refused_and_the_server_goes_on() {
         ("GET / HTTP/1.1\r\nhost : localhost\r\n\r\n".to_owned(), &[400][..]),
         ("GET / HTTP/1.1\r\nhost: localhost\r\nx: a\r\n b\r\n\r\n".to_owned(), &[400]),
         ("GET / HTTP/1.1\r\nhost: localhost\r\nx: a\0b\r\n\r\n".to_owned(), &[400]),
-        ("POST /rebuild HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx".to_owned(), &[400]),
-        ("POST /rebuild HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: xchunked\r\n\r\n".to_owned(), &[400]),
+        (
+            "POST /rebuild HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx"
+                .to_owned(),
+            &[400],
+        ),
+        (
+            "POST /rebuild HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: xchunked\r\n\r\n".to_owned(),
+            &[400],
+        ),
         (format!("GET / HTTP/1.1\r\nhost: localhost\r\n{many}\r\n"), &[431]),
         (format!("GET / HTTP/1.1\r\nhost: localhost\r\n{large}\r\n"), &[431]),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), &[0, 400]),
@@ -234,9 +255,9 @@ async fn half_a_head_and_an_idle_connection_are_closed_in_time() {
                 return;
             }
             let mut byte = [0];
-            match timeout(Duration::from_millis(20), dripping.read(&mut byte)).await {
-                Ok(Ok(0) | Err(_)) => return,
-                _ => {}
+            let answered = timeout(Duration::from_millis(20), dripping.read(&mut byte)).await;
+            if let Ok(Ok(0) | Err(_)) = answered {
+                return;
             }
         }
     });

@@ -166,7 +166,10 @@ async fn filters_leave_out_what_is_not_asked_for() {
     for (query, kinds) in [
         ("pipeline=blog&kind=build_*", &["build_start", "build_ok"][..]),
         ("pipeline=shop&tier=host&kind=gate_*&logs=false", &["gate_start", "gate_done"]),
-        ("pipeline=shop&tier=host&kind=promote_start&kind=promote_complete", &["promote_start", "promote_complete"]),
+        (
+            "pipeline=shop&tier=host&kind=promote_start&kind=promote_complete",
+            &["promote_start", "promote_complete"],
+        ),
     ] {
         let mut socket = open(&stand, &format!("?since=0&{query}")).await;
         for kind in kinds {
@@ -189,7 +192,10 @@ async fn chunks_of_logs_come_between_start_and_done_unless_left_out() {
     stand.hands.output(run, 0, b"compiling\n");
     stand.hands.let_go(run, Outcome::of(Classification::Ok));
     let chunk = next(&mut all).await.unwrap();
-    assert_eq!((chunk["kind"].as_str(), chunk["text"].as_str()), (Some("build_log_chunk"), Some("compiling\n")));
+    assert_eq!(
+        (chunk["kind"].as_str(), chunk["text"].as_str()),
+        (Some("build_log_chunk"), Some("compiling\n"))
+    );
     assert!(chunk.get("id").is_none());
     assert_eq!(next(&mut all).await.unwrap()["kind"], "step_done");
     assert_eq!(next(&mut without).await.unwrap()["kind"], "step_start");
@@ -202,7 +208,8 @@ async fn malformed_frames_end_the_session_and_nothing_else() {
     let text = |payload: &[u8]| frame(0x81, payload);
     let mut unmasked = vec![0x81, 0x02];
     unmasked.extend(b"hi");
-    let cases: Vec<(&str, Vec<u8>, &[Option<u16>])> = vec![
+    type Case = (&'static str, Vec<u8>, &'static [Option<u16>]);
+    let cases: Vec<Case> = vec![
         ("a reserved bit", frame(0xc1, b"hi"), &[Some(1002)]),
         ("a reserved opcode", frame(0x83, b"hi"), &[Some(1002)]),
         ("a reserved control opcode", frame(0x8b, b""), &[Some(1002)]),
@@ -213,7 +220,11 @@ async fn malformed_frames_end_the_session_and_nothing_else() {
         ("a text within a text", [frame(0x01, b"a"), frame(0x81, b"b")].concat(), &[Some(1002)]),
         ("text that is not UTF-8", text(b"\xff\xfe"), &[Some(1007)]),
         ("a large message", text(&vec![b'x'; (64 << 10) + 1]), &[Some(1009)]),
-        ("many fragments of a large message", [frame(0x01, &vec![b'x'; 60 << 10]), frame(0x80, &vec![b'x'; 60 << 10])].concat(), &[Some(1009)]),
+        (
+            "many fragments of a large message",
+            [frame(0x01, &vec![b'x'; 60 << 10]), frame(0x80, &vec![b'x'; 60 << 10])].concat(),
+            &[Some(1009)],
+        ),
         ("a length beyond everything", [vec![0x81, 0xff], vec![0x7f; 8], vec![0; 4]].concat(), &[Some(1009)]),
         ("a close code of one byte", frame(0x88, b"x"), &[Some(1002)]),
         ("a close code 1005", frame(0x88, &1005_u16.to_be_bytes()), &[Some(1002)]),
@@ -315,7 +326,8 @@ async fn a_revoked_token_ends_the_socket() {
 
 #[tokio::test]
 async fn pages_of_others_open_no_socket_and_too_many_are_refused() {
-    let limits = Limits { subscribers: 1, ..Limits::default() };
+    // What is refused is kept alive for that long, as a page wants it.
+    let limits = Limits { subscribers: 1, head: Duration::from_millis(500), ..Limits::default() };
     let stand = Stand::with(Setup { limits, ..Setup::default() }).await;
     let head = |origin: &str| {
         [

@@ -29,7 +29,6 @@ pub(crate) struct Stand {
     pub(crate) engine: Engine,
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) tokens: Arc<Tokens>,
-    pub(crate) state: StateDir,
     pub(crate) hands: Hands,
     pub(crate) shutdown: CancellationToken,
     serving: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -97,7 +96,7 @@ impl Stand {
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, engine.clone(), options, shutdown.clone()));
         let owner = owner.expose().to_owned();
-        Stand { addr, engine, journal, tokens, state, hands, shutdown, serving, owner, _temp: temp }
+        Stand { addr, engine, journal, tokens, hands, shutdown, serving, owner, _temp: temp }
     }
 
     /// A token of that role, called like it unless there is a repository.
@@ -177,6 +176,16 @@ impl Stand {
             }
         };
         timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("it never became so: {what}"));
+    }
+
+    /// Waits until the state is so, be it durable or not: nothing is said of it, so it is looked at again and again.
+    pub(crate) async fn until_committed(&self, is_so: impl Fn(&State) -> bool) {
+        let waiting = async {
+            while !self.engine.read(&is_so) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, waiting).await.expect("it becomes so");
     }
 
     /// Waits until that version has passed that tier.
