@@ -1,9 +1,9 @@
 //! One WebSocket subscriber: a task of its own, so that a client that does not read keeps up nobody else.
 //!
-//! Two halves run side by side until one of them has a reason to end: the *teller* sends what the subscription has,
-//! many frames in one write, and pings; the *listener* reads, so that pings are answered and a close is seen even while
-//! a send waits. Then the farewell: our close frame if we are the ones who end it, and reading to the end of the
-//! stream, without which the other side may lose the close frame to a reset.
+//! Three run side by side until one of them has a reason to end: the *watch* looks at the token and at the controller's
+//! end; the *teller* sends what the subscription has, many frames in one write, and pings; the *listener* reads, so that
+//! pings are answered and a close is seen even while a send waits. Then the farewell: our close frame if we are the ones
+//! who end it, and reading to the end of the stream, without which the other side may lose the close frame to a reset.
 
 use super::Server;
 use super::events::{FUTURE_HELP, text_of};
@@ -17,7 +17,7 @@ use futures_util::{SinkExt, StreamExt};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::tungstenite::{self, error::CapacityError};
 
 /// Most bytes of a message or frame from a client, who has nothing to say anyway.
@@ -85,8 +85,9 @@ async fn session(socket: WebSocket, server: &Server, start: Start, caller: &Call
     let heard = Heard::new();
     let end = match server.engine.bus().subscribe(start) {
         Ok(subscription) => {
-            let mut teller = Teller { server, caller, sink: &mut sink, subscription, heard: &heard };
+            let mut teller = Teller { server, sink: &mut sink, subscription, heard: &heard };
             tokio::select! {
+                end = watch(server, caller) => end,
                 end = listen(&mut inbound, &heard) => end,
                 end = teller.tell() => end,
             }
@@ -109,6 +110,27 @@ async fn refuse(sink: &mut Sink, server: &Server, error: Future) {
     let text = wire::encode_live(server.options.clock.now(), None, &live);
     // A client that does not take it does not take the close frame either.
     let _ = timeout(FAREWELL, sink.send(Message::Text(text.into()))).await;
+}
+
+/// Ends when the session may not go on, whatever it is at: a send that waits, too.
+async fn watch(server: &Server, caller: &Caller) -> End {
+    let mut checks = every(server.options.limits.token_check);
+    loop {
+        tokio::select! {
+            biased;
+            () = server.shutdown.cancelled() => return GOING_AWAY,
+            _ = checks.tick() => {}
+        }
+        if !caller.still_holds(server) {
+            return REVOKED;
+        }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// What was heard of the client: the listener writes it, the teller reads it.
@@ -167,7 +189,6 @@ fn fault(error: axum::Error) -> End {
 /// Who sends.
 struct Teller<'a> {
     server: &'a Server,
-    caller: &'a Caller,
     sink: &'a mut Sink,
     subscription: Subscription,
     heard: &'a Heard,
@@ -175,18 +196,10 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     async fn tell(&mut self) -> End {
-        let limits = &self.server.options.limits;
-        let every = |period: Duration| {
-            let mut ticks = interval_at(Instant::now() + period, period);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            ticks
-        };
-        let (mut pings, mut token_checks) = (every(limits.ping), every(limits.token_check));
+        let mut pings = every(self.server.options.limits.ping);
         loop {
             let step = tokio::select! {
                 biased;
-                () = self.server.shutdown.cancelled() => Err(GOING_AWAY),
-                _ = token_checks.tick(), if self.caller.entry.is_some() => self.check_token(),
                 _ = pings.tick() => self.ping().await,
                 item = self.subscription.next() => self.send(item).await,
             };
@@ -194,10 +207,6 @@ impl Teller<'_> {
                 return end;
             }
         }
-    }
-
-    fn check_token(&self) -> Result<(), End> {
-        if self.caller.still_holds(self.server) { Ok(()) } else { Err(REVOKED) }
     }
 
     async fn ping(&mut self) -> Result<(), End> {

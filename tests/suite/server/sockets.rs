@@ -295,7 +295,7 @@ async fn who_reads_nothing_costs_nobody_else_and_is_ended_in_the_end() {
     let left = stand.engine.bus().clone();
     let gone = async {
         while left.subscribers() > 1 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::task::yield_now().await;
         }
     };
     timeout(PATIENCE, gone).await.expect("the stuck one is ended");
