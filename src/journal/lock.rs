@@ -112,6 +112,27 @@ mod tests {
         StateLock::acquire(&folder).unwrap();
     }
 
+    /// Set for the copy of this test program that tries to take a folder from us.
+    const FOLDER: &str = "TIDEGATE_TEST_TAKEN_FOLDER";
+
+    #[test]
+    fn another_process_is_refused() {
+        if let Some(folder) = std::env::var_os(FOLDER) {
+            let refused = StateLock::acquire(Path::new(&folder)).unwrap_err();
+            return println!("refused with {}: {refused}", refused.code());
+        }
+        let home = tempfile::tempdir().unwrap();
+        let _lock = StateLock::acquire(home.path()).unwrap();
+        let ran = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "journal::lock::tests::another_process_is_refused", "--nocapture"])
+            .env(FOLDER, home.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(said.contains("refused with TG-STATE-001"), "{said}");
+        assert!(said.contains(&format!("in use by pid {}", std::process::id())), "{said}");
+    }
+
     #[test]
     fn a_strange_lock_file_names_nobody() {
         let home = tempfile::tempdir().unwrap();

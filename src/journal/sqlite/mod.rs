@@ -1,4 +1,4 @@
-//! The journal in SQLite: one writer thread, one sync thread, a few connections that read.
+//! The journal in SQLite: two threads that take turns at writing and syncing, a few connections that read.
 //!
 //! # How it is durable
 //!
@@ -9,10 +9,14 @@
 //! a SQLite commit is what the contract calls *committed*.
 //!
 //! *Durable* is made here, by what `synchronous=FULL` would do within each commit and no more: one sync of the `-wal`
-//! file after the commit's last frame. It happens on a second thread, over and over while there is something committed
+//! file after the commit's last frame. It happens beside the writing, over and over while there is something committed
 //! and not synced, without timers: whatever was committed during one sync shares the next. What was committed before a
 //! sync began is durable when it ends, because each commit is either still in the log, or was copied into the database
 //! by a checkpoint that synced the database before the log could be written over.
+//!
+//! Of the two threads one has the *pen*, the writing connection. Having committed, and with no sync under way, it
+//! leaves the pen to the other and syncs: so nobody has to be woken between a commit and its sync, and the next commit
+//! does not wait for the disk.
 //!
 //! - **Frames and power loss.** Frames carry chained checksums over the whole log, so that recovery takes the longest
 //!   whole prefix of commits: what is lost is a tail. Under FULL, SQLite pads a commit to a sector only on devices
@@ -21,10 +25,10 @@
 //!   `-wal`, so that closing ours drops none. (The database and `-shm` must never be opened here while SQLite has them.)
 //! - **The log's birth.** Opening writes a transaction, so that the log exists; then the log, the folder and its parent
 //!   are synced.
-//! - **The log's identity.** While the writer's connection is open SQLite neither removes nor replaces the log: it
+//! - **The log's identity.** While the writing connection is open SQLite neither removes nor replaces the log: it
 //!   starts again at its beginning, in place. If its path leads elsewhere, somebody meddled: SQLite goes on writing to
 //!   a file that nobody will find again. That counts as a failed sync; opening the new file would be a lie.
-//! - **Checkpoints** are ours too (`wal_autocheckpoint=0`), on the writer's thread between transactions: SQLite's own
+//! - **Checkpoints** are ours too (`wal_autocheckpoint=0`), by whoever has the pen, between transactions: SQLite's own
 //!   run in a hook that swallows errors, and a sync that failed in there must not be forgotten.
 //! - **After a crash** the log may hold commits that were never synced, and the kernel may have forgotten that it could
 //!   not write them. So opening copies the log into the database by a checkpoint, which writes and syncs all of it
@@ -51,7 +55,7 @@ use read::Readers;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use sync::{Commits, WalFile};
 use tokio::sync::{oneshot, watch};
@@ -70,7 +74,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync: Box::new(sync::fdatasync), checkpoint_frames: 4_096 }
+        Self { sync: Box::new(sync::fdatasync), checkpoint_frames: 1_000 }
     }
 }
 
@@ -81,7 +85,7 @@ pub struct SqliteJournal {
     shared: Arc<Shared>,
     /// `None` once dropped.
     requests: Option<mpsc::Sender<Request>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// What the threads have in common.
@@ -153,17 +157,12 @@ impl SqliteJournal {
             path,
             last: AtomicU64::new(last.0),
             oldest: AtomicU64::new(oldest.0),
-            commits: Commits::default(),
+            commits: Commits::new(wal),
             durable: watch::Sender::new(Watermark::Durable(last)),
         });
-        let syncer = sync::start(wal, shared.clone())?;
-        let writer = Writer::new(connection, shared.clone(), syncer, lock, options.checkpoint_frames)?;
         let (requests, inbox) = mpsc::channel();
-        let writer = std::thread::Builder::new()
-            .name("journal-writer".to_owned())
-            .spawn(move || writer.run(&inbox))
-            .map_err(|error| Error::io("start the journal's writer", &error))?;
-        Ok(Self { shared, requests: Some(requests), writer: Mutex::new(Some(writer)) })
+        let writer = Writer::new(connection, shared.clone(), inbox, lock, options.checkpoint_frames)?;
+        Ok(Self { threads: writer::start(writer, &shared)?, shared, requests: Some(requests) })
     }
 
     /// Asks the writer for something; what it answers comes out of the future. Asked when called, not when polled.
@@ -267,12 +266,11 @@ impl Journal for SqliteJournal {
 impl Drop for SqliteJournal {
     fn drop(&mut self) {
         self.requests = None;
-        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // Waited for, so that the files are free when this returns; at most the work asked for and one sync.
-        if let Some(writer) = writer
-            && writer.join().is_err()
-        {
-            tracing::error!("the journal's writer panicked");
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the journal panicked");
+            }
         }
     }
 }

@@ -67,6 +67,11 @@ pub(super) fn check_header(path: &Path) -> Result<(), Error> {
             let number = |at: usize| {
                 i64::from(u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]))
             };
+            // The write format of a file in WAL mode, which ours are from their first byte on. Opening any other would
+            // change it.
+            if header[18] != 2 {
+                return Err(foreign());
+            }
             // Both are 0 when the first migration is still in the write-ahead log only.
             admit(number(68), number(60), MIGRATIONS.len()).ok_or_else(foreign)??;
         }
@@ -97,6 +102,7 @@ fn admit(application_id: i64, version: i64, known: usize) -> Option<Result<(), E
 /// The connection that writes. It never syncs on commit and never checkpoints by itself: see the module's page.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     let connection = open(path)?;
+    checkpoint_on_close(&connection, false)?;
     let mode: String = connection
         .query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))
         .map_err(|error| Error::sqlite("open the journal", &error))?;
@@ -112,14 +118,15 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let connection = open(path)?;
     set(&connection, "PRAGMA query_only=ON;")?;
-    never_checkpoint(&connection)?;
+    checkpoint_on_close(&connection, false)?;
     Ok(connection)
 }
 
-/// Keeps SQLite from copying the log into the database when this connection is the last to close.
-pub(super) fn never_checkpoint(connection: &Connection) -> Result<(), Error> {
+/// Whether SQLite copies the log into the database, and removes it, when this connection is the last to close. Only
+/// after a clean stop: a file that is refused is left as it was, and one that is not trusted as well.
+pub(super) fn checkpoint_on_close(connection: &Connection, is_wanted: bool) -> Result<(), Error> {
     connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted)
         .map(drop)
         .map_err(|error| Error::sqlite("set up the journal", &error))
 }

@@ -1,14 +1,14 @@
-//! Making what was committed durable: the thread that syncs the write-ahead log, again and again, and the watermark.
+//! Making what was committed durable: who syncs the write-ahead log, until when, and the watermark.
 
 use super::Shared;
 use crate::domain::EventId;
 use crate::journal::{Error, Watermark};
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Syncs the data of a file to the disk.
 pub type SyncFile = Box<dyn FnMut(&File) -> io::Result<()> + Send>;
@@ -18,11 +18,13 @@ pub(super) fn fdatasync(file: &File) -> io::Result<()> {
     Ok(rustix::fs::fdatasync(file)?)
 }
 
-/// What the writer tells the sync thread.
-#[derive(Debug, Default)]
+/// What is committed, and whether somebody is syncing it.
+#[derive(Debug)]
 pub(super) struct Commits {
     state: Mutex<State>,
-    changed: Condvar,
+    idle: Condvar,
+    /// Whoever syncs has it; so nobody ever waits here.
+    wal: Mutex<WalFile>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -31,38 +33,85 @@ struct State {
     count: u64,
     /// The last id committed by them.
     last: EventId,
-    /// Nothing more will come.
-    is_over: bool,
+    /// Somebody syncs, and goes on until nothing is left.
+    is_syncing: bool,
 }
 
 impl Commits {
-    /// Says that everything up to an id is committed.
-    pub(super) fn committed(&self, last: EventId) {
+    /// Nothing committed that is not synced.
+    pub(super) fn new(wal: WalFile) -> Self {
+        Self { state: Mutex::default(), idle: Condvar::new(), wal: Mutex::new(wal) }
+    }
+
+    /// Says that everything up to an id is committed. True when nobody is syncing: then the caller must, by
+    /// [`Commits::sync`]; else whoever is will go on until this is synced too.
+    #[must_use]
+    pub(super) fn committed(&self, last: EventId) -> bool {
         let mut state = self.lock();
         state.count += 1;
         state.last = last;
+        !std::mem::replace(&mut state.is_syncing, true)
+    }
+
+    /// Syncs until nothing is left, and moves the watermark. The first failure is the end of it, for ever.
+    pub(super) fn sync(&self, shared: &Shared) {
+        let mut wal = self.wal.lock().unwrap_or_else(PoisonError::into_inner);
+        let _claim = Claim { commits: self, shared };
+        loop {
+            // This was committed before the sync begins; what comes during it waits for the next one.
+            let before = *self.lock();
+            let result = match shared.failed() {
+                None => wal.sync(),
+                Some(error) => Err(error),
+            };
+            match &result {
+                Ok(()) => advance(shared, before.last),
+                Err(error) => shared.fail(error.clone()),
+            }
+            let mut state = self.lock();
+            if result.is_err() || state.count == before.count {
+                state.is_syncing = false;
+                self.idle.notify_all();
+                return;
+            }
+        }
+    }
+
+    /// Waits until nobody syncs.
+    pub(super) fn wait_idle(&self) {
+        let state = self.idle.wait_while(self.lock(), |state| state.is_syncing);
         drop(state);
-        self.changed.notify_one();
-    }
-
-    /// Says that nothing more will come.
-    pub(super) fn over(&self) {
-        self.lock().is_over = true;
-        self.changed.notify_one();
-    }
-
-    /// Waits for commits beyond a number of them. `None` when there are none and nothing more will come.
-    fn beyond(&self, count: u64) -> Option<State> {
-        let state = self
-            .changed
-            .wait_while(self.lock(), |state| state.count == count && !state.is_over)
-            .unwrap_or_else(PoisonError::into_inner);
-        (state.count != count).then_some(*state)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Sees to it that a panic while syncing is a failed sync, and keeps nobody waiting.
+struct Claim<'a> {
+    commits: &'a Commits,
+    shared: &'a Shared,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.fail(Error::Sync { detail: "the sync panicked".into() });
+            self.commits.lock().is_syncing = false;
+            self.commits.idle.notify_all();
+        }
+    }
+}
+
+fn advance(shared: &Shared, upto: EventId) {
+    shared.durable.send_if_modified(|mark| match mark {
+        Watermark::Durable(reached) if *reached < upto => {
+            *reached = upto;
+            true
+        }
+        _ => false,
+    });
 }
 
 /// The write-ahead log, opened a second time.
@@ -105,6 +154,12 @@ impl WalFile {
     }
 }
 
+impl fmt::Debug for WalFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WalFile").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 fn sync_failed(error: io::Error) -> Error {
     Error::Sync { detail: error.to_string().into() }
 }
@@ -114,30 +169,4 @@ pub(super) fn wal_path(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push("-wal");
     name.into()
-}
-
-/// Starts the thread. It ends after [`Commits::over`], with everything synced, or with the first failure.
-pub(super) fn start(mut wal: WalFile, shared: Arc<Shared>) -> Result<JoinHandle<()>, Error> {
-    std::thread::Builder::new()
-        .name("journal-sync".to_owned())
-        .spawn(move || run(&mut wal, &shared))
-        .map_err(|error| Error::io("start the journal's sync", &error))
-}
-
-fn run(wal: &mut WalFile, shared: &Shared) {
-    let mut synced = 0;
-    // What is taken here was committed before the sync begins; what comes during it waits for the next one.
-    while let Some(state) = shared.commits.beyond(synced) {
-        if let Err(error) = wal.sync() {
-            return shared.fail(error);
-        }
-        synced = state.count;
-        shared.durable.send_if_modified(|mark| match mark {
-            Watermark::Durable(upto) if *upto < state.last => {
-                *upto = state.last;
-                true
-            }
-            _ => false,
-        });
-    }
 }

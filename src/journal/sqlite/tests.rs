@@ -151,6 +151,39 @@ async fn a_failed_sync_is_for_ever() {
 }
 
 #[tokio::test]
+async fn a_panic_while_syncing_is_a_failed_sync() {
+    let home = home();
+    let mut count = 0;
+    let journal = open_with(home.path(), move |_| {
+        count += 1;
+        assert!(count < 3, "the third sync panics, as meant");
+        Ok(())
+    });
+    journal.append(records(1..=1)).await.unwrap();
+    journal.sync(EventId(1)).await.unwrap();
+    journal.append(records(2..=2)).await.unwrap();
+    let error = journal.sync(EventId(2)).await.unwrap_err();
+    assert_eq!(error.code(), "TG-JOURNAL-002");
+    assert_eq!(journal.append(records(3..=3)).await, Err(error.clone()));
+    assert_eq!(journal.close().await, Err(error));
+}
+
+#[tokio::test]
+async fn retention_is_synced_too() {
+    let home = home();
+    let (journal, gate) = gated(home.path());
+    journal.append(records(1..=5_000)).await.unwrap();
+    gate.begun.recv().unwrap();
+    gate.permit.send(Ok(())).unwrap();
+    journal.sync(EventId(5_000)).await.unwrap();
+    let forgotten = journal.forget_before(EventId(4_500));
+    gate.begun.recv().unwrap();
+    drop(gate);
+    assert_eq!(forgotten.await.unwrap(), EventId(4_500));
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_log_that_was_taken_away_is_a_failed_sync() {
     for is_replaced in [false, true] {
         let home = home();
@@ -299,11 +332,53 @@ fn what_is_not_a_journal_is_refused() {
         assert_eq!(SqliteJournal::open(home.path()).unwrap_err().code(), "TG-JOURNAL-007");
         assert_eq!(std::fs::read_to_string(home.path().join(FILE)).unwrap(), content);
     }
+    for made in ["", "PRAGMA application_id=7;", "PRAGMA journal_mode=WAL; PRAGMA user_version=1;"] {
+        let home = home();
+        raw(home.path()).execute_batch(&format!("CREATE TABLE recipes (name TEXT); {made}")).unwrap();
+        let before = std::fs::read(home.path().join(FILE)).unwrap();
+        assert_eq!(SqliteJournal::open(home.path()).unwrap_err().code(), "TG-JOURNAL-007", "{made}");
+        assert_eq!(std::fs::read(home.path().join(FILE)).unwrap(), before, "{made}");
+    }
+}
+
+#[tokio::test]
+async fn what_fails_in_the_middle_leaves_nothing() {
     let home = home();
-    raw(home.path()).execute_batch("CREATE TABLE recipes (name TEXT);").unwrap();
-    assert_eq!(SqliteJournal::open(home.path()).unwrap_err().code(), "TG-JOURNAL-007");
-    raw(home.path()).execute_batch("PRAGMA application_id=7;").unwrap();
-    assert_eq!(SqliteJournal::open(home.path()).unwrap_err().code(), "TG-JOURNAL-007");
+    let journal = SqliteJournal::open(home.path()).unwrap();
+    journal.append(records(1..=9)).await.unwrap();
+    raw(home.path())
+        .execute("INSERT INTO events SELECT 11, at_us, kind, NULL, NULL, NULL, '' FROM events LIMIT 1", [])
+        .unwrap();
+    let refused = journal.append(records(10..=12)).await.unwrap_err();
+    assert_eq!(refused.code(), "TG-JOURNAL-003", "{refused}");
+    assert_eq!(journal.last_id(), EventId(9));
+    raw(home.path()).execute("DELETE FROM events WHERE id = 11", []).unwrap();
+    journal.append(records(10..=12)).await.unwrap();
+    drop(journal);
+    assert_eq!(all(home.path()), (1..=12).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_newer_file_that_crashed_keeps_its_log() {
+    // The newer version is in the database, or still in the log only.
+    for is_in_database in [true, false] {
+        let home = home();
+        SqliteJournal::open(home.path()).unwrap().close().await.unwrap();
+        let newer = raw(home.path());
+        newer.execute_batch("PRAGMA wal_autocheckpoint=0; PRAGMA user_version=99;").unwrap();
+        if is_in_database {
+            newer.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM meta;").unwrap();
+        }
+        let crashed = copy(home.path());
+        let bytes =
+            || ["journal.db", "journal.db-wal"].map(|name| std::fs::read(crashed.path().join(name)).unwrap());
+        let before = bytes();
+        assert!(!before[1].is_empty());
+        assert_eq!(SqliteJournal::open(crashed.path()).unwrap_err().code(), "TG-JOURNAL-001");
+        assert!(bytes() == before, "not touched, in the database: {is_in_database}");
+        let shm = crashed.path().join("journal.db-shm").exists();
+        assert_eq!(shm, !is_in_database, "not even opened when its first bytes say enough");
+    }
 }
 
 /// How release 0.1 made its file. Never to be edited: files like this exist.

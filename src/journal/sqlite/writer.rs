@@ -1,4 +1,5 @@
-//! The one thread that writes: takes what waits, up to a limit, into one transaction, commits, and answers.
+//! Writing: whoever has the pen takes what waits, up to a limit, into one transaction, commits, answers, and leaves the
+//! pen to the other thread when there is something to sync.
 
 use super::{Shared, schema};
 use crate::domain::EventId;
@@ -6,7 +7,8 @@ use crate::journal::lock::StateLock;
 use crate::journal::{Error, META_CLEAN_STOP, Record, in_order};
 use rusqlite::{Connection, params};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc::TryRecvError;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
@@ -50,11 +52,11 @@ pub(super) enum Request {
     },
 }
 
+/// The pen.
 pub(super) struct Writer {
     connection: Connection,
     shared: Arc<Shared>,
-    /// `None` once it was waited for.
-    syncer: Option<JoinHandle<()>>,
+    inbox: mpsc::Receiver<Request>,
     /// Let go after the connection is closed.
     lock: StateLock,
     /// Frames in the log, as SQLite said at the last commit.
@@ -63,13 +65,61 @@ pub(super) struct Writer {
     /// Frames at which the next checkpoint is due.
     checkpoint_at: u32,
     forgetting: Option<(EventId, Reply<EventId>)>,
+    /// Something is committed, nobody syncs, and it was promised that we do.
+    must_sync: bool,
+}
+
+/// Why a turn at the pen ends.
+enum Turn {
+    /// There is something to sync.
+    Sync,
+    /// Closed by request.
+    Close(Reply<()>),
+    /// Nobody can ask any more.
+    Abandon,
+}
+
+/// Starts the two threads. They end when the writer was told to close or nobody can ask any more.
+pub(super) fn start(writer: Writer, shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, Error> {
+    let pen = Arc::new(Mutex::new(Some(writer)));
+    ["journal-a", "journal-b"]
+        .into_iter()
+        .map(|name| {
+            let (pen, shared) = (pen.clone(), shared.clone());
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || take_turns(&pen, &shared))
+                .map_err(|error| Error::io("start the journal's threads", &error))
+        })
+        .collect()
+}
+
+fn take_turns(pen: &Mutex<Option<Writer>>, shared: &Shared) {
+    loop {
+        // After a panic of the other thread the connection is of no use any more, and nobody is answered.
+        let Ok(mut held) = pen.lock() else { return };
+        let Some(writer) = held.as_mut() else { return };
+        let turn = writer.turn();
+        if matches!(turn, Turn::Sync) {
+            drop(held);
+            shared.commits.sync(shared);
+            continue;
+        }
+        let writer = held.take().expect("BUG: the writer was there");
+        drop(held);
+        let result = writer.finish(matches!(turn, Turn::Close(_)));
+        if let Turn::Close(reply) = turn {
+            let _ = reply.send(result);
+        }
+        return;
+    }
 }
 
 impl Writer {
     pub(super) fn new(
         mut connection: Connection,
         shared: Arc<Shared>,
-        syncer: JoinHandle<()>,
+        inbox: mpsc::Receiver<Request>,
         lock: StateLock,
         checkpoint_frames: u32,
     ) -> Result<Self, Error> {
@@ -84,50 +134,46 @@ impl Writer {
         Ok(Self {
             connection,
             shared,
-            syncer: Some(syncer),
+            inbox,
             lock,
             frames,
             checkpoint_frames,
             checkpoint_at: checkpoint_frames,
             forgetting: None,
+            must_sync: false,
         })
     }
 
-    /// Works until it is told to close or nobody can ask any more.
-    pub(super) fn run(mut self, inbox: &mpsc::Receiver<Request>) {
-        let closed = loop {
-            let Some(first) = self.next(inbox) else { break None };
-            match self.work(first, inbox) {
-                Some(reply) => break Some(reply),
-                None => self.checkpoint_if_due(),
-            }
-        };
-        let is_clean = closed.is_some();
-        let result = self.finish(is_clean);
-        if let Some(reply) = closed {
-            let _ = reply.send(result);
-        }
-    }
-
-    /// The next request. While there is something to forget, does that in between.
-    fn next(&mut self, inbox: &mpsc::Receiver<Request>) -> Option<Request> {
-        while self.forgetting.is_some() {
-            match inbox.try_recv() {
-                Ok(request) => return Some(request),
-                Err(mpsc::TryRecvError::Disconnected) => return None,
-                Err(mpsc::TryRecvError::Empty) => self.forget_some(),
-            }
+    /// Works until there is something to sync that nobody syncs, or the end.
+    fn turn(&mut self) -> Turn {
+        while !std::mem::take(&mut self.must_sync) {
+            // At the beginning of a turn: while the other thread syncs what was committed in the last one.
             self.checkpoint_if_due();
+            let request = match self.forgetting {
+                // What is to be forgotten is done while nobody asks for anything else.
+                Some(_) => self.inbox.try_recv(),
+                None => self.inbox.recv().map_err(|_| TryRecvError::Disconnected),
+            };
+            match request {
+                Ok(first) => {
+                    if let Some(reply) = self.work(first) {
+                        return Turn::Close(reply);
+                    }
+                }
+                Err(TryRecvError::Empty) => self.forget_some(),
+                Err(TryRecvError::Disconnected) => return Turn::Abandon,
+            }
         }
-        inbox.recv().ok()
+        Turn::Sync
     }
 
     /// Takes the first request and those that wait behind it, as far as they fit into one transaction. Gives the reply
     /// to a request to close.
-    fn work(&mut self, first: Request, inbox: &mpsc::Receiver<Request>) -> Option<Reply<()>> {
+    fn work(&mut self, first: Request) -> Option<Reply<()>> {
         let mut group = Vec::new();
-        for request in std::iter::once(first).chain(inbox.try_iter().take(GROUP_LIMIT - 1)) {
-            match request {
+        let mut request = Some(first);
+        while let Some(next) = request {
+            match next {
                 Request::Forget { before, reply } => self.forget(before, reply),
                 Request::Close { reply } => {
                     self.write(group);
@@ -135,6 +181,7 @@ impl Writer {
                 }
                 write => group.push(write),
             }
+            request = if group.len() < GROUP_LIMIT { self.inbox.try_recv().ok() } else { None };
         }
         self.write(group);
         None
@@ -248,10 +295,10 @@ impl Writer {
             .map_err(|error| Error::sqlite("write to the journal", &error))
     }
 
-    /// A transaction is committed: the sync may begin.
-    fn committed(&self, last: EventId) {
+    /// A transaction is committed, and must be synced.
+    fn committed(&mut self, last: EventId) {
         self.shared.last.store(last.0, Ordering::Release);
-        self.shared.commits.committed(last);
+        self.must_sync |= self.shared.commits.committed(last);
     }
 
     fn forget(&mut self, before: EventId, reply: Reply<EventId>) {
@@ -317,20 +364,16 @@ impl Writer {
         if let Some((_, reply)) = self.forgetting.take() {
             let _ = reply.send(Ok(self.shared.oldest_id()));
         }
-        self.shared.commits.over();
-        if self.syncer.take().is_some_and(|syncer| syncer.join().is_err()) {
-            self.shared.fail(Error::Sync { detail: "the sync thread panicked".into() });
+        if self.must_sync {
+            self.shared.commits.sync(&self.shared);
         }
+        self.shared.commits.wait_idle();
         self.shared.readers.close();
         let result = match self.shared.failed() {
             Some(error) => Err(error),
             None if is_clean => self.seal(),
             None => Ok(()),
         };
-        if !is_clean || result.is_err() {
-            // Else SQLite checkpoints as it closes, from a log that may not be what it believes.
-            let _ = schema::never_checkpoint(&self.connection);
-        }
         let Self { connection, lock, .. } = self;
         drop(connection);
         drop(lock);
@@ -341,7 +384,8 @@ impl Writer {
     fn seal(&mut self) -> Result<(), Error> {
         let last = self.shared.last_id().to_string();
         self.transaction(|writer| writer.insert_meta(META_CLEAN_STOP, &last))?;
-        checkpoint(&self.connection, "TRUNCATE").map(drop)
+        checkpoint(&self.connection, "TRUNCATE")?;
+        schema::checkpoint_on_close(&self.connection, true)
     }
 }
 
