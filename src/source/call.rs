@@ -318,7 +318,8 @@ pub(super) fn classify(what: &str, location: &str, status: ExitStatus, stderr: &
 
 /// What git said, on one line without passwords: from its first complaint on, at most 400 bytes.
 fn summary(said: &str) -> String {
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let mut lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.dedup();
     let start =
         lines.iter().position(|line| line.starts_with("fatal:") || line.starts_with("error:")).unwrap_or(0);
     // Before git's own complaint stands what ssh said, which is the better half.
@@ -343,3 +344,6 @@ fn summary(said: &str) -> String {
     }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,9 @@ fn lay_out(repo: &Repo, sha: &Sha, into: &Path) -> Result<(), Error> {
     borrowed.push(b'\n');
     write("objects/info/alternates", &borrowed)?;
     write("packed-refs", &packed_tags(&repo.mirror))?;
+    if let Ok(shallow) = std::fs::read(repo.mirror.join("shallow")) {
+        write("shallow", &shallow)?;
+    }
     write("config", config(repo, sha).as_bytes())?;
     // Last: with it the folder is a repository.
     write("HEAD", format!("{sha}\n").as_bytes())

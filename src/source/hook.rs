@@ -60,11 +60,10 @@ pub async fn install(git: &Git, repo: &Path, settings: &HookSettings) -> Result<
         Ok(bytes) if bytes == text.as_bytes() && is_executable(&hook) => {
             return Ok(Installed { hook, earlier: exists(&earlier).then_some(earlier), changed: false });
         }
-        Ok(bytes) if script::is_ours(&bytes) => {
-            if !script::serves(&bytes, &place.git_dir) {
-                return Err(Error::HookServesAnother { hook });
-            }
+        Ok(bytes) if script::is_ours(&bytes) && !script::serves(&bytes, &place.git_dir) => {
+            return Err(Error::HookServesAnother { hook });
         }
+        Ok(bytes) if script::is_ours(&bytes) => {}
         _ if exists(&hook) && exists(&earlier) => return Err(Error::HookInTheWay { hook, earlier }),
         _ if exists(&hook) => {
             // A second name, not a move: no push may find no hook at all.

@@ -100,7 +100,7 @@ impl UrlKey {
             return Some(Self::new(scheme, host, port, path));
         }
         if let Some((helper, rest)) = text.split_once("::")
-            && !helper.contains('/')
+            && helper.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         {
             return Some(Self::new(helper, "", "", rest));
         }

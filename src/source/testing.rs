@@ -87,7 +87,7 @@ impl Work<'_> {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
         self.run(&["add", "-A"]);
-        self.run(&["commit", "-q", "-m", message]);
+        self.run(&["commit", "-q", "--allow-empty", "-m", message]);
         self.head()
     }
 

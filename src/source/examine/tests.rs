@@ -28,7 +28,17 @@ async fn subjects_are_bounded_and_may_be_any_bytes() {
     let work = yard.work("w");
     std::fs::write(yard.path("message"), [&b"\xff\xfe "[..], &b"x".repeat(5000), b"\n"].concat()).unwrap();
     let message = yard.path("message");
-    work.run(&["commit", "-q", "--allow-empty", "--cleanup=verbatim", "-F", message.to_str().unwrap()]);
+    let latin = "i18n.commitEncoding=latin1";
+    work.run(&[
+        "-c",
+        latin,
+        "commit",
+        "-q",
+        "--allow-empty",
+        "--cleanup=verbatim",
+        "-F",
+        message.to_str().unwrap(),
+    ]);
     let got = examine(&yard.repo("w"), work.head().as_str(), None, &[]).await.unwrap();
     assert!(got.subject.starts_with("\u{fffd}\u{fffd} x") && got.subject.len() <= 1024);
 }

@@ -64,11 +64,11 @@ async fn a_damaged_mirror_is_made_again() {
         let damages: [&dyn Fn(); 5] = [
             &|| std::fs::remove_dir_all(&mirror).unwrap(),
             &|| std::fs::remove_file(mirror.join("HEAD")).unwrap(),
-            &|| std::fs::remove_dir_all(mirror.join("objects/pack")).unwrap(),
+            &|| std::fs::remove_dir_all(mirror.join("objects/pack")).unwrap_or_default(),
             &|| std::fs::write(mirror.join("config"), "[core\n").unwrap(),
             &|| {
                 for folder in ["objects/pack", "objects"] {
-                    for entry in std::fs::read_dir(mirror.join(folder)).unwrap().flatten() {
+                    for entry in std::fs::read_dir(mirror.join(folder)).into_iter().flatten().flatten() {
                         if entry.path().is_file() {
                             std::fs::remove_file(entry.path()).unwrap();
                             std::fs::write(entry.path(), "x").unwrap();
@@ -212,6 +212,29 @@ async fn time_is_limited_and_nothing_is_left_running() {
     repo.git = missing;
     throw_away(repo.mirror()).unwrap();
     assert_eq!(ensure(&repo, &"1".repeat(40).into()).await.unwrap_err().code(), "TG-GIT-001");
+}
+
+#[tokio::test]
+async fn a_repository_of_another_user_needs_no_safe_directory() {
+    let yard = Yard::new();
+    let work = yard.work("w");
+    let bare = work.bare("b.git");
+    if !rustix::process::geteuid().is_root() {
+        return; // Only root can give a folder away.
+    }
+    std::os::unix::fs::chown(&bare, Some(65534), Some(65534)).unwrap();
+    work.run(&["tag", "v1"]);
+    let refused = work.try_run(&["-C", bare.to_str().unwrap(), "log"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("dubious ownership"));
+    let repo = yard.repo("b.git");
+    assert_eq!(examine(&repo, work.head().as_str(), None, &[]).await.unwrap().sha, work.head());
+    fetch_tags(&repo).await.unwrap();
+    checkout(&repo, &work.head(), &yard.path("ws")).await.unwrap();
+    assert_eq!(crate::source::ls_remote(&repo).await.unwrap().len(), 1);
+    let place = crate::source::hook::token_place(&yard.git(), &bare).await.unwrap();
+    crate::source::hook::write_token(&place, &bare, "t").unwrap();
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(std::fs::metadata(place).unwrap().uid(), 65534);
 }
 
 #[test]
