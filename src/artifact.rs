@@ -2,7 +2,7 @@
 //!
 //! Answers for: taking files out of a workspace, keeping them whole, and putting the same bytes into another folder. A
 //! file is in the store when it is durable, and never changes there. Leaves to others: which artifacts a version has, and
-//! when one may go; [`Stored::modified`] in [`Store::iter`] tells how long ago something was put in last, so that what was
+//! when one may go; [`Held::modified`] from [`Store::iter`] tells how long ago something was put in last, so that what was
 //! stored a moment ago, and is not yet in the journal, can be spared.
 //!
 //! A workspace is not trusted: links in it are followed only inside it, and nothing that is not a plain file is opened.

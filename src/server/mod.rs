@@ -1,1 +1,139 @@
-//! (in the making)
+//! The controller over HTTP: pushes come in, people act, events and the state go out. Holds nothing that is not a fold
+//! of events, beside who is connected.
+//!
+//! - `listen`: connections, their limits and their end; `patience`: clients that do not read.
+//! - `routes`: what is where, and what each takes; `guard`: who may; `problem`: errors as they are answered.
+//! - `rebuild` and `actions` change things, `once` sees to those that are sent twice; `view`, `why` and `runs` show them; `events`, `session` and `sse` tell what
+//!   happens.
+//!
+//! Closed by default: a route without a rule is denied, a change needs a token, a host or origin that is not known is
+//! turned away.
+
+mod actions;
+mod asking;
+mod events;
+mod guard;
+mod health;
+mod listen;
+mod log;
+mod once;
+mod patience;
+mod problem;
+mod rebuild;
+mod routes;
+mod runs;
+mod session;
+mod sse;
+mod state;
+pub mod view;
+mod why;
+
+pub use actions::{ActionRequest, Done};
+pub use listen::serve;
+pub use problem::ProblemBody;
+pub use rebuild::{Accepted, Ignored, RebuildAnswer, RebuildRequest};
+pub use runs::{RunEnd, RunView, Said, TaskView};
+pub use state::OnePipeline;
+pub use why::{WhyTier, WhyView};
+
+use crate::clock::Clock;
+use crate::domain::{PipelineName, RunId};
+use crate::engine::Engine;
+use crate::settings::{ReadAccess, StateDir, Tokens};
+use crate::source::Git;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What the server needs besides the engine.
+pub struct ServerOptions {
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Who may do what.
+    pub tokens: Arc<Tokens>,
+    /// Whether reading on loopback needs a token.
+    pub read: ReadAccess,
+    /// Names besides loopback and the address itself by which clients reach this: lowercase, without port.
+    pub hosts: Vec<String>,
+    /// Where logs and mirrors are.
+    pub state: StateDir,
+    /// How git is called to examine pushes.
+    pub git: Git,
+    /// How long a subscriber that reads nothing is kept.
+    pub stall: Duration,
+    /// Where the log of a run that has not ended is, as a path below the state folder.
+    pub log_ref: fn(&PipelineName, RunId) -> String,
+    /// Limits of connections.
+    pub limits: Limits,
+}
+
+/// Limits of connections.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections at once that are not (yet) subscribers.
+    pub connections: usize,
+    /// Subscribers of `/events` at once.
+    pub subscribers: usize,
+    /// How long the head of a request may take, and an idle connection be kept.
+    pub head: Duration,
+    /// How long the body of a request may take.
+    pub body: Duration,
+    /// Most bytes of the body of a request.
+    pub body_bytes: usize,
+    /// How often a subscriber is pinged.
+    pub ping: Duration,
+    /// How often it is asked whether a subscriber's token still holds.
+    pub token_check: Duration,
+    /// How long connections have to end when the controller stops.
+    pub farewell: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 1024,
+            subscribers: 512,
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(15),
+            body_bytes: 1 << 20,
+            ping: Duration::from_secs(20),
+            token_check: Duration::from_secs(2),
+            farewell: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What every request works with.
+struct Server {
+    engine: Engine,
+    options: ServerOptions,
+    /// Room for subscribers.
+    subscribers: Arc<Semaphore>,
+    /// Tasks of connections that were upgraded.
+    sessions: TaskTracker,
+    /// No more requests; what lasts says goodbye.
+    shutdown: CancellationToken,
+    /// What is left is cut.
+    cut: CancellationToken,
+    /// Wrong tokens of late.
+    wrong_tokens: guard::WrongTokens,
+    /// Changes that came with a key.
+    once: Arc<once::Once>,
+}
+
+impl Server {
+    fn new(engine: Engine, options: ServerOptions, shutdown: CancellationToken) -> Server {
+        Server {
+            engine,
+            subscribers: Arc::new(Semaphore::new(options.limits.subscribers)),
+            sessions: TaskTracker::new(),
+            shutdown,
+            cut: CancellationToken::new(),
+            wrong_tokens: guard::WrongTokens::default(),
+            once: Arc::default(),
+            options,
+        }
+    }
+}

@@ -344,3 +344,6 @@ fn summary(said: &str) -> String {
     }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests;

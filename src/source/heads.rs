@@ -140,3 +140,6 @@ fn advertised(output: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
 fn lines(output: &[u8]) -> impl Iterator<Item = &[u8]> {
     output.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

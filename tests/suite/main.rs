@@ -2,4 +2,5 @@
 
 mod house;
 mod rules;
+mod server;
 mod simulation;

@@ -1,6 +1,6 @@
 //! The text of the hook: plain POSIX sh, the same for every shell and system.
 
-use super::super::error::Error;
+use super::super::error::{Error, io};
 use super::{EARLIER, HookSettings};
 use std::path::Path;
 
@@ -62,11 +62,14 @@ exit "$earlier"
 /// The hook of one repository.
 pub(super) fn write(git_dir: &Path, settings: &HookSettings) -> Result<String, Error> {
     let mut text = format!("#!/bin/sh\n{MARK}\n");
+    // A hook runs in the repository, not where it was installed from.
+    let whole = |path: &Path| std::path::absolute(path).map_err(io("find", path));
+    let (token, tidegate) = (whole(&settings.token_file)?, whole(&settings.tidegate_binary)?);
     let values = [
         ("repo", plain("the repository's path", git_dir.to_str())?),
         ("url", plain("the URL", Some(&settings.url))?.trim_end_matches('/')),
-        ("token", plain("the token's path", settings.token_file.to_str())?),
-        ("tidegate", plain("the program's path", settings.tidegate_binary.to_str())?),
+        ("token", plain("the token's path", token.to_str())?),
+        ("tidegate", plain("the program's path", tidegate.to_str())?),
         ("pipeline", plain("the pipeline's name", Some(settings.pipeline.as_deref().unwrap_or_default()))?),
         ("before", EARLIER),
     ];

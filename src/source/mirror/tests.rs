@@ -214,6 +214,29 @@ async fn time_is_limited_and_nothing_is_left_running() {
     assert_eq!(ensure(&repo, &"1".repeat(40).into()).await.unwrap_err().code(), "TG-GIT-001");
 }
 
+#[tokio::test]
+async fn a_repository_of_another_user_needs_no_safe_directory() {
+    let yard = Yard::new();
+    let work = yard.work("w");
+    let bare = work.bare("b.git");
+    if !rustix::process::geteuid().is_root() {
+        return; // Only root can give a folder away.
+    }
+    std::os::unix::fs::chown(&bare, Some(65534), Some(65534)).unwrap();
+    work.run(&["tag", "v1"]);
+    let refused = work.try_run(&["-C", bare.to_str().unwrap(), "log"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("dubious ownership"));
+    let repo = yard.repo("b.git");
+    assert_eq!(examine(&repo, work.head().as_str(), None, &[]).await.unwrap().sha, work.head());
+    fetch_tags(&repo).await.unwrap();
+    checkout(&repo, &work.head(), &yard.path("ws")).await.unwrap();
+    assert_eq!(crate::source::ls_remote(&repo).await.unwrap().len(), 1);
+    let place = crate::source::hook::token_place(&yard.git(), &bare).await.unwrap();
+    crate::source::hook::write_token(&place, &bare, "t").unwrap();
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(std::fs::metadata(place).unwrap().uid(), 65534);
+}
+
 #[test]
 fn no_two_pipelines_share_a_mirror_and_none_leaves_the_folder() {
     let place = |name: &str| place(Path::new("/w"), &name.into());

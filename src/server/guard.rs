@@ -1,0 +1,268 @@
+//! Who may: the host that is asked for, the page that asks, the token that it has. Every request passes here, and every
+//! answer leaves here with the headers that keep browsers from doing anything with it.
+//!
+//! What a client says about itself (`X-Forwarded-User` and the like) is never believed; a header that says that the
+//! request came through a proxy only takes away what loopback would give.
+
+use super::listen::Peer;
+use super::problem::{Problem, shorten};
+use super::routes::{self, Rule};
+use super::{Server, ServerOptions};
+use crate::domain::{Actor, Role};
+use crate::settings::{Entry, ReadAccess};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Who asks, as far as is known.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// The token, if one was sent; then it is a good one.
+    pub(super) entry: Option<Entry>,
+}
+
+impl Caller {
+    /// Who acts. Only a route that needs a token may ask.
+    pub(super) fn actor(&self) -> Result<Actor, Problem> {
+        let entry = self.entry.as_ref().ok_or_else(Problem::no_token)?;
+        Ok(Actor { name: entry.name.clone(), role: entry.role, email: entry.email.clone() })
+    }
+
+    /// Whether the token, if there is one, is still good: for answers that last.
+    pub(super) fn still_holds(&self, server: &Server) -> bool {
+        let tokens = &server.options.tokens;
+        self.entry.as_ref().is_none_or(|entry| matches!(tokens.still_holds(entry), Ok(true)))
+    }
+}
+
+/// Lets a request through to its handler, or answers in its place.
+pub(super) async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
+    let mut response = match admit(&server, &request) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    harden(response.headers_mut());
+    response
+}
+
+fn admit(server: &Server, request: &Request) -> Result<Caller, Problem> {
+    let headers = request.headers();
+    let peer = *request.extensions().get::<Peer>().expect("BUG: a request without its connection");
+    let host = asked_host(request)?;
+    if !is_ours(&server.options, &peer, host.host()) {
+        return Err(Problem::unknown_host(host.as_str()));
+    }
+    check_origin(&server.options, headers, &host, request.method())?;
+    refuse_token_in_query(request.uri().query())?;
+    let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    // Nothing is there: the answer tells nothing either.
+    let Some(path) = path else { return Ok(Caller { entry: None }) };
+    let Some((_, allow, rule)) = routes::rule(path) else {
+        let detail = "no rule lets anybody in here";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "TG-AUTH-003", detail, ""));
+    };
+    if !allow.split(", ").any(|method| method == request.method().as_str()) {
+        return Err(Problem::wrong_method(allow));
+    }
+    let entry = token(server, headers)?;
+    let needed = match rule {
+        Rule::Open => None,
+        Rule::Read if reads_freely(&server.options, headers, &peer) => None,
+        Rule::Read => Some(Role::Viewer),
+        Rule::Token(role) => Some(*role),
+    };
+    match (needed, &entry) {
+        (Some(_), None) => Err(Problem::no_token()),
+        (Some(role), Some(entry)) if entry.role < role => {
+            Err(crate::domain::Rejection::RoleMissing(role).into())
+        }
+        _ => Ok(Caller { entry }),
+    }
+}
+
+/// The one value of a header that may be there once at most.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::bad_head(format!("the header `{name}` is there twice")));
+    }
+    let text = value.to_str();
+    text.map(Some).map_err(|_| Problem::bad_head(format!("the header `{name}` is not plain text")))
+}
+
+/// The host that the request is for: one `Host`, and the same in the target if that names one.
+fn asked_host(request: &Request) -> Result<Authority, Problem> {
+    let text = single(request.headers(), &header::HOST)?.unwrap_or_default();
+    let good = text.parse::<Authority>().ok().filter(|host| !host.as_str().contains('@'));
+    let host = good.ok_or_else(|| Problem::bad_head("the header `host` is missing or malformed"))?;
+    match request.uri().authority() {
+        Some(target) if !target.as_str().eq_ignore_ascii_case(host.as_str()) => {
+            Err(Problem::bad_head("the target names another host than the header `host`"))
+        }
+        _ => Ok(host),
+    }
+}
+
+/// Whether that is a name of this controller. A name that resolves to a loopback address is not: that is how pages of
+/// others get to what listens here.
+fn is_ours(options: &ServerOptions, peer: &Peer, host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        let ip = ip.to_canonical();
+        return ip.is_loopback() && peer.local.ip().to_canonical().is_loopback()
+            || ip == peer.local.ip().to_canonical()
+            || options.hosts.iter().any(|known| known == host);
+    }
+    let host = host.to_ascii_lowercase();
+    host == "localhost" || options.hosts.contains(&host)
+}
+
+/// A page may ask only if it comes from here. What is no browser sends no `Origin`.
+fn check_origin(
+    options: &ServerOptions,
+    headers: &HeaderMap,
+    host: &Authority,
+    method: &Method,
+) -> Result<(), Problem> {
+    let refused = |origin: &str| {
+        let help = "open the page from the controller itself, or name its host in `hosts` of `tidegate.toml`";
+        let detail = format!("origin `{}` is not allowed", shorten(origin));
+        Problem::new(StatusCode::FORBIDDEN, "TG-WS-002", detail, help)
+    };
+    if let Some(origin) = single(headers, &header::ORIGIN)? {
+        let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        let from = rest.and_then(|rest| rest.parse::<Authority>().ok()).ok_or_else(|| refused(origin))?;
+        let same = from.as_str().eq_ignore_ascii_case(host.as_str());
+        if !same && !options.hosts.contains(&from.host().to_ascii_lowercase()) {
+            return Err(refused(origin));
+        }
+        return Ok(());
+    }
+    // A page of others that embeds something sends no `Origin`, but browsers say that it does so.
+    let site = headers.get("sec-fetch-site").and_then(|v| v.to_str().ok()).unwrap_or("none");
+    let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    match site {
+        "none" | "same-origin" => Ok(()),
+        _ if navigates && method == Method::GET => Ok(()),
+        site => Err(refused(site)),
+    }
+}
+
+/// Addresses end up in logs and histories, so a token must not be in one.
+fn refuse_token_in_query(query: Option<&str>) -> Result<(), Problem> {
+    let names = query.unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    let is_token = |name: &str| {
+        ["token", "access_token", "auth", "authorization", "api_key"]
+            .iter()
+            .any(|bad| name.eq_ignore_ascii_case(bad))
+    };
+    if names.into_iter().any(is_token) {
+        let help = "send `Authorization: Bearer TOKEN`, and replace this token: it may be in logs by now";
+        let detail = "a token does not belong into the address";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "TG-AUTH-007", detail, help));
+    }
+    Ok(())
+}
+
+/// Whose token was sent. One that is not good is refused even where none is needed.
+fn token(server: &Server, headers: &HeaderMap) -> Result<Option<Entry>, Problem> {
+    let Some(value) = single(headers, &header::AUTHORIZATION)? else { return Ok(None) };
+    let presented = match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => "",
+    };
+    match server.options.tokens.lookup(presented) {
+        Ok(Some(entry)) => Ok(Some(entry)),
+        Ok(None) => Err(server.wrong_tokens.one_more(Instant::now())),
+        Err(error) => {
+            tracing::error!(code = error.code(), "nobody is let in: failed to {error}");
+            let detail = "the tokens of this controller cannot be read";
+            let help = "`tidegate doctor` on the controller's machine says why";
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), detail, help))
+        }
+    }
+}
+
+/// Whether reading needs no token: both ends on this machine, no proxy in between, and not forbidden.
+fn reads_freely(options: &ServerOptions, headers: &HeaderMap, peer: &Peer) -> bool {
+    let local = [peer.local, peer.remote].iter().all(|end| end.ip().to_canonical().is_loopback());
+    let proxied =
+        ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
+    options.read == ReadAccess::Open && local && !proxied
+}
+
+/// Wrong tokens of late. Good ones are never kept out: this only ends guessing and noise.
+#[derive(Debug, Default)]
+pub(super) struct WrongTokens(Mutex<Option<(Instant, u32)>>);
+
+/// So many wrong tokens are answered as such …
+const WRONG_TOKENS_LIMIT: u32 = 60;
+/// … within such a time.
+const WRONG_TOKENS_TIME: Duration = Duration::from_secs(60);
+
+impl WrongTokens {
+    fn one_more(&self, now: Instant) -> Problem {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = since.filter(|(begin, _)| now.duration_since(*begin) < WRONG_TOKENS_TIME);
+        let (begin, count) = current.unwrap_or((now, 0));
+        *since = Some((begin, count.saturating_add(1)));
+        if count < WRONG_TOKENS_LIMIT {
+            return Problem::no_token();
+        }
+        let detail = "too many wrong tokens";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "TG-AUTH-005", detail, "wait a minute")
+            .with(header::RETRY_AFTER, "60")
+    }
+}
+
+/// Headers of every answer.
+fn harden(headers: &mut HeaderMap) {
+    const ALWAYS: [(HeaderName, &str); 5] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in ALWAYS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_in_the_address_is_refused() {
+        for bad in ["token=x", "a=b&access_token=x", "TOKEN", "Auth=1"] {
+            assert_eq!(refuse_token_in_query(Some(bad)).unwrap_err().code(), "TG-AUTH-007", "{bad}");
+        }
+        assert!(refuse_token_in_query(Some("since=1&kind=token")).is_ok());
+        assert!(refuse_token_in_query(None).is_ok());
+    }
+
+    #[test]
+    fn guessing_ends_and_begins_anew_later() {
+        let wrong = WrongTokens::default();
+        let now = Instant::now();
+        for _ in 0..WRONG_TOKENS_LIMIT {
+            assert_eq!(wrong.one_more(now).code(), "TG-AUTH-001");
+        }
+        assert_eq!(wrong.one_more(now).code(), "TG-AUTH-005");
+        assert_eq!(wrong.one_more(now + WRONG_TOKENS_TIME).code(), "TG-AUTH-001");
+    }
+}

@@ -1,0 +1,52 @@
+//! Whether it lives, whether it is ready, and a page that says what is where.
+
+use super::Server;
+use super::problem::Problem;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use std::sync::Arc;
+
+/// It lives: it answers.
+pub(super) async fn healthz() -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "ok\n").into_response()
+}
+
+/// It takes commands: the journal is folded, and it is not about to stop.
+pub(super) async fn readyz(State(server): State<Arc<Server>>) -> Response {
+    if server.engine.is_ready() && !server.shutdown.is_cancelled() {
+        return ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "ready\n").into_response();
+    }
+    let help = "it is starting or stopping; ask again in a moment";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TG-HTTP-016", "the controller is not ready", help)
+        .with(header::RETRY_AFTER, "1")
+        .into_response()
+}
+
+/// What is where.
+pub(super) async fn front() -> Html<&'static str> {
+    Html(FRONT)
+}
+
+/// Nothing is there.
+pub(super) async fn nothing() -> Problem {
+    Problem::no_such_path()
+}
+
+const FRONT: &str = r#"<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>tidegate</title></head>
+<body>
+<h1>tidegate</h1>
+<p>The controller is running.</p>
+<ul>
+<li><a href="/api/state">/api/state</a>: everything that is true now</li>
+<li><a href="/api/pipelines">/api/pipelines</a>: the pipelines</li>
+<li><a href="/api/events">/api/events</a>: everything that happened, as JSON lines</li>
+<li>/events: what happens, as a WebSocket or as server-sent events</li>
+<li><a href="/readyz">/readyz</a>: whether it takes commands</li>
+</ul>
+<p>On the command line: <code>tidegate status</code>, <code>tidegate watch</code>.</p>
+</body>
+</html>
+"#;

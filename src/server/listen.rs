@@ -1,0 +1,194 @@
+//! The accept loop and the life of one connection: how long a head may take, how much it may hold, how many may be
+//! there at once, and how all of it ends. What a request means is the router's.
+//!
+//! A connection that is upgraded leaves this file: its task is counted among the sessions, and its permit is free again.
+
+use super::patience::Patient;
+use super::problem::Problem;
+use super::{Server, ServerOptions, routes};
+use crate::engine::Engine;
+use axum::Router;
+use axum::body::Body;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+/// Bytes that the kernel may hold for a client that does not read; it doubles this.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+
+/// Most bytes of a request's head.
+const HEAD_LIMIT_BYTES: usize = 32 << 10;
+
+/// Most headers of a request.
+const HEADERS_LIMIT: usize = 64;
+
+/// Pause after the system refused a connection for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections beyond the limit that are told so at once; those beyond this are just closed.
+const TURNED_AWAY_LIMIT: usize = 64;
+
+/// The two ends of a connection, as its requests find them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    /// The client's.
+    pub(super) remote: SocketAddr,
+    /// Ours.
+    pub(super) local: SocketAddr,
+}
+
+/// Serves until `shutdown` is cancelled, then lets what is under way finish for [`Limits::farewell`], and ends.
+///
+/// # Errors
+/// The listener cannot be used at all. A connection that fails harms nobody else.
+///
+/// [`Limits::farewell`]: super::Limits::farewell
+pub async fn serve(
+    listener: TcpListener,
+    engine: Engine,
+    options: ServerOptions,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    listener.local_addr()?;
+    let farewell = options.limits.farewell;
+    let server = Arc::new(Server::new(engine, options, shutdown.clone()));
+    let mut door = Door::new(server.clone());
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, remote)) => door.let_in(stream, remote),
+                // The client is gone again already: nothing is wrong here.
+                Err(error) if is_of_the_client(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot take a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    door.connections.close();
+    server.sessions.close();
+    let ended = async {
+        door.connections.wait().await;
+        server.sessions.wait().await;
+    };
+    if timeout(farewell, ended).await.is_err() {
+        tracing::info!("connections that did not end in time are cut");
+    }
+    server.cut.cancel();
+    Ok(())
+}
+
+fn is_of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused)
+}
+
+/// Who lets connections in.
+struct Door {
+    server: Arc<Server>,
+    router: Router,
+    http: http1::Builder,
+    connections: TaskTracker,
+    permits: Arc<Semaphore>,
+    turned_away: Arc<Semaphore>,
+}
+
+impl Door {
+    fn new(server: Arc<Server>) -> Door {
+        let limits = &server.options.limits;
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            // Closes an idle connection that is kept alive, too.
+            .header_read_timeout(limits.head)
+            .max_headers(HEADERS_LIMIT)
+            .max_buf_size(HEAD_LIMIT_BYTES)
+            .half_close(false);
+        Door {
+            router: routes::router(server.clone()),
+            http,
+            connections: TaskTracker::new(),
+            permits: Arc::new(Semaphore::new(limits.connections)),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY_LIMIT)),
+            server,
+        }
+    }
+
+    fn let_in(&mut self, stream: TcpStream, remote: SocketAddr) {
+        // What cannot be set is not worth a connection: both only make it better.
+        let _ = stream.set_nodelay(true);
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
+        let Ok(local) = stream.local_addr() else { return };
+        let Ok(permit) = self.permits.clone().try_acquire_owned() else { return self.turn_away(stream) };
+        let (server, router, http) = (self.server.clone(), self.router.clone(), self.http.clone());
+        self.connections.spawn(async move {
+            hold(stream, Peer { remote, local }, &server, router, http).await;
+            drop(permit);
+        });
+    }
+
+    /// Says that there is no room. Reads a little first, so that the answer is not lost in a reset.
+    fn turn_away(&self, mut stream: TcpStream) {
+        let Ok(permit) = self.turned_away.clone().try_acquire_owned() else { return };
+        let body = Problem::connection_limit(self.server.options.limits.connections).body();
+        let head = format!(
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\n\
+             connection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        self.connections.spawn(async move {
+            let told = async {
+                stream.write_all(&[head.as_bytes(), &body].concat()).await?;
+                stream.shutdown().await?;
+                let mut rest = [0; 1024];
+                while stream.read(&mut rest).await? > 0 {}
+                io::Result::Ok(())
+            };
+            // Whether it was heard is not our concern.
+            let _ = timeout(Duration::from_secs(1), told).await;
+            drop(permit);
+        });
+    }
+}
+
+/// One connection, to its end or its upgrade.
+async fn hold(stream: TcpStream, peer: Peer, server: &Server, router: Router, http: http1::Builder) {
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        // A router is always ready.
+        router.clone().call(request)
+    });
+    // A socket of `/events` says goodbye before this ends it.
+    let patience = server.options.stall + Duration::from_secs(10);
+    let io = TokioIo::new(Patient::new(stream, patience));
+    let mut connection = std::pin::pin!(http.serve_connection(io, service).with_upgrades());
+    tokio::select! {
+        ended = connection.as_mut() => return note(ended),
+        () = server.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        ended = connection => note(ended),
+        () = server.cut.cancelled() => {}
+    }
+}
+
+fn note(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}

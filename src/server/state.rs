@@ -1,0 +1,83 @@
+//! The state over HTTP, at an event that it names; shown only when all that it says is durable.
+
+use super::Server;
+use super::asking::Parameters;
+use super::problem::Problem;
+use super::view::{PipelineView, StateView, Versions, is_shown};
+use crate::domain::{EventId, PipelineName, Rejection, State as Truth, Time};
+use axum::Json;
+use axum::extract::{Path, State};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Versions of a pipeline that are shown unless more or fewer are asked for.
+const VERSIONS: usize = 100;
+
+/// Most versions of a pipeline that are shown at once.
+const VERSIONS_LIMIT: usize = 1000;
+
+/// One pipeline at an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OnePipeline {
+    /// The last event that is folded in.
+    pub id: EventId,
+    /// When it was looked at.
+    pub at: Time,
+    /// The pipeline.
+    pub pipeline: PipelineView,
+}
+
+/// Everything.
+pub(super) async fn state(
+    State(server): State<Arc<Server>>,
+    parameters: Parameters,
+) -> Result<Json<StateView>, Problem> {
+    let versions = versions(parameters.only(&["limit"])?)?;
+    let now = server.options.clock.now();
+    Ok(Json(settled(&server, |state| StateView::of(state, now, versions)).await?))
+}
+
+/// Every pipeline: the same without what belongs to none.
+pub(super) async fn pipelines(
+    state: State<Arc<Server>>,
+    parameters: Parameters,
+) -> Result<Json<StateView>, Problem> {
+    self::state(state, parameters).await
+}
+
+/// One pipeline.
+pub(super) async fn pipeline(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<OnePipeline>, Problem> {
+    let versions = versions(parameters.only(&["limit", "before"])?)?;
+    let now = server.options.clock.now();
+    let name = PipelineName::from(name);
+    let view = settled(&server, |state| {
+        let p = state.pipeline(&name).filter(|p| is_shown(p))?;
+        let pipeline = PipelineView::of(state, &name, p, now, versions);
+        Some(OnePipeline { id: state.last, at: now, pipeline })
+    });
+    view.await?.map(Json).ok_or_else(|| Rejection::UnknownPipeline(name).into())
+}
+
+fn versions(parameters: Parameters) -> Result<Versions, Problem> {
+    let limit = parameters.read("limit", "a number from 0 to 1000")?.unwrap_or(VERSIONS);
+    if limit > VERSIONS_LIMIT {
+        return Err(Problem::bad_query(
+            format!("the parameter `limit` is {limit}"),
+            format!("it is at most {VERSIONS_LIMIT}; page with `before`"),
+        ));
+    }
+    let before = parameters.read("before", "the `order` of a version")?;
+    Ok(Versions { limit, before: before.map(EventId) })
+}
+
+/// Looks at the state, and shows what was seen when it is durable.
+pub(super) async fn settled<R>(server: &Server, look: impl FnOnce(&Truth) -> R) -> Result<R, Problem> {
+    let seen = server.engine.read(look);
+    server.engine.settled().await?;
+    Ok(seen)
+}

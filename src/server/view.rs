@@ -1,0 +1,102 @@
+//! The state as it is shown: what the pages, the terminal and scripts read. Shapes only, and how each is made from the
+//! state; every name here is contract.
+
+mod pipeline;
+mod tier;
+
+pub use pipeline::*;
+pub use tier::*;
+
+use crate::domain::state::{Hold, State};
+use crate::domain::{Diagnostic, EventId, PipelineName, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything that is true now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StateView {
+    /// The last event that is folded in: go on with `/events?since=` this.
+    pub id: EventId,
+    /// When it was looked at: what the times in blockers are measured against.
+    pub at: Time,
+    /// By name.
+    pub pipelines: Vec<PipelineView>,
+    /// Files that do not load and belong to no pipeline.
+    pub rejected: Vec<RejectedFileView>,
+}
+
+/// A file that does not load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RejectedFileView {
+    /// Its name.
+    pub file: String,
+    /// Since when.
+    pub at: Time,
+    /// The pipeline that goes on with its last good definition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<PipelineName>,
+    /// Everything that is wrong with it.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Who stops something, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HoldView {
+    /// Who.
+    pub by: String,
+    /// Why; empty: they did not say.
+    pub why: String,
+    /// Since when.
+    pub at: Time,
+    /// Whether a rollback put it: then a version promoted by hand that passes lifts it.
+    pub of_rollback: bool,
+}
+
+impl From<&Hold> for HoldView {
+    fn from(hold: &Hold) -> HoldView {
+        HoldView { by: hold.by.clone(), why: hold.why.clone(), at: hold.at, of_rollback: hold.of_rollback }
+    }
+}
+
+/// Which versions are shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Versions {
+    /// At most so many, newest first.
+    pub limit: usize,
+    /// Only those asked for before this event.
+    pub before: Option<EventId>,
+}
+
+impl StateView {
+    /// The view of a state at a moment.
+    pub fn of(state: &State, now: Time, versions: Versions) -> StateView {
+        StateView {
+            id: state.last,
+            at: now,
+            pipelines: state
+                .pipelines
+                .iter()
+                .filter(|(_, p)| is_shown(p))
+                .map(|(name, p)| PipelineView::of(state, name, p, now, versions))
+                .collect(),
+            rejected: rejected(state, None),
+        }
+    }
+}
+
+/// A removed pipeline is shown as long as something of it goes on or is current somewhere.
+pub(super) fn is_shown(p: &crate::domain::state::PipelineState) -> bool {
+    p.in_force.is_some() || !p.versions.is_empty()
+}
+
+fn rejected(state: &State, pipeline: Option<&PipelineName>) -> Vec<RejectedFileView> {
+    let of_it = state.rejected.iter().filter(|(_, file)| file.pipeline.as_ref() == pipeline);
+    of_it
+        .map(|(name, file)| RejectedFileView {
+            file: name.clone(),
+            at: file.at,
+            pipeline: file.pipeline.clone(),
+            diagnostics: file.diagnostics.clone(),
+        })
+        .collect()
+}

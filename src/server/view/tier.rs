@@ -1,0 +1,358 @@
+//! One tier as it is shown: what is current, what is inside and how far, what waits and why.
+
+use super::{HoldView, ProgressView};
+use crate::domain::event::PromotionEnd;
+use crate::domain::pipeline::{Gate, Mode, Phase, Tier};
+use crate::domain::state::{
+    Attempts, Confirmation, Current, GoingBack, Inside, NodeTry, PipelineState, Redeploy, TierState,
+};
+use crate::domain::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One tier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TierView {
+    /// Its name.
+    pub name: TierName,
+    /// The definition in force has it no longer: what is inside finishes.
+    pub removed: bool,
+    /// The tiers that a version passes first.
+    pub after: Vec<TierName>,
+    /// By itself, or by a person's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Whether something is deployed here.
+    pub deploys: bool,
+    /// The version that last passed, or that it was rolled back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<CurrentView>,
+    /// The version that `rollback` would choose now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_to: Option<VersionLabel>,
+    /// The version inside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<InsideView>,
+    /// The way back, while it lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub going_back: Option<GoingBackView>,
+    /// A redeploy, while it lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redeploy: Option<RedeployView>,
+    /// Those in front of it, oldest first.
+    pub waiting: Vec<WaitingView>,
+    /// What is where.
+    pub nodes: Vec<NodeView>,
+    /// Who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldView>,
+    /// Known keys that this release does not execute and that keep it shut.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsupported: Vec<String>,
+}
+
+/// A tier's current version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CurrentView {
+    /// The version.
+    pub version: VersionLabel,
+    /// The definition under which it passed.
+    pub digest: Digest,
+    /// Since when.
+    pub since: Time,
+}
+
+/// The version inside a tier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InsideView {
+    /// The version.
+    pub version: VersionLabel,
+    /// The definition that it finishes with.
+    pub digest: Digest,
+    /// Since when.
+    pub at: Time,
+    /// Whether a person's word let it in.
+    pub by_hand: bool,
+    /// In the order of the definition.
+    pub gates: Vec<GateView>,
+    /// In the order of the definition.
+    pub nodes: Vec<NodeTryView>,
+    /// Who ends it, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<String>,
+}
+
+/// A gate of a version that is inside or that a tier goes back to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GateView {
+    /// Its name.
+    pub name: GateName,
+    /// Its kind.
+    pub gate: String,
+    /// Before or after the deploy.
+    pub phase: Phase,
+    /// Whether it can stop anything.
+    pub required: bool,
+    /// How far it is.
+    #[serde(flatten)]
+    pub progress: ProgressView,
+}
+
+/// A node that a version is being put on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeTryView {
+    /// Its name.
+    pub name: NodeName,
+    /// How far it is.
+    pub status: NodeProgress,
+    /// The run that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
+    /// Tries that ended.
+    pub tries: u32,
+    /// What failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Not before then is it tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Time>,
+}
+
+/// How far a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeProgress {
+    /// It has not begun, or waits for another try.
+    Waiting,
+    /// The version is being put there.
+    Running,
+    /// It is there.
+    Ok,
+    /// It could not be put there.
+    Failed,
+}
+
+/// A tier on its way back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GoingBackView {
+    /// The version that is left.
+    pub from: VersionLabel,
+    /// The version that it goes back to.
+    pub to: VersionLabel,
+    /// Why.
+    pub cause: String,
+    /// How the promotion of `from` ends; none: it had passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<PromotionEnd>,
+    /// Whether some nodes could not go back: they are tried again, the tier is free but held.
+    pub failed: bool,
+    /// The nodes that go back, newest change first.
+    pub nodes: Vec<NodeTryView>,
+    /// The verify gates.
+    pub gates: Vec<GateView>,
+}
+
+/// A redeploy under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RedeployView {
+    /// The version.
+    pub version: VersionLabel,
+    /// The nodes, in order.
+    pub nodes: Vec<NodeTryView>,
+}
+
+/// A version that waits in front of a tier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitingView {
+    /// The version.
+    pub version: VersionLabel,
+    /// Everything that stands in its way; empty: it may enter.
+    pub blockers: Vec<Blocker>,
+    /// Whether a person lets it in.
+    pub by_hand: bool,
+    /// The earliest moment at which time alone lifts something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    /// Whose word it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confirmed_by: Vec<String>,
+}
+
+/// What is on a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NodeView {
+    /// Its name.
+    pub name: NodeName,
+    /// The definition in force has it no longer.
+    pub removed: bool,
+    /// The version; none: nothing yet, or not known.
+    pub version: Option<VersionLabel>,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    /// What is being put there now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changing: Option<VersionLabel>,
+    /// What last went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Whether it has another version than the tier's current one.
+    pub behind: bool,
+}
+
+impl TierView {
+    /// All tiers of a pipeline.
+    pub fn all(p: &PipelineState, now: Time) -> Vec<TierView> {
+        let empty = TierState::default();
+        let defined = p.definition().map(|d| d.tiers.as_slice()).unwrap_or_default();
+        let in_force = defined.iter().map(|tier| {
+            TierView::of(p, &tier.name, p.tiers.get(&tier.name).unwrap_or(&empty), Some(tier), now)
+        });
+        let is_left = |name: &TierName, t: &TierState| {
+            !defined.iter().any(|tier| tier.name == *name) && (t.current.is_some() || t.busy_with().is_some())
+        };
+        let left = p.tiers.iter().filter(|(name, t)| is_left(name, t));
+        in_force.chain(left.map(|(name, t)| TierView::of(p, name, t, None, now))).collect()
+    }
+
+    fn of(p: &PipelineState, name: &TierName, t: &TierState, tier: Option<&Tier>, now: Time) -> TierView {
+        TierView {
+            name: name.clone(),
+            removed: tier.is_none(),
+            after: tier.map(|tier| tier.after.clone()).unwrap_or_default(),
+            mode: tier.map(|tier| tier.promote.mode),
+            deploys: tier.is_some_and(|tier| tier.deploy.is_some()),
+            current: t.current.as_ref().map(CurrentView::from),
+            rollback_to: t.rollback_target(&p.blocked).map(|past| past.version.clone()),
+            inside: t.inside.as_ref().map(|inside| inside_view(p, name, inside)),
+            going_back: t.going_back.as_ref().map(|back| going_back_view(p, name, back)),
+            redeploy: t.redeploy.as_ref().map(redeploy_view),
+            waiting: tier.map(|tier| waiting_views(p, t, tier, now)).unwrap_or_default(),
+            nodes: node_views(t, tier),
+            hold: t.hold.as_ref().map(HoldView::from),
+            unsupported: tier.map(|tier| tier.unsupported.clone()).unwrap_or_default(),
+        }
+    }
+}
+
+impl From<&Current> for CurrentView {
+    fn from(current: &Current) -> CurrentView {
+        CurrentView { version: current.version.clone(), digest: current.digest.clone(), since: current.since }
+    }
+}
+
+fn inside_view(p: &PipelineState, name: &TierName, inside: &Inside) -> InsideView {
+    let tier = p.tier_of(&inside.digest, name);
+    let order = tier.map(|tier| tier.nodes.iter().map(|node| &node.name).collect()).unwrap_or_default();
+    InsideView {
+        version: inside.version.clone(),
+        digest: inside.digest.clone(),
+        at: inside.at,
+        by_hand: inside.by_hand,
+        gates: gate_views(tier, &inside.gates, |_| true),
+        nodes: node_try_views(order, &inside.nodes),
+        ending: inside.ending.as_ref().map(|ending| ending.cause.clone()),
+    }
+}
+
+fn going_back_view(p: &PipelineState, name: &TierName, back: &GoingBack) -> GoingBackView {
+    GoingBackView {
+        from: back.from.clone(),
+        to: back.to.clone(),
+        cause: back.cause.clone(),
+        end: back.end,
+        failed: back.failed,
+        nodes: node_try_views(back.order.iter().collect(), &back.nodes),
+        gates: gate_views(p.tier_of(&back.digest, name), &back.gates, |gate| gate.phase == Phase::Verify),
+    }
+}
+
+fn redeploy_view(redeploy: &Redeploy) -> RedeployView {
+    RedeployView {
+        version: redeploy.version.clone(),
+        nodes: node_try_views(redeploy.order.iter().collect(), &redeploy.nodes),
+    }
+}
+
+fn gate_views(
+    tier: Option<&Tier>,
+    attempts: &BTreeMap<GateName, Attempts>,
+    wanted: impl Fn(&Gate) -> bool,
+) -> Vec<GateView> {
+    let gates = tier.map(|tier| tier.gates.as_slice()).unwrap_or_default();
+    let wanted = gates.iter().filter(|gate| wanted(gate));
+    wanted
+        .map(|gate| GateView {
+            name: gate.name.clone(),
+            gate: gate.check.kind().to_owned(),
+            phase: gate.phase,
+            required: gate.required,
+            progress: ProgressView::of(attempts.get(&gate.name)),
+        })
+        .collect()
+}
+
+fn node_try_views(order: Vec<&NodeName>, tries: &BTreeMap<NodeName, NodeTry>) -> Vec<NodeTryView> {
+    let empty = NodeTry::default();
+    order
+        .into_iter()
+        .map(|name| {
+            let node = tries.get(name).unwrap_or(&empty);
+            let (status, failure) = match node.result {
+                _ if node.running.is_some() => (NodeProgress::Running, None),
+                None => (NodeProgress::Waiting, None),
+                Some(Ok(())) => (NodeProgress::Ok, None),
+                Some(Err(failure)) => (NodeProgress::Failed, Some(failure)),
+            };
+            NodeTryView {
+                name: name.clone(),
+                status,
+                run_id: node.running,
+                tries: node.tries,
+                failure,
+                not_before: node.not_before,
+            }
+        })
+        .collect()
+}
+
+fn waiting_views(p: &PipelineState, t: &TierState, tier: &Tier, now: Time) -> Vec<WaitingView> {
+    let confirmed_by = |version: &VersionLabel| {
+        let given = t.standings.get(version).map(|s| s.confirmations.as_slice()).unwrap_or_default();
+        given.iter().map(|word: &Confirmation| word.by.clone()).collect()
+    };
+    promotion::waiting(p, tier, now)
+        .into_iter()
+        .map(|w| WaitingView {
+            confirmed_by: confirmed_by(&w.version),
+            version: w.version,
+            blockers: w.blockers,
+            by_hand: w.by_hand,
+            until: w.until,
+        })
+        .collect()
+}
+
+/// The nodes of the definition in its order, then those that it no longer has.
+fn node_views(t: &TierState, tier: Option<&Tier>) -> Vec<NodeView> {
+    let defined: Vec<&NodeName> =
+        tier.map(|tier| tier.nodes.iter().map(|node| &node.name).collect()).unwrap_or_default();
+    let removed = t.nodes.keys().filter(|name| !defined.contains(name));
+    let current = t.current.as_ref().map(|current| &current.version);
+    let view = |name: &NodeName, removed: bool| {
+        let node = t.nodes.get(name);
+        let version = node.and_then(|node| node.version.clone());
+        NodeView {
+            name: name.clone(),
+            removed,
+            behind: !removed && current.is_some() && version.as_ref() != current,
+            version,
+            at: node.map(|node| node.at),
+            changing: node.and_then(|node| node.changing.clone()),
+            failure: node.and_then(|node| node.failure),
+        }
+    };
+    let here = defined.iter().map(|name| view(name, false));
+    here.chain(removed.map(|name| view(name, true))).collect()
+}

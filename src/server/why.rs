@@ -1,0 +1,148 @@
+//! `GET /api/pipelines/{p}/tiers/{t}/why`: what a version waits for on its way to a tier, tier by tier.
+
+use super::Server;
+use super::asking::Parameters;
+use super::problem::Problem;
+use super::state::settled;
+use super::view::{StandingView, standing_view};
+use crate::domain::pipeline::{Pipeline, Tier};
+use crate::domain::state::{PipelineState, TierState};
+use crate::domain::{Blocker, EventId, PipelineName, Rejection, TierName, Time, VersionLabel, promotion};
+use axum::Json;
+use axum::extract::{Path, State};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What a version waits for on its way to a tier.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyView {
+    /// The last event that is folded in.
+    pub id: EventId,
+    /// When it was looked at.
+    pub at: Time,
+    /// The pipeline.
+    pub pipeline: PipelineName,
+    /// The tier.
+    pub tier: TierName,
+    /// The version.
+    pub version: VersionLabel,
+    /// Whether it has passed the tier.
+    pub passed: bool,
+    /// The tiers before it and itself, in the order of the definition.
+    pub chain: Vec<WhyTier>,
+}
+
+/// One tier on the way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyTier {
+    /// The tier.
+    pub tier: TierName,
+    /// Where the version stands in it; none: it has not come to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<StandingView>,
+    /// What stands in its way there; empty: nothing, or it is through.
+    pub blockers: Vec<Blocker>,
+    /// The earliest moment at which time alone lifts one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
+/// Why a version is not (yet) through a tier. Without `version`: the newest that is not.
+pub(super) async fn why(
+    State(server): State<Arc<Server>>,
+    Path((pipeline, tier)): Path<(String, String)>,
+    parameters: Parameters,
+) -> Result<Json<WhyView>, Problem> {
+    let parameters = parameters.only(&["version"])?;
+    let version = parameters.one("version")?.map(VersionLabel::from);
+    let now = server.options.clock.now();
+    let (pipeline, tier) = (PipelineName::from(pipeline), TierName::from(tier));
+    let view = settled(&server, |state| explain(state, pipeline, tier, version, now));
+    Ok(Json(view.await??))
+}
+
+fn explain(
+    state: &crate::domain::State,
+    pipeline: PipelineName,
+    tier: TierName,
+    version: Option<VersionLabel>,
+    now: Time,
+) -> Result<WhyView, Problem> {
+    let known = state.pipeline(&pipeline).and_then(|p| Some((p, p.definition()?)));
+    let (p, definition) = known.ok_or_else(|| Rejection::UnknownPipeline(pipeline.clone()))?;
+    if definition.tier(&tier).is_none() {
+        return Err(Rejection::UnknownTier(pipeline, tier).into());
+    }
+    let version = match version {
+        Some(version) if p.versions.contains_key(&version) => version,
+        Some(version) => return Err(Rejection::UnknownVersion(pipeline, version).into()),
+        None => newest_under_way(p, &tier).ok_or_else(Problem::nothing_built)?,
+    };
+    let chain = way_to(definition, &tier).into_iter().map(|tier| step(p, tier, &version, now)).collect();
+    Ok(WhyView {
+        id: state.last,
+        at: now,
+        passed: p.has_passed(&tier, &version),
+        pipeline,
+        tier,
+        version,
+        chain,
+    })
+}
+
+/// The newest version that neither passed the tier nor is out; else the newest there is.
+fn newest_under_way(p: &PipelineState, tier: &TierName) -> Option<VersionLabel> {
+    let is_under_way =
+        |version: &&VersionLabel| p.standing(tier, version).is_none_or(|s| s.verdict.is_none());
+    let newest = p.built.values().next_back();
+    p.built.values().rev().find(is_under_way).or(newest).cloned()
+}
+
+/// The tiers that come before one, and itself, in the order of the definition.
+fn way_to<'a>(definition: &'a Pipeline, tier: &TierName) -> Vec<&'a Tier> {
+    let mut wanted = vec![tier.clone()];
+    let mut at = 0;
+    while at < wanted.len() {
+        let before = definition.tier(&wanted[at]).map(|tier| tier.after.clone()).unwrap_or_default();
+        let new: Vec<TierName> = before.into_iter().filter(|name| !wanted.contains(name)).collect();
+        wanted.extend(new);
+        at += 1;
+    }
+    definition.tiers.iter().filter(|tier| wanted.contains(&tier.name)).collect()
+}
+
+fn step(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> WhyTier {
+    let empty = TierState::default();
+    let t = p.tiers.get(&tier.name).unwrap_or(&empty);
+    let standing = standing_view(t, version);
+    let blockers = match &standing {
+        Some(StandingView::Passed { .. }) => Vec::new(),
+        Some(StandingView::Inside) => blocked_inside(t),
+        Some(StandingView::Rejected { cause }) => vec![Blocker::Rejected { cause: cause.clone() }],
+        Some(StandingView::Superseded { by_version }) => {
+            vec![Blocker::Behind { version: by_version.clone() }]
+        }
+        Some(StandingView::Waiting) | None => {
+            let waiting = promotion::waiting(p, tier, now).into_iter().find(|w| w.version == *version);
+            waiting.map_or_else(|| promotion::blockers(p, tier, version, now), |w| w.blockers)
+        }
+    };
+    WhyTier { tier: tier.name.clone(), until: earliest(&blockers), standing, blockers }
+}
+
+/// What the gates inside say that keeps them from judging.
+fn blocked_inside(t: &TierState) -> Vec<Blocker> {
+    let gates = t.inside.iter().flat_map(|inside| inside.gates.values());
+    gates.filter_map(|attempts| attempts.outcome.as_ref()).flat_map(|o| o.blockers.clone()).collect()
+}
+
+fn earliest(blockers: &[Blocker]) -> Option<Time> {
+    let times = blockers.iter().filter_map(|blocker| match blocker {
+        Blocker::Soak { until } => *until,
+        Blocker::Window { opens } => *opens,
+        Blocker::Freeze { until, .. } => Some(*until),
+        _ => None,
+    });
+    times.min()
+}

@@ -1,0 +1,146 @@
+//! The state as it is shown, and why a version waits.
+
+use super::stand::Stand;
+use std::sync::Arc;
+use tidegate::domain::*;
+use tidegate::server::view::StateView;
+use tidegate::server::{OnePipeline, WhyView};
+
+#[tokio::test]
+async fn the_state_is_shown_at_an_event_with_all_that_a_page_needs() {
+    let stand = Stand::new().await;
+    stand.load("shop", "https://ann:secret@git.example/shop.git").await;
+    stand.push("shop", '1').await;
+    stand.until_passed("shop", "host", "1.0.1").await;
+    let rejected = Command::Reject {
+        file: "broken.toml".into(),
+        diagnostics: vec![Diagnostic {
+            code: "TG-DEF-001".into(),
+            severity: Severity::Error,
+            file: "broken.toml".into(),
+            line: 1,
+            column: 1,
+            end_line: 1,
+            end_column: 2,
+            message: "it is broken".into(),
+            help: None,
+        }],
+    };
+    stand.engine.ask(rejected).await.unwrap();
+    let answer = stand.get("/api/state").await;
+    assert_eq!(answer.status, 200);
+    assert!(!answer.text().contains("secret"), "a password of the source is not shown");
+    let view: StateView = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(view.id, stand.engine.read(|state| state.last));
+    assert_eq!(view.rejected[0].file, "broken.toml");
+    let shop = &view.pipelines[0];
+    assert_eq!(shop.definition.as_ref().unwrap().digest.as_str(), "sha256:shop");
+    let json = &answer.json()["pipelines"][0];
+    assert_eq!(json["tiers"][0]["current"]["version"], "1.0.1");
+    assert_eq!(json["tiers"][1]["after"][0], "host");
+    assert_eq!(json["tiers"][1]["waiting"][0]["version"], "1.0.1");
+    let kinds: Vec<&str> = json["tiers"][1]["waiting"][0]["blockers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|blocker| blocker["kind"].as_str().unwrap())
+        .collect();
+    assert!(kinds.contains(&"confirm_missing") && kinds.contains(&"manual"), "{kinds:?}");
+    assert_eq!(json["versions"][0]["tiers"]["host"]["status"], "passed");
+    assert_eq!(json["versions"][0]["subject"], "A change");
+}
+
+#[tokio::test]
+async fn what_runs_is_shown_while_it_runs() {
+    let stand = Stand::new().await;
+    stand.load("shop", "/nowhere").await;
+    stand.hands.hold();
+    stand.push("shop", '1').await;
+    stand.push("shop", '2').await;
+    let under_way =
+        |state: &State| state.pipelines["shop"].build.as_ref().is_some_and(|b| !b.steps.is_empty());
+    stand.until("a step runs", under_way).await;
+    let json = stand.get("/api/pipelines/shop").await.json();
+    let step = &json["pipeline"]["build"]["steps"][0];
+    assert_eq!((step["name"].as_str(), step["status"].as_str()), (Some("compile"), Some("running")));
+    assert!(step["run_id"].is_u64());
+    assert_eq!(json["pipeline"]["versions"][0]["stage"], "building");
+    stand.get("/api/pipelines/blog").await.is_problem(404, "TG-ASK-001");
+    stand.get("/api/pipelines/shop?limit=2000").await.is_problem(400, "TG-HTTP-008");
+    stand.get("/api/pipelines/shop?limit=few").await.is_problem(400, "TG-HTTP-008");
+    stand.get("/api/state?before=1").await.is_problem(400, "TG-HTTP-008");
+}
+
+#[tokio::test]
+async fn versions_are_shown_newest_first_page_by_page() {
+    let stand = Stand::new().await;
+    stand.load("shop", "/nowhere").await;
+    for n in ['1', '2', '3'] {
+        stand.push("shop", n).await;
+        stand.until_passed("shop", "host", &format!("1.0.{n}")).await;
+    }
+    let page = async |query: &str| -> OnePipeline {
+        serde_json::from_slice(&stand.get(&format!("/api/pipelines/shop{query}")).await.body).unwrap()
+    };
+    let labels = |view: &OnePipeline| -> Vec<String> {
+        view.pipeline.versions.iter().map(|version| version.version.to_string()).collect()
+    };
+    let first = page("?limit=2").await;
+    assert_eq!(labels(&first), ["1.0.3", "1.0.2"]);
+    let before = first.pipeline.older_before.unwrap();
+    let second = page(&format!("?limit=2&before={before}")).await;
+    assert_eq!(labels(&second), ["1.0.1"]);
+    assert_eq!(second.pipeline.older_before, None);
+}
+
+#[tokio::test]
+async fn why_shows_the_whole_way_to_a_tier() {
+    let stand = Stand::new().await;
+    stand.load("shop", "/nowhere").await;
+    stand.get("/api/pipelines/shop/tiers/prod/why").await.is_problem(404, "TG-HTTP-017");
+    stand.push("shop", '1').await;
+    stand.until_passed("shop", "host", "1.0.1").await;
+    let why = stand.get("/api/pipelines/shop/tiers/prod/why").await;
+    let view: WhyView = serde_json::from_slice(&why.body).unwrap();
+    assert_eq!(view.version, "1.0.1");
+    assert!(!view.passed);
+    let steps: Vec<(&str, usize)> =
+        view.chain.iter().map(|step| (step.tier.as_str(), step.blockers.len())).collect();
+    assert_eq!(steps, [("host", 0), ("prod", 2)]);
+    stand.get("/api/pipelines/shop/tiers/prod/why?version=9.9.9").await.is_problem(404, "TG-ASK-004");
+    stand.get("/api/pipelines/shop/tiers/nope/why").await.is_problem(404, "TG-ASK-002");
+    // A version that fails in front shows that it is not promoted.
+    stand.hands.hold();
+    stand.push("shop", '2').await;
+    let building = |state: &State| state.running.values().any(|place| place.version == "1.0.2");
+    stand.until("it is being built", building).await;
+    let view: WhyView =
+        serde_json::from_slice(&stand.get("/api/pipelines/shop/tiers/prod/why?version=1.0.2").await.body)
+            .unwrap();
+    let kinds: Vec<&str> = view.chain[1].blockers.iter().map(Blocker::kind).collect();
+    assert!(kinds.contains(&"not_built") && kinds.contains(&"not_promoted"), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_shown_before_it_is_durable() {
+    let stand = Arc::new(Stand::new().await);
+    stand.load("shop", "/nowhere").await;
+    stand.journal.hold_durability();
+    let asking = tokio::spawn({
+        let stand = stand.clone();
+        async move { stand.post("/api/pipelines/shop/hold", "{}").await }
+    });
+    stand.until_committed(|state| state.pipelines["shop"].hold.is_some()).await;
+    let reading = tokio::spawn({
+        let stand = stand.clone();
+        async move { stand.get("/api/state").await }
+    });
+    // Both wait: nothing else is there to be awaited, so let everything that can run do so.
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!reading.is_finished() && !asking.is_finished());
+    stand.journal.release_durability();
+    assert_eq!(reading.await.unwrap().json()["pipelines"][0]["hold"]["by"], "owner");
+    assert_eq!(asking.await.unwrap().json()["done"], true);
+}
