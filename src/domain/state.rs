@@ -504,10 +504,17 @@ impl PipelineState {
     }
 }
 
+impl GoingBack {
+    /// Whether a node or gate of it is being tried now.
+    fn is_under_way(&self) -> bool {
+        self.nodes.values().any(|n| n.running.is_some()) || self.gates.values().any(|g| g.running.is_some())
+    }
+}
+
 impl TierState {
     /// The version that keeps others out now, if one does.
     pub fn busy_with(&self) -> Option<&VersionLabel> {
-        let back = self.going_back.as_ref().filter(|g| !g.failed).map(|g| &g.from);
+        let back = self.going_back.as_ref().filter(|g| !g.failed || g.is_under_way()).map(|g| &g.from);
         self.inside.as_ref().map(|i| &i.version).or(back).or(self.redeploy.as_ref().map(|r| &r.version))
     }
 

@@ -99,7 +99,7 @@ async fn carry_out(task: Task, job: Job) -> Command {
         }
         Job::Collect { version, request } => {
             let artifacts = prepare::collect(&task, request).await;
-            Command::Collected { pipeline, version, artifacts }
+            Command::Collected { pipeline, version, request, artifacts }
         }
         Job::Step { run, version, request, step: wanted } => {
             let outcome = step(&task, run, &version, request, &wanted).await;
@@ -133,9 +133,10 @@ impl Broken {
                 let (pipeline, request) = (pipeline.clone(), *request);
                 Broken::Command(Command::Prepared { pipeline, request, label: Err(cause) })
             }
-            (Effect::Collect(pipeline, version, _), _) => {
-                let (pipeline, version) = (pipeline.clone(), version.clone());
-                Broken::Command(Command::Collected { pipeline, version, artifacts: Err(cause) })
+            (Effect::Collect(pipeline, version, request), _) => {
+                let (pipeline, version, request) = (pipeline.clone(), version.clone(), *request);
+                let artifacts = Err(cause);
+                Broken::Command(Command::Collected { pipeline, version, request, artifacts })
             }
             (Effect::Run(run), Job::Deploy { .. }) => Broken::Deploy(*run),
             (Effect::Run(run), _) => Broken::Run(*run),
