@@ -116,9 +116,11 @@ fn main() {
 }
 
 fn compare(turns: usize, what: &str, mut twin: impl FnMut() -> Duration, mut ours: impl FnMut() -> Duration) {
-    let wanted = std::env::args().skip(1).any(|word| what.starts_with(&word));
-    let all = !std::env::args().skip(1).any(|word| !word.starts_with('-') && word.parse::<usize>().is_err());
-    if !wanted && !all {
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word.starts_with(|c: char| c != '-') && word.parse::<usize>().is_err())
+        .collect();
+    if !wanted.is_empty() && !wanted.iter().any(|word| what.starts_with(word)) {
         return;
     }
     let (mut theirs, mut own): (Vec<_>, Vec<_>) = (0..turns).map(|_| (twin(), ours())).unzip();
@@ -147,12 +149,17 @@ impl Place {
         timed(Command::new(&self.twin).arg("bulk").arg(log).arg(&self.twin).args([what, much]))
     }
 
+    /// A folder that stays until the end: right after deleting many files, making new ones is dearer.
+    fn kept_folder(&self) -> PathBuf {
+        tempfile::tempdir_in(self.path()).expect("a folder").keep()
+    }
+
     fn twin_steps(&self, with_log: bool) -> Duration {
-        let logs = tempfile::tempdir_in(self.path()).expect("a folder");
+        let logs = self.kept_folder();
         let mut command = Command::new(&self.twin);
         command.args(["steps", &STEPS.to_string()]);
         if with_log {
-            command.arg(logs.path());
+            command.arg(logs);
         }
         timed(&mut command)
     }
@@ -200,10 +207,10 @@ impl Place {
     }
 
     fn run_steps(&self) -> Duration {
-        let logs = tempfile::tempdir_in(self.path()).expect("a folder");
+        let logs = self.kept_folder();
         let half = async |from: usize| {
             for run in 0..STEPS / 2 {
-                self.one(self.order((from + run) as u64, &["/bin/sh", "-c", "true"], logs.path())).await;
+                self.one(self.order((from + run) as u64, &["/bin/sh", "-c", "true"], &logs)).await;
             }
         };
         let begin = Instant::now();

@@ -5,16 +5,22 @@
 //! - its process group is that of the step,
 //! - its *mark*: a number of the run in the soft limit of file locks, a resource limit that no kernel since 2.4.25 looks
 //!   at. It is inherited through everything, `env -i` and `setsid` included, and can be read even of a zombie,
-//! - where it has no mark: the variable [`super::RUN_ID_VARIABLE`] in its environment,
+//! - where it has no mark: the variable [`super::RUN_ID_VARIABLE`] in its environment, or that it holds the step's pipe,
 //! - that it was seen below the step while the step lived.
 //!
-//! Known gaps: a process that left the group, cleared its environment *and* set its own limit of file locks; and one
-//! in a set-user-id program may refuse to be read or signaled.
+//! The mark comes a moment after the process, since only the start of a process that copies this one's page tables could
+//! put it on before. What the step started in that moment is marked then too, if it is still below the step.
+//!
+//! Known gaps: a process that left the group, cleared its environment and closed its outputs, *and* set its own limit of
+//! file locks or was out of sight before the mark came; and one in a set-user-id program may refuse to be read or
+//! signaled.
 
 use rustix::process::{self, Pid, Resource, Rlimit, WaitId, WaitIdOptions};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -40,20 +46,31 @@ pub(super) struct Kin {
     mark: Option<u64>,
     /// `NAME=value` as it stands in the environment of the run.
     variable: Option<Vec<u8>>,
+    /// The step's pipe as links in `/proc/PID/fd` show it.
+    pipe: Option<PathBuf>,
     seen: HashSet<(Pid, u64)>,
 }
 
 impl Kin {
     /// Marks a step that was just started.
-    pub(super) fn mark(leader: Pid, variable: Option<Vec<u8>>) -> Self {
-        Self { leader, mark: put_mark(leader), variable, seen: HashSet::new() }
+    pub(super) fn mark(leader: Pid, variable: Option<Vec<u8>>, pipe: BorrowedFd<'_>) -> Self {
+        let pipe = rustix::fs::fstat(pipe).ok().map(|stat| format!("pipe:[{}]", stat.st_ino).into());
+        let mark = put_new_mark(leader);
+        let mut kin = Self { leader, mark, variable, pipe, seen: HashSet::new() };
+        if has_children(leader) {
+            kin.look();
+        }
+        kin
     }
 
     /// Remembers what is below the step now, while it lives.
     pub(super) fn look(&mut self) {
         let table = table();
-        let below = below(&table, HashSet::from([self.leader]));
-        self.seen.extend(below.iter().filter(|one| one.pid != self.leader).map(|one| (one.pid, one.started)));
+        for process in below(&table, HashSet::from([self.leader])) {
+            if process.pid != self.leader && self.seen.insert((process.pid, process.started)) {
+                self.mark.map(|mark| put_mark(process.pid, mark));
+            }
+        }
     }
 
     /// The descendants that live on after the step's process has ended.
@@ -79,9 +96,24 @@ impl Kin {
         }
         match mark_of(process.pid).filter(is_ours) {
             Some(mark) => self.mark == Some(mark),
-            None => self.variable.as_ref().is_some_and(|variable| has_variable(process.pid, variable)),
+            None => {
+                self.variable.as_ref().is_some_and(|variable| has_variable(process.pid, variable))
+                    || self.pipe.as_ref().is_some_and(|pipe| holds(process.pid, pipe))
+            }
         }
     }
+}
+
+/// Whether a process has this file open.
+fn holds(pid: Pid, file: &Path) -> bool {
+    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    open.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == file))
+}
+
+/// Whether a process of one thread has started others; true when that cannot be told.
+fn has_children(pid: Pid) -> bool {
+    File::open(format!("/proc/{pid}/task/{pid}/children"))
+        .map_or(true, |file| !read_at_once(&file).is_empty())
 }
 
 /// Whether this process's environment, as it began, holds `NAME=value`.
@@ -187,14 +219,19 @@ fn is_ours(mark: &u64) -> bool {
     mark >> 32 == *HOUSE >> 32
 }
 
-/// Puts a new mark on a process that was just started: before it could start another, as good as always, for it must
-/// load its libraries first. None when the system refuses.
-fn put_mark(pid: Pid) -> Option<u64> {
+/// Puts a new mark on a process. None when the system refuses.
+fn put_new_mark(pid: Pid) -> Option<u64> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    static MAXIMUM: LazyLock<Option<u64>> = LazyLock::new(|| process::getrlimit(Resource::Locks).maximum);
     let mark = *HOUSE | NEXT.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX);
+    put_mark(pid, mark).then_some(mark)
+}
+
+/// Puts a mark on a child of ours, or on one that was below such a child a moment ago. The worst that a reused id could
+/// suffer is a limit that no kernel looks at.
+fn put_mark(pid: Pid, mark: u64) -> bool {
+    static MAXIMUM: LazyLock<Option<u64>> = LazyLock::new(|| process::getrlimit(Resource::Locks).maximum);
     let limit = Rlimit { current: Some(mark), maximum: *MAXIMUM };
-    process::prlimit(Some(pid), Resource::Locks, limit).ok().map(|_| mark)
+    process::prlimit(Some(pid), Resource::Locks, limit).is_ok()
 }
 
 /// Whether some run of this process marked it.

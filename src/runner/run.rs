@@ -77,7 +77,7 @@ fn begin(start: &Start, control: &Control, out: &mut Outbox, began: Instant) -> 
     let leader = Leader::adopt(spawn::spawn(start, writer)?).map_err(system)?;
     let variable = start.env.iter().rev().find(|(name, _)| name == RUN_ID_VARIABLE);
     let variable = variable.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-    let kin = Kin::mark(leader.pid(), variable);
+    let kin = Kin::mark(leader.pid(), variable, capture.pipe());
     out.put(Report::Started { run: start.run, pid: leader.pid().as_raw_pid().unsigned_abs() });
     let deadline = start.timeout.and_then(|timeout| began.checked_add(timeout));
     Ok(Parts { events, capture, leader, kin, deadline, next_look: began + EVENTS_EVERY })

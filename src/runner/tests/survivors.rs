@@ -43,6 +43,21 @@ fn one_without_environment_is_found() {
 }
 
 #[test]
+fn one_that_left_no_trace_but_its_mark_is_found() {
+    let stage = Stage::new();
+    let text = "while ! test -s go; do :; done; env -i setsid -f sh -c 'echo $$ > stray; exec sleep 1000' \
+                >/dev/null 2>&1; while ! test -s stray; do :; done";
+    let mut reports = stage.begin(&stage.sh(text));
+    let mut seen = Seen::default();
+    seen.take_until(&mut reports, |seen| seen.pid != 0);
+    fs::write(stage.path().join("go"), "1").unwrap();
+    seen.take_all(&mut reports);
+    let stray = number_in(&stage.path().join("stray"));
+    assert!(!lives(stray));
+    assert_eq!(seen.exit().strays.iter().map(|one| one.pid).collect::<Vec<_>>(), [stray]);
+}
+
+#[test]
 fn one_that_ignores_sigterm_is_found_and_killed() {
     let stage = Stage::new();
     let text = "setsid sh -c 'trap \"\" TERM; echo $$ > stray; while :; do sleep 1; done' & \
