@@ -100,11 +100,13 @@ impl Place<'_> {
         let definition = self.tier_in_force(tier)?;
         let t = self.tier(tier)?;
         let inside = t.inside.as_ref().is_some_and(|i| i.version == *version);
+        // A promotion that failed ends only when its way back does.
+        let leaves = t.going_back.as_ref().is_some_and(|g| g.from == *version && g.end.is_some());
         match t.standings.get(version).and_then(|s| s.verdict.as_ref()) {
             Some(Verdict::Passed(_)) => Ok(false),
             Some(Verdict::Rejected(_)) => Err(Rejection::IsRejected(version.clone(), tier.clone())),
             Some(Verdict::Superseded(_)) => Err(Rejection::NotWaiting(version.clone(), tier.clone())),
-            None if inside => Ok(false),
+            None if inside || leaves => Ok(false),
             None if has_passed_before(self.p, definition, version) => Ok(true),
             None => Err(Rejection::NotPromoted(version.clone(), tier.clone())),
         }

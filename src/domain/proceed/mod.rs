@@ -56,8 +56,12 @@ pub fn proceed(state: &State, name: &PipelineName, room: &Room) -> Next {
         } else if t.redeploy.is_some() {
             back::redeploy(&mut flow, p, tier, t);
         } else {
+            let before = flow.next.facts.len();
             back::proceed(&mut flow, p, tier, t);
-            entry::proceed(&mut flow, p, tier);
+            // A node that is tried again makes the tier busy: whether anything enters is asked once that is folded.
+            if flow.next.facts.len() == before {
+                entry::proceed(&mut flow, p, tier);
+            }
         }
     }
     flow.next
