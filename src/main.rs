@@ -1,3 +1,7 @@
-//! The thin binary: everything is in the library.
+//! tidegate's command line; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tidegate::cli::main(std::env::args_os())
+}

@@ -1,1 +1,134 @@
-//! (in the making)
+//! Pipeline files: reading, checking (every problem at once, each with its place and the way out), and lowering to the
+//! domain. A file that has a problem is never run in part.
+//!
+//! | file | what |
+//! |---|---|
+//! | `raw` | the file as people write it; the schema's source |
+//! | [`schema`] | the JSON Schemas |
+//! | `text` | from bytes to a tree, with all errors of TOML itself |
+//! | `shape` | the tree against the schema: unknown keys, wrong types, missing keys |
+//! | `lower` | what the words mean together, and the pipeline that comes of it |
+//! | `support` | keys that this release does not execute yet |
+//! | `report`, `codes`, `places` | collecting problems, their stable codes, where things stand |
+//! | `render` | drawing problems for people |
+
+mod codes;
+mod graph;
+mod lower;
+mod names;
+mod places;
+mod raw;
+mod render;
+mod report;
+pub mod schema;
+mod shape;
+mod support;
+mod text;
+
+pub use render::render;
+
+use crate::domain::{Diagnostic, Digest, Pipeline, Severity};
+use codes::Code;
+use places::{Lines, Places};
+use report::Report;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use text::Parsed;
+
+/// A file that may come into force.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it means.
+    pub pipeline: Arc<Pipeline>,
+    /// The digest of its meaning: comments and layout do not change it (rule 27).
+    pub digest: Digest,
+    /// Its text.
+    pub text: String,
+    /// What may not be as one thinks, and keys that this release does not execute.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads a pipeline file. `file` is its name as it stands in diagnostics. Errors are all that keep it from loading, with
+/// the warnings among them, in the order of the file.
+pub fn load(file: &str, bytes: &[u8]) -> Result<Loaded, Vec<Diagnostic>> {
+    let text = match text::decode(bytes) {
+        Ok(text) => text,
+        Err((message, help)) => {
+            let mut report = Report::new(Places::default());
+            report.at(Code::NotText, Severity::Error, 0..0, message).help(help);
+            return Err(report.into_diagnostics(file, &Lines::of("")));
+        }
+    };
+    let lines = Lines::of(text);
+    let mut report = Report::new(Places::default());
+    let clean = match text::find_errors(text, &mut report) {
+        Parsed::Whole => shape::judge(&text::parse(text), true, &mut report),
+        Parsed::Partly(rest) => {
+            shape::judge(&text::parse(&rest), false, &mut report);
+            return Err(report.into_diagnostics(file, &lines));
+        }
+        Parsed::Hardly => return Err(report.into_diagnostics(file, &lines)),
+    };
+    let raw = match raw::File::deserialize(toml::Value::Table(clean)) {
+        Ok(raw) => raw,
+        Err(error) => {
+            // The schema and the types are made of one another, so this is a mistake of ours; still, say it.
+            let message = format!("this release cannot read the file: {}", error.message());
+            report.at(Code::UnknownDefinitionShape, Severity::Error, 0..0, message);
+            return Err(report.into_diagnostics(file, &lines));
+        }
+    };
+    let pipeline = lower::lower(&mut report, stem(file), &raw);
+    let failed = report.has_errors();
+    let diagnostics = report.into_diagnostics(file, &lines);
+    if failed {
+        return Err(diagnostics);
+    }
+    let digest = digest_of(&pipeline);
+    Ok(Loaded { pipeline: Arc::new(pipeline), digest, text: text.to_owned(), warnings: diagnostics })
+}
+
+/// Errors between files that are good alone: two pipelines of one name. Each is told at every file that it names
+/// (rule 28).
+pub fn conflicts<'a>(
+    files: impl Iterator<Item = (&'a str, &'a Loaded)>,
+) -> BTreeMap<String, Vec<Diagnostic>> {
+    let mut by_name: BTreeMap<&str, Vec<(&str, &Loaded)>> = BTreeMap::new();
+    for (file, loaded) in files {
+        by_name.entry(loaded.pipeline.name.as_str()).or_default().push((file, loaded));
+    }
+    let mut found: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
+    for (name, files) in by_name.iter().filter(|(_, files)| files.len() > 1) {
+        for (file, loaded) in files {
+            let others: Vec<&str> =
+                files.iter().map(|(other, _)| *other).filter(|other| other != file).collect();
+            let message = format!("the pipeline `{name}` is also declared in {}", report::listed(&others));
+            found.entry((*file).into()).or_default().push(about_name(file, loaded, message));
+        }
+    }
+    found
+}
+
+fn about_name(file: &str, loaded: &Loaded, message: String) -> Diagnostic {
+    let mut report = Report::new(Places::default());
+    let key = text::parse(&loaded.text).get_ref().get("name").map_or(0..0, toml::Spanned::span);
+    report
+        .at(Code::PipelineTwice, Severity::Error, key, message)
+        .help("give each pipeline a name of its own, or remove one of the files");
+    report.into_diagnostics(file, &Lines::of(&loaded.text)).remove(0)
+}
+
+/// `pipelines/shop.toml` → `shop`.
+fn stem(file: &str) -> &str {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.strip_suffix(".toml").unwrap_or(name)
+}
+
+fn digest_of(pipeline: &Pipeline) -> Digest {
+    let canonical = serde_json::to_vec(pipeline).expect("BUG: a pipeline is JSON");
+    let hash = Sha256::digest(canonical);
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}").into()
+}

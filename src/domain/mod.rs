@@ -5,6 +5,7 @@
 
 pub mod id;
 pub mod span;
+pub mod size;
 pub mod role;
 pub mod blocker;
 pub mod outcome;
@@ -34,6 +35,7 @@ pub use pipeline::Pipeline;
 pub use proceed::{Next, Room, proceed};
 pub use rejection::Rejection;
 pub use role::Role;
+pub use size::parse_size;
 pub use span::Span;
 pub use state::State;
 

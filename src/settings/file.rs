@@ -2,7 +2,8 @@
 
 use super::ReadAccess;
 use super::error::SettingsError;
-use super::quantity::{Bytes, Span};
+use super::quantity::Bytes;
+use crate::domain::Span;
 use serde::Deserialize;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

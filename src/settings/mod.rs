@@ -12,7 +12,6 @@ mod tokens;
 mod words;
 
 pub use error::SettingsError;
-pub use quantity::{parse_bytes, parse_duration};
 pub use state_folder::{StateDir, StateDirError, StateLock};
 pub use tokens::{Entry, NewToken, OWNER, Privacy, Role, Secret, TokenError, Tokens, read_token_file};
 pub use words::split_words;
@@ -154,12 +153,12 @@ fn merge(
         jobs: jobs(overrides.jobs.or(file.jobs))?,
         ssh_command: ssh_command(overrides.ssh_command.as_deref(), file.ssh_command)?,
         read: file.read.unwrap_or(ReadAccess::Open),
-        drain: file.drain.map_or(Duration::from_secs(60), |span| span.0),
-        stall: file.stall.map_or(Duration::from_secs(300), |span| span.0),
+        drain: file.drain.map_or(Duration::from_secs(60), |span| span.duration()),
+        stall: file.stall.map_or(Duration::from_secs(300), |span| span.duration()),
         log_limit_bytes: file.log_limit.map_or(1 << 30, |size| size.0),
         retention: Retention {
             versions: file.retention.versions.unwrap_or(50).max(1),
-            logs: file.retention.logs.map_or(Duration::from_secs(90 * 86_400), |span| span.0),
+            logs: file.retention.logs.map_or(Duration::from_secs(90 * 86_400), |span| span.duration()),
             min_free_bytes: file.retention.min_free.map_or(256 << 20, |size| size.0),
         },
         file: path,

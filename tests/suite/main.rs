@@ -1,5 +1,6 @@
 //! All integration tests in one binary, so that a link is paid once.
 
+mod definition;
 mod house;
 mod rules;
 mod server;

@@ -8,7 +8,9 @@ use crate::domain::diagnostic::Diagnostic;
 use crate::domain::id::*;
 use crate::domain::outcome::{Failure, Outcome, is_false};
 use crate::domain::pipeline::{Phase, Pipeline};
+pub use names::KINDS;
 mod names;
+
 mod step_said;
 mod terms;
 

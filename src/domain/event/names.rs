@@ -3,6 +3,46 @@
 use super::Event;
 use crate::domain::id::{RunId, TierName};
 
+/// All kinds that are journaled.
+pub const KINDS: [&str; 36] = [
+    "rebuild_requested",
+    "push_ignored",
+    "build_aborted",
+    "build_start",
+    "build_ok",
+    "build_failed",
+    "step_start",
+    "step_done",
+    "gate_start",
+    "gate_done",
+    "deploy_start",
+    "deploy_ok",
+    "deploy_failed",
+    "promote_start",
+    "promote_blocked",
+    "promote_complete",
+    "promote_failed",
+    "rollback",
+    "rollback_complete",
+    "rollback_failed",
+    "superseded",
+    "manual_confirm",
+    "confirm_denied",
+    "confirm_voided",
+    "manual_action",
+    "hold_set",
+    "hold_lifted",
+    "version_blocked",
+    "version_unblocked",
+    "pipeline_loaded",
+    "pipeline_removed",
+    "pipeline_rejected",
+    "step_event",
+    "backup_fetched",
+    "controller_started",
+    "controller_stopping",
+];
+
 impl Event {
     /// Its kind as it stands in JSON: `gate_done`.
     pub fn kind(&self) -> &'static str {

@@ -1,0 +1,117 @@
+//! `tidegate check`: every problem of every file at once.
+
+use super::{Exit, talk};
+use crate::definition;
+use crate::domain::{Diagnostic, Severity};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The largest file that is read.
+const FILE_LIMIT_BYTES: u64 = 1 << 20;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Files, or folders whose *.toml files are meant; default: the folder `pipelines`
+    files: Vec<PathBuf>,
+    /// Print the diagnostics as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    let named = if args.files.is_empty() { vec![PathBuf::from("pipelines")] } else { args.files.clone() };
+    let mut files = Vec::new();
+    for path in &named {
+        match gather(path) {
+            Ok(found) => files.extend(found),
+            Err(message) => {
+                talk::fail("TG-CLI-003", message, "name a file or a folder that can be read");
+                return Exit::Usage;
+            }
+        }
+    }
+    let (diagnostics, loaded) = check(&files);
+    if args.json {
+        talk::data(serde_json::to_string_pretty(&diagnostics).expect("BUG: diagnostics are JSON"));
+    } else {
+        print(&files, &diagnostics, loaded);
+    }
+    let bad = diagnostics.iter().any(|d| d.severity == Severity::Error);
+    if bad { Exit::Usage } else { Exit::Done }
+}
+
+fn gather(path: &Path) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let shown = path.display();
+    let paths = if path.is_dir() {
+        let entries =
+            std::fs::read_dir(path).map_err(|error| format!("failed to read `{shown}`: {error}"))?;
+        let mut found: Vec<PathBuf> = entries
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "toml") && path.is_file())
+            .filter(|path| !path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b".")))
+            .collect();
+        found.sort();
+        if found.is_empty() {
+            return Err(format!("the folder `{shown}` holds no *.toml file"));
+        }
+        found
+    } else {
+        vec![path.to_owned()]
+    };
+    paths.into_iter().map(|path| read(&path)).collect()
+}
+
+fn read(path: &Path) -> Result<(String, Vec<u8>), String> {
+    let name = path.display().to_string();
+    let failed = |error: std::io::Error| format!("failed to read `{name}`: {error}");
+    let about = std::fs::metadata(path).map_err(failed)?;
+    if !about.is_file() {
+        return Err(format!("`{name}` is not a file"));
+    }
+    if about.len() > FILE_LIMIT_BYTES {
+        return Err(format!("`{name}` has {} bytes; a pipeline file has at most 1 MiB", about.len()));
+    }
+    let bytes = std::fs::read(path).map_err(failed)?;
+    Ok((name, bytes))
+}
+
+/// Everything that is wrong, and how many files are good.
+fn check(files: &[(String, Vec<u8>)]) -> (Vec<Diagnostic>, usize) {
+    let results: Vec<_> = files.iter().map(|(name, bytes)| (name, definition::load(name, bytes))).collect();
+    let loaded = results.iter().filter_map(|(name, result)| Some((name.as_str(), result.as_ref().ok()?)));
+    let mut between = definition::conflicts(loaded);
+    let mut diagnostics = Vec::new();
+    let mut good = 0;
+    for (name, result) in results {
+        let conflicts = between.remove(name).unwrap_or_default();
+        match result {
+            Ok(loaded) => {
+                good += usize::from(conflicts.is_empty());
+                diagnostics.extend(conflicts);
+                diagnostics.extend(loaded.warnings);
+            }
+            Err(problems) => diagnostics.extend(problems),
+        }
+    }
+    (diagnostics, good)
+}
+
+fn print(files: &[(String, Vec<u8>)], diagnostics: &[Diagnostic], good: usize) {
+    let texts: BTreeMap<&str, String> = files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), String::from_utf8_lossy(bytes).into_owned()))
+        .collect();
+    let colour = talk::colours(&std::io::stdout());
+    let rendered = definition::render(diagnostics, &|file| texts.get(file).cloned(), colour, talk::columns());
+    if !rendered.is_empty() {
+        talk::data(rendered.trim_end());
+    }
+    let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+    talk::say(format_args!("{good} of {} good; {errors}, {warnings}", counted(files.len(), "pipeline file")));
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}

@@ -1,0 +1,71 @@
+//! How the command line speaks: data to stdout, talk to stderr, colour only where a person looks. All text that comes
+//! from outside passes through [`printable`](crate::printable) on its way here.
+
+use crate::printable;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+
+/// A colour with a meaning; the words beside it say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Bad,
+    Wait,
+    Quiet,
+    Strong,
+}
+
+impl Tone {
+    fn code(self) -> &'static str {
+        match self {
+            Tone::Good => "32",
+            Tone::Bad => "31",
+            Tone::Wait => "33",
+            Tone::Quiet => "2",
+            Tone::Strong => "1",
+        }
+    }
+}
+
+/// Whether a stream is looked at by a person who wants colour.
+pub(super) fn colours(stream: &impl IsTerminal) -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    stream.is_terminal() && !unwanted && !dumb
+}
+
+/// How wide the terminal is that stdout goes to, in columns; 100 where it is none.
+pub(super) fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(100)
+}
+
+/// Text in a tone, if colour is wanted.
+pub(super) fn tinted(text: &str, tone: Tone, colour: bool) -> String {
+    if colour { format!("\x1b[{}m{text}\x1b[0m", tone.code()) } else { text.to_owned() }
+}
+
+/// One line of data. A reader that has gone ends the process quietly, as `head` expects.
+pub(super) fn data(line: impl Display) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// One line of talk.
+pub(super) fn say(line: impl Display) {
+    // Nobody to talk to is no reason to stop working.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// What went wrong: its code, in words, and the way out.
+pub(super) fn fail(code: &str, message: impl Display, help: &str) {
+    let colour = colours(&std::io::stderr());
+    let message = printable::line(&message.to_string()).into_owned();
+    let title = tinted(&format!("error[{code}]"), Tone::Bad, colour);
+    say(format_args!("{title}: {message}"));
+    if !help.is_empty() {
+        say(format_args!("  {}: {}", tinted("help", Tone::Strong, colour), printable::line(help)));
+    }
+}

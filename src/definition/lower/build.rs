@@ -1,0 +1,113 @@
+//! How a commit becomes a version.
+
+use super::terms::{self, Around};
+use crate::definition::codes::Code;
+use crate::definition::report::Report;
+use crate::definition::{graph, names, raw};
+use crate::domain::pipeline::{Build, OnNewer, Step};
+
+pub(super) fn build(report: &mut Report, around: &Around, raw: Option<&raw::Build>) -> Build {
+    let default = raw::Build::default();
+    let raw = raw.unwrap_or(&default);
+    for (at, artifact) in raw.artifacts.iter().enumerate() {
+        let path = format!("build.artifacts[{at}]");
+        names::inner_path(report, &path, artifact);
+        names::glob(report, &path, artifact);
+    }
+    Build {
+        on_newer: match raw.on_newer {
+            Some(raw::OnNewer::Finish) => OnNewer::Finish,
+            Some(raw::OnNewer::Abort) | None => OnNewer::Abort,
+        },
+        timeout: names::span_above_zero(report, "build.timeout", raw.timeout.as_ref()),
+        artifacts: raw.artifacts.clone(),
+        steps: steps(report, around, &raw.step),
+    }
+}
+
+fn steps(report: &mut Report, around: &Around, raw: &[raw::Step]) -> Vec<Step> {
+    let path = |at: usize| format!("build.step[{at}]");
+    let named: Vec<(String, String)> = raw
+        .iter()
+        .enumerate()
+        .filter_map(|(at, step)| Some((format!("{}.name", path(at)), step.name.clone()?)))
+        .collect();
+    named.iter().for_each(|(path, name)| names::name(report, path, name));
+    names::unique(report, "step", &named);
+    let all: Vec<&str> = named.iter().map(|(_, name)| name.as_str()).collect();
+    let mut before: graph::Before = Vec::new();
+    for (at, step) in raw.iter().enumerate() {
+        let needs = step.needs.clone().unwrap_or_default();
+        let in_place =
+            if step.needs.is_none() { at.checked_sub(1).into_iter().collect() } else { Vec::new() };
+        let needed = needed(report, "step", &format!("{}.needs", path(at)), &needs, &all, "build.step");
+        before.push(if step.needs.is_some() { needed } else { in_place });
+    }
+    say_cycles(report, &before, &all, "step", |at| format!("{}.needs", path(at)));
+    raw.iter()
+        .enumerate()
+        .map(|(at, step)| Step {
+            name: step.name.clone().unwrap_or_default().into(),
+            run: terms::needed_script(report, &format!("{}.run", path(at)), step.run.as_ref()),
+            needs: match &step.needs {
+                Some(needs) => needs.iter().map(|name| name.as_str().into()).collect(),
+                None => at
+                    .checked_sub(1)
+                    .and_then(|at| raw[at].name.as_deref())
+                    .map(Into::into)
+                    .into_iter()
+                    .collect(),
+            },
+            exec: terms::exec(report, around, &path(at), &step.exec, step.retry.as_ref()),
+        })
+        .collect()
+}
+
+/// Where the entries that are needed stand; those that are unknown are said.
+pub(super) fn needed(
+    report: &mut Report,
+    what: &str,
+    path: &str,
+    needs: &[String],
+    all: &[&str],
+    list: &str,
+) -> Vec<usize> {
+    let mut found = Vec::new();
+    for (at, need) in needs.iter().enumerate() {
+        match all.iter().position(|name| name == need) {
+            Some(position) => found.push(position),
+            None if report.places.is_incomplete(list) => {}
+            None => {
+                let message = format!("there is no {what} `{need}`");
+                let problem = report.error(Code::UnknownNeed, &format!("{path}[{at}]"), message);
+                problem.nearest(need, all.iter().copied());
+            }
+        }
+    }
+    found
+}
+
+/// Says each cycle once, where its first entry says what it needs.
+pub(super) fn say_cycles(
+    report: &mut Report,
+    before: &graph::Before,
+    all: &[&str],
+    what: &str,
+    path: impl Fn(usize) -> String,
+) {
+    for cycle in graph::cycles(before) {
+        let names: Vec<String> =
+            cycle.iter().map(|at| format!("`{}`", all.get(*at).unwrap_or(&"?"))).collect();
+        // Where somebody wrote what makes the cycle, not where a default did.
+        let first = cycle.iter().copied().find(|at| report.places.has(&path(*at))).unwrap_or(cycle[0]);
+        let (message, help) = match names.as_slice() {
+            [only] => (format!("{what} {only} waits for itself"), "name another, or none"),
+            names => {
+                let way = names.join(", then ");
+                let message = format!("these {what}s wait for one another: {way}, then {} again", names[0]);
+                (message, "let one of them not wait for the others")
+            }
+        };
+        report.error(Code::Cycle, &path(first), message).help(help);
+    }
+}

@@ -1,0 +1,187 @@
+//! Gates: what is checked, and when.
+
+use super::build::{needed, say_cycles};
+use super::terms::{self, Around};
+use crate::definition::codes::Code;
+use crate::definition::raw::{self, Gate as Raw};
+use crate::definition::report::Report;
+use crate::definition::{graph, names};
+use crate::domain::Span;
+use crate::domain::pipeline::{Check, Gate, Phase};
+
+/// What a gate's tier has, for gates that name it.
+pub(super) struct Tier<'a> {
+    pub(super) path: &'a str,
+    pub(super) nodes: Vec<&'a str>,
+    pub(super) has_deploy: bool,
+}
+
+pub(super) fn gates(report: &mut Report, around: &Around, tier: &Tier<'_>, raw: &[Raw]) -> Vec<Gate> {
+    let path = |at: usize| format!("{}.gate[{at}]", tier.path);
+    let gates: Vec<Gate> =
+        raw.iter().enumerate().map(|(at, raw)| gate(report, around, tier, &path(at), raw)).collect();
+    let named: Vec<(String, String)> = gates
+        .iter()
+        .enumerate()
+        .map(|(at, gate)| (format!("{}.name", path(at)), gate.name.to_string()))
+        .collect();
+    names::unique(report, "gate", &named);
+    let all: Vec<&str> = gates.iter().map(|gate| gate.name.as_str()).collect();
+    let list = format!("{}.gate", tier.path);
+    let mut before: graph::Before = Vec::new();
+    for (at, gate) in gates.iter().enumerate() {
+        let needs: Vec<String> = gate.needs.iter().map(ToString::to_string).collect();
+        let found = needed(report, "gate", &format!("{}.needs", path(at)), &needs, &all, &list);
+        for need in found.iter().filter(|need| gates[**need].phase != gate.phase) {
+            let message = format!("gate `{}` belongs to the other phase", all[*need]);
+            let problem = report.error(Code::DoesNotGoWith, &format!("{}.needs", path(at)), message);
+            problem
+                .help("`check` gates all end before the deploy, `verify` gates begin after it: leave it out");
+        }
+        before.push(found);
+    }
+    say_cycles(report, &before, &all, "gate", |at| format!("{}.needs", path(at)));
+    gates
+}
+
+fn gate(report: &mut Report, around: &Around, tier: &Tier<'_>, path: &str, raw: &Raw) -> Gate {
+    let (common, check) = lower(report, around, tier, path, raw);
+    let name = common.name.clone().unwrap_or_else(|| check.kind().into());
+    names::name(report, &format!("{path}.name"), &name);
+    let phase = match common.phase {
+        Some(raw::Phase::Verify) => Phase::Verify,
+        Some(raw::Phase::Check) | None => Phase::Check,
+    };
+    Gate {
+        name: name.into(),
+        phase,
+        needs: common.needs.iter().map(|name| name.as_str().into()).collect(),
+        required: common.required.unwrap_or(true),
+        flaky_tries: common.flaky.as_ref().and_then(|flaky| flaky.tries).unwrap_or(0) as u32,
+        exec: terms::exec(report, around, path, &common.exec, common.retry.as_ref()),
+        check,
+    }
+}
+
+fn lower<'a>(
+    report: &mut Report,
+    around: &Around,
+    tier: &Tier<'_>,
+    path: &str,
+    raw: &'a Raw,
+) -> (&'a raw::GateCommon, Check) {
+    let at = |key: &str| format!("{path}.{key}");
+    match raw {
+        Raw::Command { common, run } => {
+            (common, Check::Command { run: terms::needed_script(report, &at("run"), run.as_ref()) })
+        }
+        Raw::CargoTest { common, args } => (common, Check::CargoTest { args: args.clone() }),
+        Raw::CargoClippy { common, args } => (common, Check::CargoClippy { args: args.clone() }),
+        Raw::CargoFmt { common, args } => (common, Check::CargoFmt { args: args.clone() }),
+        Raw::CargoDeny { common, args } => (common, Check::CargoDeny { args: args.clone() }),
+        Raw::HttpProbe { common, url, status, contains, within, every } => {
+            if let Some(url) = url {
+                terms::address(report, &at("url"), url, true);
+            }
+            let check = Check::HttpProbe {
+                url: url.clone().unwrap_or_default(),
+                status: status.map(|status| status as u16),
+                contains: contains.clone(),
+                within: names::span(report, &at("within"), within.as_ref()),
+                every: every_second(report, path, every.as_ref()),
+            };
+            (common, check)
+        }
+        Raw::TcpProbe { common, tcp, within, every } => {
+            if let Some(tcp) = tcp {
+                terms::address(report, &at("tcp"), tcp, false);
+            }
+            let check = Check::TcpProbe {
+                tcp: tcp.clone().unwrap_or_default(),
+                within: names::span(report, &at("within"), within.as_ref()),
+                every: every_second(report, path, every.as_ref()),
+            };
+            (common, check)
+        }
+        Raw::BootSmoke { common, artifact, args, http, tcp, probe, within, healthy_for } => {
+            terms::say_one(report, path, &["http", "tcp", "probe"]);
+            if let Some(artifact) = artifact {
+                around.artifact(report, &at("artifact"), artifact);
+            }
+            let probe = probe.as_ref().map(|probe| ("probe", probe));
+            let check = Check::BootSmoke {
+                artifact: artifact.clone().unwrap_or_default(),
+                args: args.clone(),
+                probe: terms::probe(report, path, http.as_ref(), tcp.as_ref(), probe),
+                within: names::span(report, &at("within"), within.as_ref()).unwrap_or(Span::seconds(30)),
+                healthy_for: names::span(report, &at("healthy_for"), healthy_for.as_ref())
+                    .unwrap_or(Span::seconds(5)),
+            };
+            (common, check)
+        }
+        Raw::Backup { common, node, run, path: file, verify, shrink, keep } => {
+            terms::say_one(report, path, &["run", "path"]);
+            if let Some(node) = node {
+                known_node(report, tier, &at("node"), node);
+            }
+            let check = Check::Backup {
+                node: node.clone().unwrap_or_default().into(),
+                run: terms::script(report, &at("run"), run.as_ref()),
+                path: file.clone(),
+                verify: terms::script(report, &at("verify"), verify.as_ref()),
+                shrink: shrink.as_ref().and_then(|share| names::percent(report, &at("shrink"), share)),
+                keep: keep.unwrap_or(7) as u32,
+            };
+            (common, check)
+        }
+        Raw::MigrationDryRun { common, engine, migrate, restore, within } => {
+            restore_goes_with_engine(report, path, *engine, restore.is_some());
+            let check = Check::MigrationDryRun {
+                engine: match engine {
+                    Some(raw::Engine::Postgres) | None => "postgres".into(),
+                    Some(raw::Engine::Sqlite) => "sqlite".into(),
+                    Some(raw::Engine::Command) => "command".into(),
+                },
+                migrate: terms::needed_script(report, &at("migrate"), migrate.as_ref()),
+                restore: terms::script(report, &at("restore"), restore.as_ref()),
+                within: names::span_above_zero(report, &at("within"), within.as_ref()),
+            };
+            (common, check)
+        }
+    }
+}
+
+fn every_second(report: &mut Report, path: &str, every: Option<&String>) -> Span {
+    names::span_above_zero(report, &format!("{path}.every"), every).unwrap_or(Span::seconds(1))
+}
+
+fn known_node(report: &mut Report, tier: &Tier<'_>, path: &str, node: &str) {
+    let is_local = tier.nodes.is_empty() && tier.has_deploy && node == "local";
+    if !is_local
+        && !tier.nodes.contains(&node)
+        && !report.places.is_incomplete(&format!("{}.node", tier.path))
+    {
+        let problem = report.error(Code::UnknownNode, path, format!("this tier has no node `{node}`"));
+        problem.nearest(node, tier.nodes.iter().copied());
+    }
+}
+
+fn restore_goes_with_engine(report: &mut Report, path: &str, engine: Option<raw::Engine>, is_said: bool) {
+    match engine {
+        Some(raw::Engine::Command) if !is_said && !report.places.has(&format!("{path}.restore")) => {
+            let message = "engine = \"command\" needs the key `restore`";
+            report
+                .error(Code::MissingKey, &format!("{path}.engine"), message)
+                .help("say what restores the backup");
+        }
+        Some(raw::Engine::Postgres | raw::Engine::Sqlite) if is_said => {
+            let problem = report.error_at_key(
+                Code::DoesNotGoWith,
+                &format!("{path}.restore"),
+                "`restore` goes only with engine = \"command\"",
+            );
+            problem.help("leave it out: this engine restores by itself");
+        }
+        _ => {}
+    }
+}

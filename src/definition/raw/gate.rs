@@ -1,0 +1,199 @@
+//! Gates as people write them: keys that all kinds share, and those of each kind.
+
+use super::{Exec, Name, Percent, Retry, Script};
+use crate::domain::Span;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A check that a version must pass in a tier.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(in crate::definition) enum Gate {
+    /// A command that exits with 0.
+    Command {
+        #[serde(flatten)]
+        common: GateCommon,
+        /// What is run.
+        #[schemars(required)]
+        run: Option<Script>,
+    },
+    /// `cargo test`. Tests that fail are `test_failure`; code that does not compile is told apart.
+    CargoTest {
+        #[serde(flatten)]
+        common: GateCommon,
+        /// Further arguments.
+        #[serde(default)]
+        #[schemars(example = ["--workspace"])]
+        args: Vec<String>,
+    },
+    /// `cargo clippy`, warnings denied.
+    CargoClippy {
+        #[serde(flatten)]
+        common: GateCommon,
+        /// Further arguments.
+        #[serde(default)]
+        args: Vec<String>,
+    },
+    /// `cargo fmt --check`.
+    CargoFmt {
+        #[serde(flatten)]
+        common: GateCommon,
+        /// Further arguments.
+        #[serde(default)]
+        args: Vec<String>,
+    },
+    /// `cargo deny check`.
+    CargoDeny {
+        #[serde(flatten)]
+        common: GateCommon,
+        /// Further arguments.
+        #[serde(default)]
+        args: Vec<String>,
+    },
+    /// A URL answers.
+    HttpProbe {
+        #[serde(flatten)]
+        common: GateCommon,
+        /// What is asked. `$NAME` is replaced from the step's environment.
+        #[schemars(required, example = &"http://a1.internal:8080/health")]
+        url: Option<String>,
+        /// The status that it must answer with. Default: any 2xx.
+        #[schemars(range(min = 100, max = 599))]
+        status: Option<i64>,
+        /// Text that the body must contain.
+        contains: Option<String>,
+        /// How long to go on asking until it answers so. Default: it is asked once.
+        #[schemars(with = "Option<Span>")]
+        within: Option<String>,
+        /// Pause between questions.
+        #[schemars(with = "Option<Span>", extend("default" = "1s"))]
+        every: Option<String>,
+    },
+    /// An address accepts connections.
+    TcpProbe {
+        #[serde(flatten)]
+        common: GateCommon,
+        /// `host:port`. `$NAME` is replaced from the step's environment.
+        #[schemars(required, example = &"db.internal:5432")]
+        tcp: Option<String>,
+        /// How long to go on asking. Default: it is asked once.
+        #[schemars(with = "Option<Span>")]
+        within: Option<String>,
+        /// Pause between questions.
+        #[schemars(with = "Option<Span>", extend("default" = "1s"))]
+        every: Option<String>,
+    },
+    /// A built artifact is started, answers, stays up, and is stopped. Say `http`, `tcp` or `probe`.
+    BootSmoke {
+        #[serde(flatten)]
+        common: GateCommon,
+        /// Path of the artifact.
+        #[schemars(required)]
+        artifact: Option<String>,
+        /// Its arguments; `$PORT` is a free port, in its environment too.
+        #[serde(default)]
+        args: Vec<String>,
+        /// A URL that answers with 2xx or 3xx.
+        #[schemars(example = &"http://127.0.0.1:$PORT/health")]
+        http: Option<String>,
+        /// `host:port` that accepts connections.
+        tcp: Option<String>,
+        /// A command that exits with 0.
+        probe: Option<Script>,
+        /// By when it must answer.
+        #[schemars(with = "Option<Span>", extend("default" = "30s"))]
+        within: Option<String>,
+        /// How long it must stay good.
+        #[schemars(with = "Option<Span>", extend("default" = "5s"))]
+        healthy_for: Option<String>,
+    },
+    /// A backup is fetched from a node and kept. Say `run` or `path`.
+    Backup {
+        #[serde(flatten)]
+        common: GateCommon,
+        /// The node.
+        #[schemars(required)]
+        node: Option<String>,
+        /// A command whose output is the backup.
+        run: Option<Script>,
+        /// A file on the node.
+        path: Option<String>,
+        /// A command that checks it, with its place as `TIDEGATE_BACKUP`.
+        verify: Option<Script>,
+        /// The gate is blocked when the backup is smaller than the last one by more than this.
+        #[schemars(with = "Option<Percent>")]
+        shrink: Option<String>,
+        /// How many are kept.
+        #[schemars(range(min = 1, max = 10_000), extend("default" = 7))]
+        keep: Option<i64>,
+    },
+    /// The newest backup is restored into a scratch database, and the migrations run on it.
+    MigrationDryRun {
+        #[serde(flatten)]
+        common: GateCommon,
+        /// What the database is.
+        #[schemars(required)]
+        engine: Option<Engine>,
+        /// What migrates, with `DATABASE_URL` of the scratch database.
+        #[schemars(required)]
+        migrate: Option<Script>,
+        /// What restores, with `engine = "command"`.
+        restore: Option<Script>,
+        /// How long migrating may take.
+        #[schemars(with = "Option<Span>")]
+        within: Option<String>,
+    },
+}
+
+/// Keys of every gate.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(in crate::definition) struct GateCommon {
+    /// Unique within the tier. Default: the kind.
+    #[schemars(with = "Option<Name>")]
+    pub(in crate::definition) name: Option<String>,
+    /// Before the deploy, or after it.
+    #[schemars(extend("default" = "check"))]
+    pub(in crate::definition) phase: Option<Phase>,
+    /// Gates of the same phase that must have passed before.
+    #[serde(default)]
+    pub(in crate::definition) needs: Vec<String>,
+    /// Whether its outcome counts; one that does not is shown and stops nothing.
+    #[schemars(extend("default" = true))]
+    pub(in crate::definition) required: Option<bool>,
+    /// A fail that passes on an identical further try is recorded as `flaky`, never silently.
+    pub(in crate::definition) flaky: Option<Flaky>,
+    /// When another try follows a bad one. Default: never.
+    pub(in crate::definition) retry: Option<Retry>,
+    #[serde(flatten)]
+    pub(in crate::definition) exec: Exec,
+}
+
+/// Before the deploy, or after it.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::definition) enum Phase {
+    /// Before the deploy.
+    Check,
+    /// After it.
+    Verify,
+}
+
+/// A fail that passes on an identical further try.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(in crate::definition) struct Flaky {
+    /// So many tries in all.
+    #[schemars(required, range(min = 2, max = 100))]
+    pub(in crate::definition) tries: Option<i64>,
+}
+
+/// What a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::definition) enum Engine {
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite.
+    Sqlite,
+    /// Another, restored by `restore`.
+    Command,
+}

@@ -1,0 +1,249 @@
+//! A pipeline file as people write it. These types are the source of `schemas/pipeline.schema.json`: their comments
+//! are what editors show. Whatever may be left out is optional here; what follows from that is `lower`'s subject.
+
+mod deploy;
+mod gate;
+mod terms;
+mod tier;
+
+pub(super) use deploy::{Deploy, Health, OnCrash, OnFailure, Upload, Wave};
+pub(super) use gate::{Engine, Gate, GateCommon, Phase};
+pub(super) use terms::{Clock, Exec, Limits, Moment, Name, Percent, Retry, Script, Variable};
+pub(super) use tier::{Confirm, Freeze, Mode, Node, Pick, Promote, Require, Tier, Window};
+
+use crate::domain::Span;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// One pipeline: where commits come from, how they become versions, and the tiers that versions pass. Keys that begin
+/// with `x-` are ignored.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(title = "tidegate pipeline")]
+pub(in crate::definition) struct File {
+    /// What identifies the pipeline, over edits of its file and restarts. Default: the name of the file without `.toml`.
+    #[schemars(with = "Option<Name>")]
+    pub(in crate::definition) name: Option<String>,
+    /// The name that the pipeline had before: its history goes on under the new one.
+    #[schemars(with = "Option<Name>")]
+    pub(in crate::definition) was: Option<String>,
+    /// One line for people.
+    pub(in crate::definition) description: Option<String>,
+    /// Where commits come from.
+    #[schemars(required)]
+    pub(in crate::definition) source: Option<Source>,
+    /// How the label of a version is found. Default: the first of `Cargo.toml`, `package.json`, `pyproject.toml`,
+    /// `VERSION`, else `0.0.0`.
+    pub(in crate::definition) version: Option<Version>,
+    /// Environment of every step.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<Variable, String>")]
+    pub(in crate::definition) env: BTreeMap<String, String>,
+    /// Secrets, by the name of the environment variable that the steps which list them get. Their values are masked
+    /// everywhere.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<Variable, Secret>")]
+    pub(in crate::definition) secrets: BTreeMap<String, Secret>,
+    /// How a commit becomes a version.
+    pub(in crate::definition) build: Option<Build>,
+    /// The tiers, in order. A version passes one after the other, unless `after` says otherwise.
+    #[schemars(required, length(min = 1))]
+    pub(in crate::definition) tier: Option<Vec<Tier>>,
+    /// Who is told of what.
+    #[serde(default)]
+    pub(in crate::definition) notify: Vec<Notify>,
+    /// Builds by the clock.
+    #[serde(default)]
+    pub(in crate::definition) schedule: Vec<Schedule>,
+    /// Tests of the pipeline itself.
+    #[serde(default)]
+    pub(in crate::definition) test: Vec<Test>,
+}
+
+/// Where commits come from.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(in crate::definition) struct Source {
+    /// The repository: a path, or any URL that git understands. A relative path counts from the folder in which
+    /// `tidegate` runs.
+    #[schemars(required, length(min = 1), example = &"/srv/git/shop.git")]
+    pub(in crate::definition) repo: Option<String>,
+    /// Globs on the full ref or its short name; `*` stops at `/`, `**` does not. Default: the repository's HEAD branch.
+    #[schemars(example = ["main"])]
+    pub(in crate::definition) refs: Option<Vec<String>>,
+    /// Only pushes that touch one of these count, against the last commit taken from the same ref. Default: all.
+    #[schemars(example = ["shop/**"])]
+    pub(in crate::definition) paths: Option<Vec<String>>,
+    /// How often to look for pushes by itself, in case a hook got lost. Default: `"5m"` for a URL, never for a path.
+    #[schemars(with = "Option<Span>")]
+    pub(in crate::definition) poll: Option<String>,
+    /// Whether submodules are fetched.
+    #[schemars(extend("default" = false))]
+    pub(in crate::definition) submodules: Option<bool>,
+    /// Whether LFS objects are fetched.
+    #[schemars(extend("default" = false))]
+    pub(in crate::definition) lfs: Option<bool>,
+}
+
+/// How the label of a version is found.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(in crate::definition) struct Version {
+    /// Where it is read.
+    #[schemars(required)]
+    pub(in crate::definition) from: Option<VersionFrom>,
+    /// The file that holds it, with `from = "file"`.
+    #[schemars(example = &"VERSION")]
+    pub(in crate::definition) file: Option<String>,
+    /// What prints it, with `from = "command"`; run in a checkout.
+    pub(in crate::definition) command: Option<Script>,
+}
+
+/// Where the label of a version is read.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::definition) enum VersionFrom {
+    /// `version` in `Cargo.toml`, of the package or the workspace.
+    Cargo,
+    /// `version` in `package.json`.
+    Npm,
+    /// `version` in `pyproject.toml`.
+    Pyproject,
+    /// The text of the file that `file` names.
+    File,
+    /// A tag at the commit; a push without one is ignored.
+    Tag,
+    /// What `command` prints.
+    Command,
+    /// What `git describe --tags` says.
+    Describe,
+}
+
+/// Where a secret's value is read, at the start of each step that lists it: say one.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(in crate::definition) struct Secret {
+    /// A file of the controller's machine; one line end at its end does not count.
+    pub(in crate::definition) file: Option<String>,
+    /// A variable of the controller's environment.
+    pub(in crate::definition) env: Option<String>,
+    /// A program and its arguments that print it.
+    #[schemars(length(min = 1))]
+    pub(in crate::definition) command: Option<Vec<String>>,
+}
+
+/// How a commit becomes a version.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub(in crate::definition) struct Build {
+    /// What a newer push to the same ref does to a build under way.
+    #[schemars(extend("default" = "abort"))]
+    pub(in crate::definition) on_newer: Option<OnNewer>,
+    /// Limit for all steps together.
+    #[schemars(with = "Option<Span>")]
+    pub(in crate::definition) timeout: Option<String>,
+    /// Paths and globs of what is kept, by content, for the tiers to deploy.
+    #[serde(default)]
+    #[schemars(example = ["target/release/shop", "migrations/**"])]
+    pub(in crate::definition) artifacts: Vec<String>,
+    /// The steps.
+    #[serde(default)]
+    pub(in crate::definition) step: Vec<Step>,
+}
+
+/// What a newer push to the same ref does to a build under way.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::definition) enum OnNewer {
+    /// The build is ended.
+    Abort,
+    /// The build goes on; the newer one waits.
+    Finish,
+}
+
+/// One build step.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(in crate::definition) struct Step {
+    /// Unique within the build.
+    #[schemars(with = "Name")]
+    pub(in crate::definition) name: Option<String>,
+    /// What is run.
+    #[schemars(required)]
+    pub(in crate::definition) run: Option<Script>,
+    /// Steps that must have passed before. Default: the step above; naming them makes a graph.
+    pub(in crate::definition) needs: Option<Vec<String>>,
+    /// When another try follows a bad one. Default: never.
+    pub(in crate::definition) retry: Option<Retry>,
+    #[serde(flatten)]
+    pub(in crate::definition) exec: Exec,
+}
+
+/// Who is told of what: say `url`, `run` or `forge`.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(in crate::definition) struct Notify {
+    /// Kinds of events; a `*` at the end stands for any rest.
+    #[schemars(required, length(min = 1), example = ["promote_failed", "rollback*"])]
+    pub(in crate::definition) kinds: Option<Vec<String>>,
+    /// Only events about these tiers. Default: all.
+    #[serde(default)]
+    pub(in crate::definition) tiers: Vec<String>,
+    /// Where the event is posted as JSON.
+    pub(in crate::definition) url: Option<String>,
+    /// What is run, with the event as JSON on its input.
+    pub(in crate::definition) run: Option<Script>,
+    /// The forge whose commit status is set.
+    pub(in crate::definition) forge: Option<Forge>,
+    /// Names of the secrets that it gets.
+    #[serde(default)]
+    pub(in crate::definition) secrets: Vec<String>,
+}
+
+/// A forge.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::definition) enum Forge {
+    /// GitHub.
+    Github,
+    /// GitLab.
+    Gitlab,
+    /// Gitea.
+    Gitea,
+    /// Forgejo.
+    Forgejo,
+}
+
+impl Forge {
+    pub(in crate::definition) fn as_str(self) -> &'static str {
+        match self {
+            Forge::Github => "github",
+            Forge::Gitlab => "gitlab",
+            Forge::Gitea => "gitea",
+            Forge::Forgejo => "forgejo",
+        }
+    }
+}
+
+/// Builds by the clock.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(in crate::definition) struct Schedule {
+    /// Minute, hour, day of the month, month, day of the week.
+    #[schemars(required, example = &"0 3 * * mon-fri")]
+    pub(in crate::definition) cron: Option<String>,
+    /// IANA name of the time zone.
+    #[schemars(extend("default" = "UTC"), example = &"Europe/Berlin")]
+    pub(in crate::definition) zone: Option<String>,
+    /// The branch or tag that is built. Default: the repository's HEAD branch.
+    #[serde(rename = "ref")]
+    pub(in crate::definition) ref_name: Option<String>,
+}
+
+/// A test of the pipeline itself.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(in crate::definition) struct Test {
+    /// What it shows.
+    #[schemars(required, length(min = 1))]
+    pub(in crate::definition) name: Option<String>,
+    /// What happens.
+    #[serde(default)]
+    #[schemars(example = ["gate smoke in staging fails"])]
+    pub(in crate::definition) given: Vec<String>,
+    /// What must follow.
+    #[schemars(required, length(min = 1), example = ["rollback in staging", "no promote_start in prod"])]
+    pub(in crate::definition) expect: Option<Vec<String>>,
+}

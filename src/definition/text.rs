@@ -1,0 +1,117 @@
+//! From bytes to a tree: all errors of TOML itself, not only the first.
+
+use super::codes::Code;
+use super::places::Lines;
+use super::report::Report;
+use crate::domain::Severity;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, Error};
+
+/// The largest pipeline file that is read, in bytes. A thousand tiers need a tenth of it.
+pub(super) const LIMIT: usize = 1 << 20;
+
+/// How often a text is parsed again without the lines that were wrong.
+const PASSES: usize = 20;
+
+/// More errors of TOML itself than this help nobody.
+const SHOWN: usize = 12;
+
+/// The text of a file: UTF-8, without a byte-order mark, not larger than [`LIMIT`].
+pub(super) fn decode(bytes: &[u8]) -> Result<&str, (String, &'static str)> {
+    if bytes.len() > LIMIT {
+        let message = format!("the file has {} bytes; a pipeline file has at most 1 MiB", bytes.len());
+        return Err((message, "split what it describes into several pipelines"));
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        (format!("the file is not UTF-8 text (line {line})"), "save it as UTF-8")
+    })
+}
+
+/// What could be made of a text.
+pub(super) enum Parsed {
+    /// Everything.
+    Whole,
+    /// Something, after lines were left out: what is there may be judged, what is missing may not.
+    Partly(String),
+    /// Too little to say anything more.
+    Hardly,
+}
+
+/// Finds all errors of TOML itself.
+pub(super) fn find_errors(text: &str, report: &mut Report) -> Parsed {
+    let lines = Lines::of(text);
+    let mut rest = text.to_owned();
+    let mut found: BTreeMap<usize, (Range<usize>, String)> = BTreeMap::new();
+    for _ in 0..PASSES {
+        let errors = DeTable::parse_recoverable(&rest).1;
+        if errors.is_empty() {
+            break;
+        }
+        let fresh: Vec<usize> = errors.iter().map(|error| note(error, text, &lines, &mut found)).collect();
+        for line in fresh {
+            blank(&mut rest, lines.range(line));
+        }
+    }
+    if found.is_empty() {
+        return Parsed::Whole;
+    }
+    // What follows an open list reads as part of it: its errors are no news.
+    if let Some(open) = found.iter().find(|(_, (_, message))| message.contains("unclosed array")) {
+        let line = *open.0;
+        found.retain(|other, _| *other <= line);
+    }
+    let mut in_header = found.values().any(|(_, message)| message.contains("unclosed array"));
+    for (line, (at, message)) in found.iter().take(SHOWN) {
+        in_header |= text[lines.range(*line)].trim_start().starts_with('[');
+        report.at(Code::Syntax, Severity::Error, at.clone(), message.clone()).help(help(message));
+    }
+    if in_header || found.len() > SHOWN { Parsed::Hardly } else { Parsed::Partly(rest) }
+}
+
+/// The tree of a text without errors of its own.
+pub(super) fn parse(text: &str) -> Spanned<DeTable<'_>> {
+    DeTable::parse_recoverable(text).0
+}
+
+fn note(
+    error: &Error,
+    text: &str,
+    lines: &Lines<'_>,
+    found: &mut BTreeMap<usize, (Range<usize>, String)>,
+) -> usize {
+    let mut at = error.span().unwrap_or(text.len()..text.len());
+    at.start = at.start.min(text.trim_end().len());
+    at.end = at.end.clamp(at.start, text.len());
+    let line = lines.line(at.start);
+    // An error that goes on over lines is shown where it begins.
+    at.end = at.end.min(lines.range(line).end.max(at.start));
+    found.entry(line).or_insert((at, said(error.message())));
+    line
+}
+
+/// Leaves a line out without moving anything else.
+fn blank(text: &mut String, line: Range<usize>) {
+    let spaces = " ".repeat(line.len());
+    text.replace_range(line, &spaces);
+}
+
+/// The parser's words, on one line.
+fn said(message: &str) -> String {
+    message.trim().replace('\n', "; ")
+}
+
+fn help(message: &str) -> &'static str {
+    if message.contains("duplicate key") {
+        "say each key once; several tiers, gates, nodes and steps are written `[[tier]]`, with two brackets"
+    } else if message.contains("string") || message.contains("quote") {
+        "text stands in quotes: name = \"shop\""
+    } else if message.contains("array") || message.contains("`]`") {
+        "a list stands in brackets, its entries separated by commas: refs = [\"main\", \"release/*\"]"
+    } else {
+        "write it as TOML: key = \"text\", key = 3, key = [\"a\", \"b\"], or a [table]"
+    }
+}

@@ -1,0 +1,162 @@
+//! What a good file means.
+
+use tidegate::definition::{Loaded, conflicts, load};
+use tidegate::domain::Span;
+use tidegate::domain::pipeline::{Phase, Script, VersionRule, Wave};
+
+const SHOP: &str = r#"
+[source]
+repo = "/srv/git/shop.git"
+
+[[build.step]]
+name = "compile"
+run = "make"
+
+[[build.step]]
+name = "pack"
+run = ["tar", "c"]
+
+[[tier]]
+name = "host"
+
+[[tier.gate]]
+kind = "cargo_test"
+
+[[tier]]
+name = "prod"
+
+[tier.deploy]
+run = "true"
+"#;
+
+fn good(file: &str, text: &str) -> Loaded {
+    load(file, text.as_bytes()).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let loaded = good("pipelines/shop.toml", SHOP);
+    let pipeline = &loaded.pipeline;
+    assert_eq!(pipeline.name, "shop", "the file's stem");
+    assert_eq!(pipeline.version, VersionRule::Default);
+    assert_eq!(pipeline.source.poll, None, "a path is not polled");
+    assert_eq!(pipeline.build.steps[1].needs, ["compile"], "the step above");
+    assert_eq!(pipeline.build.steps[1].run, Script::Argv(vec!["tar".into(), "c".into()]));
+    let [host, prod] = pipeline.tiers.as_slice() else { panic!("two tiers") };
+    assert!(host.after.is_empty() && host.nodes.is_empty());
+    assert_eq!(host.gates[0].name, "cargo_test", "the kind");
+    assert_eq!((host.gates[0].phase, host.gates[0].required), (Phase::Check, true));
+    assert_eq!(prod.after, ["host"], "the tier above");
+    assert_eq!(prod.nodes[0].name, "local", "this machine (rule 18)");
+    assert_eq!(prod.deploy.as_ref().expect("a deploy").waves, [Wave::Count(1)], "one by one");
+}
+
+#[test]
+fn a_remote_repository_is_polled_unless_it_says_otherwise() {
+    let of = |source: &str| {
+        let text = format!("[source]\n{source}\n[[tier]]\nname = \"a\"\n");
+        good("a.toml", &text).pipeline.source.poll
+    };
+    assert_eq!(of("repo = \"https://forge.internal/shop.git\""), Some(Span::seconds(300)));
+    assert_eq!(of("repo = \"git@forge.internal:shop.git\""), Some(Span::seconds(300)));
+    assert_eq!(of("repo = \"https://forge.internal/shop.git\"\npoll = \"0s\""), None);
+}
+
+#[test]
+fn the_digest_is_of_the_meaning() {
+    let before = good("shop.toml", SHOP).digest;
+    let same = [
+        format!("# a comment\n{SHOP}"),
+        SHOP.replace("run = \"make\"", "run = 'make'   # quoted otherwise"),
+        format!("name = \"shop\"\nx-owner = \"ann\"\n{SHOP}"),
+        format!("\u{feff}{}", SHOP.replace('\n', "\r\n")),
+    ];
+    for text in same {
+        assert_eq!(good("shop.toml", &text).digest, before, "{text}");
+    }
+    assert_ne!(good("shop.toml", &SHOP.replace("make", "make all")).digest, before);
+}
+
+#[test]
+fn keys_that_are_not_executed_keep_the_tier_shut() {
+    let text = format!("{SHOP}\n[tier.promote]\nwindow = [{{ days = [\"mon\"] }}]\n");
+    let loaded = good("shop.toml", &text);
+    assert!(loaded.pipeline.tiers[0].unsupported.is_empty());
+    assert_eq!(loaded.pipeline.tiers[1].unsupported, ["promote.window"]);
+    assert_eq!(loaded.warnings.len(), 1, "and it is said");
+}
+
+#[test]
+fn a_file_that_is_no_text_is_refused() {
+    for bytes in [&b"name = \"\xff\""[..], &vec![b'#'; 2 << 20]] {
+        let problems = load("shop.toml", bytes).expect_err("refused");
+        assert_eq!(problems[0].code, "TG-DEF-002");
+    }
+}
+
+#[test]
+fn two_pipelines_of_one_name_are_refused_in_both_files() {
+    let (a, b, c) =
+        (good("a.toml", &format!("name = \"shop\"\n{SHOP}")), good("shop.toml", SHOP), good("c.toml", SHOP));
+    let found = conflicts([("a.toml", &a), ("shop.toml", &b), ("c.toml", &c)].into_iter());
+    let files: Vec<&str> = found.keys().map(String::as_str).collect();
+    assert_eq!(files, ["a.toml", "shop.toml"]);
+    assert_eq!((found["a.toml"][0].line, found["a.toml"][0].code.as_str()), (1, "TG-DEF-035"));
+}
+
+#[test]
+fn our_own_pipelines_are_good_and_all_of_them_run() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("pipelines") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_str().expect("text").to_owned();
+        let loaded = good(&name, &std::fs::read_to_string(&path).expect("a pipeline"));
+        assert!(loaded.warnings.is_empty(), "{name}: {:#?}", loaded.warnings);
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(names, ["hello.toml", "shop.toml", "tidegate.toml"]);
+}
+
+mod anything {
+    use proptest::prelude::*;
+    use tidegate::definition::{load, render};
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever the bytes are, there is an answer, and every place that it names is in the file.
+        #[test]
+        fn any_bytes_get_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            judge(&bytes)?;
+        }
+
+        /// A good file with one line changed, moved or gone.
+        #[test]
+        fn a_damaged_file_gets_an_answer(line in 0usize..24, with in "[ -~äß\\t]{0,30}", cut in any::<bool>()) {
+            let mut lines: Vec<&str> = super::SHOP.lines().collect();
+            let at = line % lines.len();
+            if cut { lines.truncate(at) } else { lines[at] = &with }
+            judge(lines.join("\n").as_bytes())?;
+        }
+    }
+
+    fn judge(bytes: &[u8]) -> Result<(), TestCaseError> {
+        let diagnostics = match load("shop.toml", bytes) {
+            Ok(loaded) => loaded.warnings,
+            Err(problems) => {
+                prop_assert!(!problems.is_empty());
+                problems
+            }
+        };
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let lines = text.split('\n').count() as u32;
+        for diagnostic in &diagnostics {
+            prop_assert!(diagnostic.line >= 1 && diagnostic.line <= lines, "{diagnostic:?}");
+        }
+        let drawn = render(&diagnostics, &|_| Some(text.clone()), false, 100);
+        prop_assert!(drawn.matches("TG-DEF-").count() >= diagnostics.len());
+        Ok(())
+    }
+}
