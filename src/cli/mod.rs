@@ -1,9 +1,22 @@
 //! The command line: one file a family of commands. Data goes to stdout, talk to stderr; a command ends with an
-//! [`Exit`].
+//! [`Exit`]. Everything but `serve`, `run`, `check`, `schema`, `hook` and `token` speaks to a controller over HTTP,
+//! like any other client.
 
+mod actions;
 mod check;
+mod client;
+mod events;
+mod hook;
+mod logs;
+mod rebuild;
 mod schema;
+mod serve;
+mod status;
 mod talk;
+mod token;
+mod trouble;
+mod why;
+mod words;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -14,15 +27,27 @@ use std::process::ExitCode;
 enum Exit {
     /// Done.
     Done,
+    /// The pipeline, check or test failed.
+    Failed,
     /// Usage, or a bad definition.
     Usage,
+    /// Waiting for something.
+    Blocked,
+    /// No controller, or not allowed.
+    NoController,
+    /// Interrupted.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(match exit {
             Exit::Done => 0,
+            Exit::Failed => 1,
             Exit::Usage => 2,
+            Exit::Blocked => 3,
+            Exit::NoController => 4,
+            Exit::Interrupted => 130,
         })
     }
 }
@@ -37,10 +62,48 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the controller
+    Serve(serve::Args),
     /// Check pipeline files: every problem of every file at once
     Check(check::Args),
     /// Print the JSON Schemas, or write them into a folder
     Schema(schema::Args),
+    /// Show what is where, and what goes on
+    Status(status::Args),
+    /// Print events as JSON lines
+    Events(events::Args),
+    /// Print the log of a run
+    Logs(logs::Args),
+    /// Show what stands between a version and a tier
+    Why(why::Args),
+    /// Ask for a build
+    Rebuild(rebuild::Args),
+    /// Give your word for a version
+    Confirm(actions::VersionArgs),
+    /// Reject a version that waits
+    Deny(actions::VersionArgs),
+    /// Let a version in
+    Promote(actions::PromoteArgs),
+    /// Send a tier back to the version before, or to a named one
+    Rollback(actions::VersionArgs),
+    /// Let a rejected version wait again, or try at once what would be tried later
+    Retry(actions::VersionArgs),
+    /// Run the deploy of the current version again
+    Redeploy(actions::RedeployArgs),
+    /// Stop every entry by automation, of a tier or of the pipeline
+    Hold(actions::TierArgs),
+    /// Lift a hold
+    Resume(actions::TierArgs),
+    /// End a build, or what is inside a tier
+    Cancel(actions::TierArgs),
+    /// Keep a version from entering any tier
+    Block(actions::BlockArgs),
+    /// Lift that
+    Unblock(actions::BlockArgs),
+    /// Install or remove the git hook that tells the controller of pushes
+    Hook(hook::Args),
+    /// Make, list and revoke tokens
+    Token(token::Args),
 }
 
 /// Runs a command line; gives the process's exit code.
@@ -55,8 +118,27 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let exit = match cli.command {
+        Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Events(args) => events::run(&args),
+        Command::Logs(args) => logs::run(&args),
+        Command::Why(args) => why::run(&args),
+        Command::Rebuild(args) => rebuild::run(&args),
+        Command::Confirm(args) => actions::on_version("confirm", &args),
+        Command::Deny(args) => actions::on_version("deny", &args),
+        Command::Promote(args) => actions::promote(&args),
+        Command::Rollback(args) => actions::rollback(&args),
+        Command::Retry(args) => actions::on_version("retry", &args),
+        Command::Redeploy(args) => actions::redeploy(&args),
+        Command::Hold(args) => actions::on_tier("hold", &args),
+        Command::Resume(args) => actions::on_tier("resume", &args),
+        Command::Cancel(args) => actions::cancel(&args),
+        Command::Block(args) => actions::block("block", &args),
+        Command::Unblock(args) => actions::block("unblock", &args),
+        Command::Hook(args) => hook::run(&args),
+        Command::Token(args) => token::run(&args),
     };
     exit.into()
 }

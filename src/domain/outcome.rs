@@ -152,6 +152,21 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// As it stands in events: `artifact_missing`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Failure::Unreachable => "unreachable",
+            Failure::Auth => "auth",
+            Failure::Upload => "upload",
+            Failure::Activate => "activate",
+            Failure::Unhealthy => "unhealthy",
+            Failure::Timeout => "timeout",
+            Failure::Canceled => "canceled",
+            Failure::Interrupted => "interrupted",
+            Failure::ArtifactMissing => "artifact_missing",
+        }
+    }
+
     /// Whether the node may have been changed before it failed.
     pub fn may_have_changed(self) -> bool {
         !matches!(self, Failure::Unreachable | Failure::Auth | Failure::ArtifactMissing)

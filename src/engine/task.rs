@@ -195,6 +195,10 @@ impl Loop {
             }
             Report::Command(command) => {
                 self.note_end(&command).await?;
+                if self.interrupted && is_preparation(&command) {
+                    // It did not fail: it is asked for again after the restart.
+                    return Ok(());
+                }
                 self.take(command).await
             }
         }
@@ -479,6 +483,11 @@ impl Loop {
             && self.in_flight.values().all(HashSet::is_empty)
             && (self.backlog.is_empty() || self.interrupted)
     }
+}
+
+/// What comes before the steps of a build, and after them, and did not come about.
+fn is_preparation(command: &Command) -> bool {
+    matches!(command, Command::Prepared { label: Err(_), .. } | Command::Collected { artifacts: Err(_), .. })
 }
 
 /// Whether trying again cannot help: the process must end, and begin again from disk.

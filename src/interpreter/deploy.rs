@@ -57,7 +57,7 @@ pub(super) async fn deploy(task: &Task, job: &DeployRun) -> (Result<u64, Failed>
             return (Err((Failure::Auth, format!("failed to {message}; the node was not touched"))), None);
         }
     };
-    let limit = process::output_limit(&deploy.exec);
+    let limit = process::output_limit(task, &deploy.exec);
     let mut log = match RunLog::create(task, job.run, limit, secrets.clone()) {
         Ok(log) => log,
         Err(error) => {

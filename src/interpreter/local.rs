@@ -28,17 +28,18 @@ pub struct LocalInterpreter {
 
 impl LocalInterpreter {
     /// Works below `state` and tells `reports` what comes of it; a consumer that takes nothing holds up the work, never
-    /// the steps. Must be called within a tokio runtime, which does the work from then on.
+    /// the steps. `output_limit`: bytes of a run's output that are kept, unless the step says otherwise. Must be called within a tokio runtime, which does the work from then on.
     pub fn new(
         state: StateDir,
         runner: Arc<dyn Runner>,
         git: Git,
         store: Store,
+        output_limit: u64,
         reports: Sender<Report>,
     ) -> Self {
         let workspaces = Workspaces::new(git);
         let inherited = environment::inherited();
-        let shop = Arc::new(Shop { state, runner, store, workspaces, inherited, reports });
+        let shop = Arc::new(Shop { state, runner, store, workspaces, inherited, output_limit, reports });
         Self { shop, under_way: Arc::default(), runtime: Handle::current() }
     }
 

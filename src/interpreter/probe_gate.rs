@@ -51,7 +51,7 @@ async fn judge(task: &Task, gate: &GateRun, secrets: &Secrets) -> io::Result<Out
         Ok(asked) => asked,
         Err(message) => return Ok(verdict::infrastructure(&message, false)),
     };
-    let mut log = RunLog::create(task, gate.run, process::output_limit(exec), secrets.clone())?;
+    let mut log = RunLog::create(task, gate.run, process::output_limit(task, exec), secrets.clone())?;
     let mut outcome = ask(task, exec, &asked, &mut log).await?;
     let log = log.finish()?;
     outcome.log_ref = Some(task.places.log_ref(gate.run));

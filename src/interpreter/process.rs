@@ -18,8 +18,6 @@ use tokio::sync::mpsc;
 const QUEUE: usize = 64;
 /// From SIGTERM to SIGKILL where nothing else is said.
 const GRACE: Duration = Duration::from_secs(10);
-/// Bytes of output that are kept where nothing else is said.
-const OUTPUT_LIMIT: u64 = 100 * 1024 * 1024;
 
 /// What is run, and what of it is different from run to run.
 pub(super) struct Order {
@@ -64,7 +62,7 @@ fn start(task: &Task, order: Order, exec: &Exec, env: &Env) -> Start {
         events: order.events,
         timeout: order.timeout,
         grace: exec.grace.map_or(GRACE, |span| span.duration()),
-        output_limit: output_limit(exec),
+        output_limit: output_limit(task, exec),
         leave_running: order.leave_running,
         append: order.append,
         mask: order.mask,
@@ -72,8 +70,8 @@ fn start(task: &Task, order: Order, exec: &Exec, env: &Env) -> Start {
 }
 
 /// Bytes of output that are kept.
-pub(super) fn output_limit(exec: &Exec) -> u64 {
-    exec.limits.and_then(|limits| limits.output).unwrap_or(OUTPUT_LIMIT)
+pub(super) fn output_limit(task: &Task, exec: &Exec) -> u64 {
+    exec.limits.and_then(|limits| limits.output).unwrap_or(task.shop.output_limit)
 }
 
 async fn listen(task: &Task, mut reports: mpsc::Receiver<runner::Report>, ear: &mut Ear) -> Exit {

@@ -21,6 +21,8 @@ pub(super) struct Shop {
     pub(super) workspaces: Workspaces,
     /// What steps get of the controller's own environment.
     pub(super) inherited: Vec<(OsString, OsString)>,
+    /// Bytes of a run's output that are kept, unless the step says otherwise.
+    pub(super) output_limit: u64,
     pub(super) reports: Sender<Report>,
 }
 

@@ -16,6 +16,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// From SIGTERM to SIGKILL for what an earlier process of the controller left.
+const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
 
 /// What is needed to make workspaces.
 pub(super) struct Workspaces {
@@ -241,16 +245,34 @@ pub(super) fn folders_in(path: &Path) -> Vec<Folder> {
     entries.flatten().filter(is_folder).map(|entry| Folder::at(entry.path())).collect()
 }
 
-/// Removes what an earlier process of the controller left in the state folder. To be called before anything begins.
-/// The workspaces of the builds that go on are kept, so that a step that passed need not run again, and so are those
-/// of deploys that may have left something running.
-pub async fn sweep(state: &StateDir, going_on: &[(PipelineName, EventId)]) {
+/// Ends the processes, and removes the folders, that an earlier process of the controller left when it was killed. To be
+/// called before anything begins. `running`: the runs without an end. The workspaces of the builds that go on are kept,
+/// so that a step that passed need not run again, and so are those of deploys that may have left something running.
+pub async fn sweep(
+    state: &StateDir,
+    going_on: &[(PipelineName, EventId)],
+    running: &[(PipelineName, RunId)],
+) {
+    end_leftovers(state, running).await;
     let build = |(pipeline, request): &(PipelineName, EventId)| Places::new(state, pipeline).build(*request);
     let kept: BTreeSet<PathBuf> = going_on.iter().map(|one| build(one).path().to_owned()).collect();
     let work = state.work();
     let left = blocking(move || leftovers(&work)).await;
     for folder in left.into_iter().filter(|folder| !kept.contains(folder.path())) {
         discard(&folder).await;
+    }
+}
+
+/// Each process that a run started is told by the file for its events, which no other run has.
+async fn end_leftovers(state: &StateDir, running: &[(PipelineName, RunId)]) {
+    for (pipeline, run) in running {
+        let mut variable = b"TIDEGATE_EVENTS=".to_vec();
+        variable.extend(Places::new(state, pipeline).events(*run).as_os_str().as_encoded_bytes());
+        let found = blocking(move || crate::runner::end_abandoned(&variable, LEFTOVER_GRACE)).await;
+        for stray in found {
+            let (pid, name) = (stray.pid, crate::printable::line(&stray.name).into_owned());
+            tracing::warn!(%run, pid, name, "ended a process that a run of before had left");
+        }
     }
 }
 

@@ -12,7 +12,7 @@ mod tokens;
 mod words;
 
 pub use error::SettingsError;
-pub use state_folder::{StateDir, StateDirError, StateLock};
+pub use state_folder::{StateDir, StateDirError};
 pub use tokens::{Entry, NewToken, OWNER, Privacy, Role, Secret, TokenError, Tokens, read_token_file};
 pub use words::split_words;
 
@@ -155,7 +155,7 @@ fn merge(
         read: file.read.unwrap_or(ReadAccess::Open),
         drain: file.drain.map_or(Duration::from_secs(60), |span| span.duration()),
         stall: file.stall.map_or(Duration::from_secs(300), |span| span.duration()),
-        log_limit_bytes: file.log_limit.map_or(1 << 30, |size| size.0),
+        log_limit_bytes: file.log_limit.map_or(100 << 20, |size| size.0),
         retention: Retention {
             versions: file.retention.versions.unwrap_or(50).max(1),
             logs: file.retention.logs.map_or(Duration::from_secs(90 * 86_400), |span| span.duration()),

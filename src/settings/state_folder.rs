@@ -3,10 +3,9 @@
 //! Only its owner may look inside: logs may hold what a step should not have printed, and whoever can write there
 //! could rewrite history. What is in the files belongs to the modules that own them.
 
-use rustix::fs::{Access, FlockOperation, Mode, OFlags};
+use rustix::fs::Access;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -57,11 +56,6 @@ impl StateDir {
         self.path.join("tokens.json")
     }
 
-    /// The file whose lock says that a controller runs on this folder.
-    pub fn lock_file(&self) -> PathBuf {
-        self.path.join("lock")
-    }
-
     /// Makes what is missing, mode 0700, and refuses a folder that others could look or write into, or that cannot be
     /// written. An empty folder of ours is closed to others instead of refused: nothing in it can have been seen.
     pub fn prepare(&self) -> Result<(), StateDirError> {
@@ -75,30 +69,6 @@ impl StateDir {
             check_writable(&folder)?;
         }
         Ok(())
-    }
-
-    /// Takes the folder for this process; it is free again when the answer is dropped or the process ends, however it
-    /// ends. Call [`Self::prepare`] first.
-    pub fn lock(&self) -> Result<StateLock, StateDirError> {
-        let path = self.lock_file();
-        let failed = |cause: io::Error| StateDirError::Unusable { path: path.clone(), cause };
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let mut file = File::from(
-            rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(|e| failed(e.into()))?,
-        );
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                let holder = (&file).take(32).read_to_string(&mut text).ok();
-                let pid = holder.and_then(|_| text.trim().parse().ok());
-                return Err(StateDirError::InUse { path: self.path.clone(), pid });
-            }
-            Err(error) => return Err(failed(error.into())),
-        }
-        file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
-        writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(StateLock { _file: file })
     }
 
     fn make(&self, folder: &Path) -> Result<(), StateDirError> {
@@ -148,13 +118,6 @@ fn check_writable(folder: &Path) -> Result<(), StateDirError> {
         .map_err(|error| StateDirError::NotWritable { path: folder.to_owned(), cause: error.into() })
 }
 
-/// The state folder is ours until this is dropped.
-#[derive(Debug)]
-pub struct StateLock {
-    /// Closing it lets go of the lock.
-    _file: File,
-}
-
 /// Why a state folder cannot be used. `Display` reads after "failed to".
 #[derive(Debug)]
 pub enum StateDirError {
@@ -186,13 +149,6 @@ pub enum StateDirError {
         /// The user id of this process.
         us: u32,
     },
-    /// Another controller runs on it.
-    InUse {
-        /// The folder.
-        path: PathBuf,
-        /// The process id of the other one, if it has written it yet.
-        pid: Option<u32>,
-    },
     /// Anything else that the system refused.
     Unusable {
         /// The place.
@@ -206,12 +162,11 @@ impl StateDirError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotAFolder { .. } => "TG-STATE-001",
-            Self::NotWritable { .. } => "TG-STATE-002",
-            Self::Exposed { .. } => "TG-STATE-003",
-            Self::NotOurs { .. } => "TG-STATE-004",
-            Self::InUse { .. } => "TG-STATE-005",
-            Self::Unusable { .. } => "TG-STATE-006",
+            Self::NotAFolder { .. } => "TG-STATE-011",
+            Self::NotWritable { .. } => "TG-STATE-012",
+            Self::Exposed { .. } => "TG-STATE-013",
+            Self::NotOurs { .. } => "TG-STATE-014",
+            Self::Unusable { .. } => "TG-STATE-015",
         }
     }
 
@@ -232,9 +187,6 @@ impl StateDirError {
                 "run tidegate as the folder's owner, name another with `--state DIR`, or `chown -R {us} {}`",
                 path.display()
             ),
-            Self::InUse { .. } => {
-                "end the other controller first, or give this one its own `--state DIR`".to_owned()
-            }
         }
     }
 }
@@ -261,12 +213,6 @@ impl fmt::Display for StateDirError {
                     "use the state folder: `{}` belongs to user {owner}, this is user {us}",
                     path.display()
                 )
-            }
-            Self::InUse { path, pid: Some(pid) } => {
-                write!(f, "take the state folder: `{}` is in use by pid {pid}", path.display())
-            }
-            Self::InUse { path, pid: None } => {
-                write!(f, "take the state folder: `{}` is in use", path.display())
             }
             Self::Unusable { path, cause } => {
                 write!(f, "use `{}` of the state folder: {cause}", path.display())

@@ -100,7 +100,7 @@ impl Stage<'_> {
         let names: Vec<String> = failed
             .iter()
             .map(|node| match self.t.nodes.get(node).and_then(|n| n.failure) {
-                Some(failure) => format!("`{node}` ({})", failure_word(failure)),
+                Some(failure) => format!("`{node}` ({})", failure.as_str()),
                 None => format!("`{node}`"),
             })
             .collect();
@@ -252,20 +252,5 @@ pub(super) fn start_nodes(
             let (tier, node, version) = (tier.clone(), node.clone(), version.clone());
             flow.say(Event::DeployStart { run_id, tier, node, version, mode });
         }
-    }
-}
-
-fn failure_word(failure: crate::domain::Failure) -> &'static str {
-    use crate::domain::Failure::*;
-    match failure {
-        Unreachable => "unreachable",
-        Auth => "refused us",
-        Upload => "upload",
-        Activate => "activate",
-        Unhealthy => "unhealthy",
-        Timeout => "timeout",
-        Canceled => "canceled",
-        Interrupted => "interrupted",
-        ArtifactMissing => "artifact missing",
     }
 }

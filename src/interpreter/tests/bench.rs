@@ -56,7 +56,7 @@ impl Bench {
         state.prepare().unwrap();
         let (sender, reports) = mpsc::channel(64);
         let store = Store::open(state.artifacts()).await.unwrap();
-        let interpreter = LocalInterpreter::new(state, runner, Git::default(), store, sender);
+        let interpreter = LocalInterpreter::new(state, runner, Git::default(), store, 100 << 20, sender);
         Bench {
             pipeline: pipeline(&repo),
             sha,

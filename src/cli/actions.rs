@@ -1,0 +1,253 @@
+//! What people do by hand. Over HTTP a change names its version; here it may be left out where only one fits, and the
+//! one that fits is taken from what the controller shows now.
+
+use super::client::{Client, Where, segment, shaped};
+use super::trouble::Trouble;
+use super::{Exit, talk};
+use crate::domain::{Blocker, VersionLabel};
+use crate::server::view::{PipelineView, TierView};
+use crate::server::{Done, OnePipeline};
+use serde_json::{Value, json};
+
+#[derive(clap::Args)]
+pub(super) struct VersionArgs {
+    #[command(flatten)]
+    place: Where,
+    /// The pipeline
+    pipeline: String,
+    /// The tier
+    tier: String,
+    /// The version; may be left out where only one fits
+    version: Option<String>,
+    /// Why
+    #[arg(long)]
+    why: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct PromoteArgs {
+    #[command(flatten)]
+    what: VersionArgs,
+    /// Lift freezes and missing tiers too (takes role admin and --why)
+    #[arg(long)]
+    lift: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct RedeployArgs {
+    #[command(flatten)]
+    what: VersionArgs,
+    /// Only this node
+    #[arg(long)]
+    node: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct TierArgs {
+    #[command(flatten)]
+    place: Where,
+    /// The pipeline
+    pipeline: String,
+    /// The tier; none: the pipeline (for `cancel`: its build)
+    tier: Option<String>,
+    /// Why
+    #[arg(long)]
+    why: Option<String>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct BlockArgs {
+    #[command(flatten)]
+    place: Where,
+    /// The pipeline
+    pipeline: String,
+    /// The version
+    version: String,
+    /// Why
+    #[arg(long)]
+    why: Option<String>,
+}
+
+/// `confirm`, `deny` and `retry`.
+pub(super) fn on_version(action: &str, args: &VersionArgs) -> Exit {
+    tier_action(action, args, |client, body| {
+        if action == "retry" && args.version.is_none() {
+            return Ok(());
+        }
+        body["version"] = json!(the_version(client, args, |tier| waiting(tier, action))?);
+        Ok(())
+    })
+}
+
+/// `promote`.
+pub(super) fn promote(args: &PromoteArgs) -> Exit {
+    tier_action("promote", &args.what, |client, body| {
+        body["version"] = json!(the_version(client, &args.what, |tier| waiting(tier, "promote"))?);
+        body["lift"] = json!(args.lift);
+        Ok(())
+    })
+}
+
+/// `rollback`: the version on the command line is where to go; what is left is what is seen to be there now.
+pub(super) fn rollback(args: &VersionArgs) -> Exit {
+    tier_action("rollback", args, |client, body| {
+        let tier = the_tier(client, args)?;
+        let inside = tier.inside.as_ref().map(|inside| &inside.version);
+        let left = inside.or(tier.current.as_ref().map(|current| &current.version));
+        body["version"] = json!(left.ok_or_else(|| nothing_there(&args.tier))?);
+        if let Some(to) = &args.version {
+            body["to"] = json!(to);
+        }
+        Ok(())
+    })
+}
+
+/// `redeploy`.
+pub(super) fn redeploy(args: &RedeployArgs) -> Exit {
+    tier_action("redeploy", &args.what, |client, body| {
+        let current = |tier: &TierView| tier.current.iter().map(|current| current.version.clone()).collect();
+        body["version"] = json!(the_version(client, &args.what, current)?);
+        if let Some(node) = &args.node {
+            body["node"] = json!(node);
+        }
+        Ok(())
+    })
+}
+
+/// `hold` and `resume`.
+pub(super) fn on_tier(action: &str, args: &TierArgs) -> Exit {
+    let asked = args
+        .place
+        .client()
+        .and_then(|client| client.post(&place(args, action), &with_why(args.why.as_deref())));
+    finish(action, asked, args.place.json)
+}
+
+/// `cancel`: what is inside a tier, or the build under way, as it is seen to be now.
+pub(super) fn cancel(args: &TierArgs) -> Exit {
+    let asked = args.place.client().and_then(|client| {
+        let seen = the_pipeline(&client, &args.pipeline)?;
+        let version = match &args.tier {
+            Some(tier) => {
+                let tier = in_pipeline(&seen, tier)?;
+                let inside = tier.inside.as_ref().map(|inside| inside.version.clone());
+                inside.or(tier.going_back.as_ref().map(|back| back.from.clone()))
+            }
+            None => seen.build.as_ref().map(|build| build.version.clone()),
+        };
+        let mut body = with_why(args.why.as_deref());
+        body["version"] = json!(version.ok_or_else(|| {
+            let message = "nothing is under way there that could be ended";
+            Trouble::new("TG-ASK-015", message, "`tidegate status` shows what is under way", Exit::Usage)
+        })?);
+        client.post(&place(args, "cancel"), &body)
+    });
+    finish("cancel", asked, args.place.json)
+}
+
+/// `block` and `unblock`.
+pub(super) fn block(action: &str, args: &BlockArgs) -> Exit {
+    let mut body = with_why(args.why.as_deref());
+    body["version"] = json!(args.version);
+    let path = format!("/api/pipelines/{}/{action}", segment(&args.pipeline));
+    let asked = args.place.client().and_then(|client| client.post(&path, &body));
+    finish(action, asked, args.place.json)
+}
+
+fn place(args: &TierArgs, action: &str) -> String {
+    let pipeline = segment(&args.pipeline);
+    match &args.tier {
+        Some(tier) => format!("/api/pipelines/{pipeline}/tiers/{}/{action}", segment(tier)),
+        None => format!("/api/pipelines/{pipeline}/{action}"),
+    }
+}
+
+fn tier_action(
+    action: &str,
+    args: &VersionArgs,
+    fill: impl FnOnce(&Client, &mut Value) -> Result<(), Trouble>,
+) -> Exit {
+    let path = format!("/api/pipelines/{}/tiers/{}/{action}", segment(&args.pipeline), segment(&args.tier));
+    let asked = args.place.client().and_then(|client| {
+        let mut body = with_why(args.why.as_deref());
+        fill(&client, &mut body)?;
+        client.post(&path, &body)
+    });
+    finish(action, asked, args.place.json)
+}
+
+fn with_why(why: Option<&str>) -> Value {
+    match why {
+        Some(why) => json!({"why": why}),
+        None => json!({}),
+    }
+}
+
+fn finish(action: &str, asked: Result<Value, Trouble>, as_json: bool) -> Exit {
+    let said = asked.and_then(|answer| Ok((shaped::<Done>(answer.clone())?, answer)));
+    match said {
+        Ok((done, answer)) => {
+            if as_json {
+                talk::data(&answer);
+            } else if done.already {
+                talk::say(format_args!("{action}: it was so already"));
+            } else {
+                talk::say(format_args!("{action}: done"));
+            }
+            Exit::Done
+        }
+        Err(trouble) => trouble.say(),
+    }
+}
+
+/// The version that is named, or the only one that fits.
+fn the_version(
+    client: &Client,
+    args: &VersionArgs,
+    fitting: impl FnOnce(&TierView) -> Vec<VersionLabel>,
+) -> Result<VersionLabel, Trouble> {
+    if let Some(version) = &args.version {
+        return Ok(version.as_str().into());
+    }
+    let mut fits = fitting(&the_tier(client, args)?);
+    if fits.len() == 1 {
+        return Ok(fits.remove(0));
+    }
+    let message = match fits.len() {
+        0 => format!("no version fits in tier `{}` now", args.tier),
+        _ => {
+            let all: Vec<String> = fits.iter().map(ToString::to_string).collect();
+            format!("several versions fit: {}", all.join(", "))
+        }
+    };
+    Err(Trouble::new("TG-CLI-007", message, "name the version", Exit::Usage))
+}
+
+fn nothing_there(tier: &str) -> Trouble {
+    let message = format!("nothing is in tier `{tier}` that could be left");
+    Trouble::new("TG-CLI-008", message, "`tidegate status` shows what is where", Exit::Usage)
+}
+
+fn the_pipeline(client: &Client, name: &str) -> Result<PipelineView, Trouble> {
+    let one: OnePipeline = client.read(&format!("/api/pipelines/{}", segment(name)))?;
+    Ok(one.pipeline)
+}
+
+fn the_tier(client: &Client, args: &VersionArgs) -> Result<TierView, Trouble> {
+    in_pipeline(&the_pipeline(client, &args.pipeline)?, &args.tier)
+}
+
+fn in_pipeline(pipeline: &PipelineView, name: &str) -> Result<TierView, Trouble> {
+    pipeline.tiers.iter().find(|tier| tier.name == *name).cloned().ok_or_else(|| {
+        let message = format!("pipeline `{}` has no tier `{name}`", pipeline.name);
+        let all: Vec<String> = pipeline.tiers.iter().map(|tier| format!("`{}`", tier.name)).collect();
+        Trouble::new("TG-ASK-002", message, format!("its tiers are {}", all.join(", ")), Exit::Usage)
+    })
+}
+
+/// The versions that wait in front of a tier, and for `confirm` those that such a word would help.
+fn waiting(tier: &TierView, action: &str) -> Vec<VersionLabel> {
+    let confirms = |blocker: &Blocker| matches!(blocker, Blocker::ConfirmMissing { .. });
+    let fits = tier.waiting.iter().filter(|one| action != "confirm" || one.blockers.iter().any(confirms));
+    fits.map(|one| one.version.clone()).collect()
+}

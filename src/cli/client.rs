@@ -1,0 +1,204 @@
+//! A client of the controller's HTTP interface: where it is, by which token, and what its refusals mean.
+
+use super::Exit;
+use super::trouble::Trouble;
+use crate::settings::{Privacy, StateDir, default_state_folder, read_token_file};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the controller is when nothing says otherwise.
+const DEFAULT_URL: &str = "http://127.0.0.1:8433";
+
+/// The longest answer that is read.
+const ANSWER_LIMIT_BYTES: u64 = 64 << 20;
+
+/// How a command finds the controller.
+#[derive(clap::Args, Clone, Debug)]
+pub(super) struct Where {
+    /// The controller's address
+    #[arg(long, env = "TIDEGATE_URL", default_value = DEFAULT_URL, global = true)]
+    pub(super) url: String,
+    /// A file that holds a token; else $TIDEGATE_TOKEN, else the one in the state folder
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) token_file: Option<PathBuf>,
+    /// The controller's state folder
+    #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", global = true)]
+    pub(super) state: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+/// A connection to one controller.
+pub(super) struct Client {
+    agent: ureq::Agent,
+    url: String,
+    token: Option<String>,
+}
+
+impl Where {
+    /// The state folder that is meant.
+    pub(super) fn state_dir(&self) -> Option<StateDir> {
+        let folder = self.state.clone();
+        folder.or_else(|| default_state_folder(|name| std::env::var_os(name)).ok()).map(StateDir::new)
+    }
+
+    /// The token to show, if there is one.
+    pub(super) fn token(&self) -> Result<Option<String>, Trouble> {
+        let read = |path: &PathBuf, privacy| {
+            let token = read_token_file(path, privacy).map(|token| token.expose().to_owned());
+            token.map_err(|error| {
+                let message = format!("failed to {error}");
+                Trouble::new(error.code(), message, &error.help(), Exit::NoController)
+            })
+        };
+        if let Some(path) = &self.token_file {
+            return read(path, Privacy::Group).map(Some);
+        }
+        if let Ok(token) = std::env::var("TIDEGATE_TOKEN") {
+            return Ok(Some(token.trim().to_owned()));
+        }
+        match self.state_dir().map(|state| state.token()) {
+            Some(path) if path.exists() => read(&path, Privacy::Owner).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// A client of that controller.
+    pub(super) fn client(&self) -> Result<Client, Trouble> {
+        self.client_within(Duration::from_secs(60))
+    }
+
+    /// A client of that controller whose answers may take for ever: streams.
+    pub(super) fn client_that_waits(&self) -> Result<Client, Trouble> {
+        self.client_by(None)
+    }
+
+    /// The same, with a limit for each request.
+    pub(super) fn client_within(&self, limit: Duration) -> Result<Client, Trouble> {
+        self.client_by(Some(limit))
+    }
+
+    fn client_by(&self, limit: Option<Duration>) -> Result<Client, Trouble> {
+        let connect = Duration::from_secs(2);
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(limit.map_or(connect, |limit| limit.min(connect))))
+            .timeout_global(limit)
+            .build();
+        let url = self.url.trim_end_matches('/').to_owned();
+        Ok(Client { agent: config.into(), url, token: self.token()? })
+    }
+}
+
+impl Client {
+    fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// A GET whose answer is JSON.
+    pub(super) fn get(&self, path: &str) -> Result<Value, Trouble> {
+        let mut request = self.agent.get(self.address(path)).header("Accept", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        self.answer(request.call())
+    }
+
+    /// A GET whose answer has a known shape.
+    pub(super) fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {
+        shaped(self.get(path)?)
+    }
+
+    /// A GET whose answer is read as it comes.
+    pub(super) fn stream(&self, path: &str, accept: &str) -> Result<impl std::io::Read + use<>, Trouble> {
+        let mut request = self.agent.get(self.address(path)).header("Accept", accept);
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let response = request.call().map_err(|error| self.unreachable(&error.to_string()))?;
+        if !response.status().is_success() {
+            return Err(self.answer(Ok(response)).err().unwrap_or_else(|| {
+                Trouble::new("TG-CLI-002", "the controller's answer cannot be read", "", Exit::NoController)
+            }));
+        }
+        Ok(response.into_body().into_reader())
+    }
+
+    /// A POST of JSON whose answer is JSON.
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Trouble> {
+        let mut request = self.agent.post(self.address(path)).header("Content-Type", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        self.answer(request.send(body.to_string()))
+    }
+
+    fn answer(
+        &self,
+        response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Value, Trouble> {
+        let mut response = response.map_err(|error| self.unreachable(&error.to_string()))?;
+        let status = response.status().as_u16();
+        let text = response.body_mut().with_config().limit(ANSWER_LIMIT_BYTES).read_to_string();
+        let text = text.map_err(|error| self.unreachable(&error.to_string()))?;
+        let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if (200..300).contains(&status) {
+            return Ok(value);
+        }
+        let word = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let detail = word("detail").or_else(|| word("title"));
+        Err(Trouble {
+            code: word("code").unwrap_or_else(|| format!("HTTP-{status}")),
+            message: detail.unwrap_or_else(|| format!("the controller answered with status {status}")),
+            help: word("help").unwrap_or_default(),
+            exit: match status {
+                401 | 403 | 421 | 500.. => Exit::NoController,
+                _ => Exit::Usage,
+            },
+        })
+    }
+
+    pub(super) fn unreachable(&self, error: &str) -> Trouble {
+        Trouble::new(
+            "TG-CLI-001",
+            format!("no controller answers at {}: {error}", self.url),
+            "start one with `tidegate serve`, or name another with `--url` or TIDEGATE_URL",
+            Exit::NoController,
+        )
+    }
+}
+
+/// An answer in the shape that this release knows.
+pub(super) fn shaped<T: DeserializeOwned>(answer: Value) -> Result<T, Trouble> {
+    serde_json::from_value(answer).map_err(|error| {
+        let message = format!("the controller's answer cannot be read: {error}");
+        Trouble::new(
+            "TG-CLI-002",
+            message,
+            "use the release of tidegate that the controller has",
+            Exit::NoController,
+        )
+    })
+}
+
+/// A part of a path, with everything escaped that has a meaning there.
+pub(super) fn segment(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::segment;
+
+    #[test]
+    fn a_segment_cannot_leave_its_place() {
+        assert_eq!(segment("0.8.12+g1a2b3c4"), "0.8.12%2Bg1a2b3c4");
+        assert_eq!(segment("../x?y#z"), "..%2Fx%3Fy%23z");
+    }
+}

@@ -1,0 +1,211 @@
+//! `tidegate hook`: the post-receive hook of a repository on this machine, and what it runs.
+
+use super::client::Where;
+use super::trouble::Trouble;
+use super::{Exit, rebuild, talk};
+use crate::domain::Role;
+use crate::printable;
+use crate::settings::{NewToken, TokenError, Tokens};
+use crate::source::hook::{self, HookSettings, Kind, Update};
+use crate::source::{Error, Git};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A push never waits longer for the controller than this, whatever becomes of it.
+const PATIENCE: Duration = Duration::from_millis(4_500);
+
+/// The longest input of git that is read, in bytes: tens of thousands of refs.
+const INPUT_LIMIT: u64 = 8 << 20;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Where,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Install the hook into a repository, with a token of its own; a hook that is there goes on working
+    Install {
+        /// The repository, bare or not
+        repo: PathBuf,
+        /// The pipeline to name, where the repository alone does not tell
+        #[arg(long)]
+        pipeline: Option<String>,
+    },
+    /// Take the hook away, and put back what was there before
+    Uninstall {
+        /// The repository
+        repo: PathBuf,
+    },
+    /// What the hook runs: reads the lines of git and tells the controller
+    #[command(hide = true)]
+    Notify {
+        #[arg(long)]
+        repo: PathBuf,
+        #[arg(long)]
+        pipeline: Option<String>,
+    },
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    let done = match &args.command {
+        Command::Install { repo, pipeline } => install(&args.place, repo, pipeline.as_deref()),
+        Command::Uninstall { repo } => uninstall(&args.place, repo),
+        Command::Notify { repo, pipeline } => {
+            notify(&args.place, repo, pipeline.as_deref());
+            return Exit::Done;
+        }
+    };
+    match done {
+        Ok(()) => Exit::Done,
+        Err(trouble) => trouble.say(),
+    }
+}
+
+fn block_on<R>(work: impl Future<Output = R>) -> Result<R, Trouble> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let failed = |error| Trouble::new("TG-CLI-009", format!("failed to start: {error}"), "", Exit::Failed);
+    Ok(runtime.map_err(failed)?.block_on(work))
+}
+
+fn tokens(place: &Where) -> Result<Tokens, Trouble> {
+    let state = place.state_dir().ok_or_else(|| {
+        Trouble::new(
+            "TG-CLI-006",
+            "there is no state folder",
+            "name the controller's with `--state`",
+            Exit::Usage,
+        )
+    })?;
+    state.prepare()?;
+    Ok(Tokens::open(&state)?)
+}
+
+/// A repository's hook goes by its folder's name, and a few digits that tell it from others of that name.
+fn token_name(repo: &Path) -> String {
+    let path = repo.as_os_str().as_encoded_bytes();
+    let digits: String = Sha256::digest(path).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let stem = repo.file_name().unwrap_or_default().to_string_lossy();
+    let stem: String = stem.chars().filter(fits).take(40).collect();
+    format!("hook:{stem}-{digits}")
+}
+
+fn install(place: &Where, repo: &Path, pipeline: Option<&str>) -> Result<(), Trouble> {
+    let repo = existing(repo)?;
+    let git = Git::default();
+    let token_file = block_on(hook::token_place(&git, &repo))??;
+    let tokens = tokens(place)?;
+    let name = token_name(&repo);
+    match tokens.revoke(&name) {
+        Ok(_) | Err(TokenError::UnknownName { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let token = tokens.create(NewToken {
+        name: name.clone(),
+        role: Role::Trigger,
+        email: None,
+        repo: Some(repo.display().to_string()),
+        created_at: chrono::Utc::now(),
+    })?;
+    hook::write_token(&token_file, &repo, token.expose())?;
+    let binary = std::env::current_exe().map_err(|error| {
+        Trouble::new(
+            "TG-CLI-010",
+            format!("failed to find this program's own file: {error}"),
+            "",
+            Exit::Failed,
+        )
+    })?;
+    let settings = HookSettings {
+        url: place.url.clone(),
+        token_file: token_file.clone(),
+        tidegate_binary: binary,
+        pipeline: pipeline.map(str::to_owned),
+    };
+    let installed = block_on(hook::install(&git, &repo, &settings))??;
+    let word = if installed.changed { "installed" } else { "was there already" };
+    talk::say(format_args!("hook {word}: {}", printable::line(&installed.hook.display().to_string())));
+    if let Some(earlier) = &installed.earlier {
+        talk::say(format_args!(
+            "the hook that was there runs first: {}",
+            printable::line(&earlier.display().to_string())
+        ));
+    }
+    talk::say(format_args!("its token `{name}`: {}", printable::line(&token_file.display().to_string())));
+    Ok(())
+}
+
+fn uninstall(place: &Where, repo: &Path) -> Result<(), Trouble> {
+    let repo = existing(repo)?;
+    let was_there = block_on(hook::uninstall(&Git::default(), &repo))??;
+    match tokens(place)?.revoke(&token_name(&repo)) {
+        Ok(_) | Err(TokenError::UnknownName { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    talk::say(if was_there { "the hook is gone" } else { "there was no hook of tidegate" });
+    Ok(())
+}
+
+fn existing(repo: &Path) -> Result<PathBuf, Trouble> {
+    repo.canonicalize().map_err(|error| {
+        let message = format!("failed to find `{}`: {error}", repo.display());
+        Trouble::new("TG-CLI-011", message, "name the folder of a git repository", Exit::Usage)
+    })
+}
+
+/// Tells the controller what was pushed. Whatever happens here, the push is stored, and git must not hear of failure.
+fn notify(place: &Where, repo: &Path, pipeline: Option<&str>) {
+    let begin = Instant::now();
+    let mut input = Vec::new();
+    if let Err(error) = std::io::stdin().take(INPUT_LIMIT).read_to_end(&mut input) {
+        talk::say(format_args!("tidegate: failed to read what was pushed: {error}"));
+    }
+    for update in hook::parse_lines(&input).iter().filter(|update| update.kind != Kind::Deleted) {
+        let left = PATIENCE.saturating_sub(begin.elapsed());
+        if left.is_zero() {
+            talk::say("tidegate: no time left to tell of the other refs; `tidegate rebuild` makes up for it");
+            return;
+        }
+        if let Err(trouble) = tell(place, repo, pipeline, update, left) {
+            talk::say(format_args!("tidegate: {} [{}]", printable::line(&trouble.message), trouble.code));
+            if !trouble.help.is_empty() {
+                talk::say(format_args!("tidegate: help: {}", printable::line(&trouble.help)));
+            }
+        }
+    }
+}
+
+fn tell(
+    place: &Where,
+    repo: &Path,
+    pipeline: Option<&str>,
+    update: &Update,
+    patience: Duration,
+) -> Result<(), Trouble> {
+    if std::str::from_utf8(&update.raw).is_err() {
+        let error =
+            Error::BadRef { name: printable::line(&update.ref_name).into_owned(), why: "it is not UTF-8" };
+        return Err(error.into());
+    }
+    let mut body = json!({
+        "sha": update.new,
+        "old": update.old,
+        "ref": update.ref_name,
+        "repo": repo.display().to_string(),
+    });
+    if let Some(pipeline) = pipeline {
+        body["pipeline"] = json!(pipeline);
+    }
+    let answer = place.client_within(patience)?.post("/rebuild", &body)?;
+    for line in rebuild::lines(&answer) {
+        talk::say(format_args!("tidegate: {line}"));
+    }
+    Ok(())
+}

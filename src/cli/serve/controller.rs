@@ -1,0 +1,169 @@
+//! The parts of a controller put together, in the order in which each needs the ones before, and taken apart again.
+
+use super::definitions::Definitions;
+use super::tidy;
+use crate::artifact::Store;
+use crate::bus::Bus;
+use crate::cli::Exit;
+use crate::cli::trouble::Trouble;
+use crate::clock::{Clock, SystemClock};
+use crate::domain::{EventId, PipelineName, RunId, State};
+use crate::engine::{self, Engine, Parts};
+use crate::interpreter::places::Places;
+use crate::interpreter::{LocalInterpreter, sweep};
+use crate::journal::{self, Journal, SqliteJournal};
+use crate::runner::LocalRunner;
+use crate::server::{self, Limits, ServerOptions};
+use crate::settings::{Settings, StateDir, Tokens};
+use crate::source::Git;
+use crate::watch::Watch;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Reports of the interpreter that may wait for the engine.
+const REPORTS: usize = 256;
+
+/// A controller at work.
+pub(super) struct Controller {
+    engine: Engine,
+    journal: Arc<SqliteJournal>,
+    address: SocketAddr,
+    watch: Watch,
+    /// Ends the server, and what belongs to it.
+    shutdown: CancellationToken,
+    working: JoinHandle<Result<(), journal::Error>>,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Controller {
+    /// Starts everything; what does not work is found before anything is begun.
+    pub(super) async fn start(settings: &Settings) -> Result<Controller, Trouble> {
+        settings.state.prepare()?;
+        let folder = settings.state.path().to_owned();
+        let journal = Arc::new(blocking(move || SqliteJournal::open(&folder)).await?);
+        let listener = listen(settings.listen).await?;
+        let address = listener.local_addr().map_err(|error| cannot_listen(settings.listen, &error))?;
+        let tokens = Arc::new(Tokens::open(&settings.state)?);
+        let store = Store::open(settings.state.artifacts()).await?;
+        let for_replay = journal.clone();
+        let state = blocking(move || engine::replay(&*for_replay)).await?;
+        sweep(&settings.state, &builds(&state), &runs(&state)).await;
+
+        let git = Git::default().with_ssh_command(&settings.ssh_command);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let (reporter, reports) = mpsc::channel(REPORTS);
+        let interpreter = LocalInterpreter::new(
+            settings.state.clone(),
+            Arc::new(LocalRunner::new()),
+            git.clone(),
+            store,
+            settings.log_limit_bytes,
+            reporter,
+        );
+        let kept: Arc<dyn Journal> = journal.clone();
+        let parts = Parts {
+            journal: kept.clone(),
+            bus: Bus::new(kept),
+            clock: clock.clone(),
+            interpreter: Arc::new(interpreter),
+            reports,
+        };
+        let jobs = u32::try_from(settings.jobs.get()).unwrap_or(u32::MAX);
+        let options = engine::Options { jobs, release: env!("CARGO_PKG_VERSION").into() };
+        let (engine, work) = engine::start(state, parts, options);
+        let working = tokio::spawn(work);
+
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(server::serve(
+            listener,
+            engine.clone(),
+            ServerOptions {
+                clock,
+                tokens,
+                read: settings.read,
+                hosts: settings.hosts.clone(),
+                state: settings.state.clone(),
+                git: git.clone(),
+                stall: settings.stall,
+                log_ref,
+                limits: Limits::default(),
+            },
+            shutdown.clone(),
+        ));
+        let (watch, changes) = Watch::start(settings.pipelines.clone());
+        tokio::spawn(Definitions::new(engine.clone()).follow(changes));
+        tokio::spawn(tidy::daily(engine.clone(), git, settings.state.clone(), shutdown.clone()));
+        Ok(Controller { engine, journal, address, watch, shutdown, working, serving })
+    }
+
+    /// Where it answers.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Looks at every pipeline file again.
+    pub(super) fn rescan(&self) {
+        self.watch.rescan();
+    }
+
+    /// Begins nothing new; ends when what runs has ended or the time is over. The second time: ends what runs at once.
+    pub(super) async fn drain(&self, time: Duration) {
+        self.engine.drain(time).await;
+    }
+
+    /// Resolves once it has drained, or cannot go on. To be awaited again if something else came first.
+    pub(super) async fn ended(&mut self) -> Result<(), Trouble> {
+        let worked = tokio::select! {
+            worked = &mut self.working => worked.unwrap_or(Err(journal::Error::Closed)),
+            served = &mut self.serving => {
+                let error = served.map_or_else(|error| error.to_string(), |served| match served {
+                    Ok(()) => "it ended by itself".into(),
+                    Err(error) => error.to_string(),
+                });
+                let message = format!("the server failed: {error}");
+                return Err(Trouble::new("TG-SERVE-004", message, "start the controller again", Exit::Failed));
+            }
+        };
+        // Subscribers hear the last event before they are let go.
+        self.shutdown.cancel();
+        if let Ok(Err(error)) = (&mut self.serving).await {
+            tracing::warn!(%error, "the server did not end well");
+        }
+        worked?;
+        self.journal.close().await?;
+        Ok(())
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Trouble> {
+    TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))
+}
+
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Trouble {
+    let message = format!("failed to listen on {address}: {error}");
+    let help = "end what listens there, or name another address with `--listen`";
+    Trouble::new("TG-SERVE-001", message, help, Exit::Failed)
+}
+
+async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+    tokio::task::spawn_blocking(work).await.expect("BUG: a part of the controller panicked at its start")
+}
+
+fn builds(state: &State) -> Vec<(PipelineName, EventId)> {
+    let builds =
+        state.pipelines.iter().filter_map(|(name, p)| Some((name.clone(), p.build.as_ref()?.request.id)));
+    builds.collect()
+}
+
+fn runs(state: &State) -> Vec<(PipelineName, RunId)> {
+    state.running.iter().map(|(run, place)| (place.pipeline.clone(), *run)).collect()
+}
+
+fn log_ref(pipeline: &PipelineName, run: RunId) -> String {
+    Places::new(&StateDir::new(""), pipeline).log_ref(run)
+}

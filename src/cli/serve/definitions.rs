@@ -1,0 +1,164 @@
+//! From files that changed to definitions in force: each is read, checked, held against the others, and told to the
+//! engine, which decides whether anything follows.
+
+use crate::definition::{self, Loaded};
+use crate::domain::{Command, Diagnostic, Severity};
+use crate::engine::{Engine, Refusal};
+use crate::watch::{Change, Content, FileState, Note};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Pause before something that could not be kept is told again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+type Read = Result<Loaded, Vec<Diagnostic>>;
+
+/// The files as they are, and what the engine was told of them.
+pub(super) struct Definitions {
+    engine: Engine,
+    files: BTreeMap<String, Read>,
+    /// Files that are refused because of others.
+    in_conflict: BTreeMap<String, Vec<Diagnostic>>,
+    /// Whether everything that there is has been seen once.
+    is_complete: bool,
+}
+
+impl Definitions {
+    pub(super) fn new(engine: Engine) -> Definitions {
+        Definitions { engine, files: BTreeMap::new(), in_conflict: BTreeMap::new(), is_complete: false }
+    }
+
+    /// Takes changes until the watch or the engine ends.
+    pub(super) async fn follow(mut self, mut changes: mpsc::Receiver<Change>) {
+        self.engine.until_ready().await;
+        while let Some(change) = changes.recv().await {
+            change.notes.iter().for_each(say);
+            let lost =
+                change.notes.iter().any(|note| matches!(note, Note::FolderLost { .. } | Note::Dead { .. }));
+            if self.take(change.files, lost).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn take(&mut self, changed: Vec<FileState>, lost: bool) -> Result<(), Refusal> {
+        let mut touched: BTreeSet<String> = changed.iter().map(|file| file.name.clone()).collect();
+        for file in changed {
+            match read(file).await {
+                (name, Some(read)) => self.files.insert(name, read),
+                (name, None) => self.files.remove(&name),
+            };
+        }
+        if !self.is_complete && !lost {
+            self.is_complete = true;
+            touched.extend(self.known_to_the_engine());
+        }
+        let good = self.files.iter().filter_map(|(name, read)| Some((name.as_str(), read.as_ref().ok()?)));
+        let conflicts = definition::conflicts(good);
+        let before = std::mem::replace(&mut self.in_conflict, conflicts);
+        touched.extend(before.keys().chain(self.in_conflict.keys()).cloned());
+        // What loads goes first: a pipeline that moved to another file is not a removed one.
+        let (there, gone): (Vec<_>, Vec<_>) =
+            touched.into_iter().partition(|name| self.files.contains_key(name));
+        for name in there.iter().chain(&gone) {
+            self.tell(self.command(name)).await?;
+        }
+        Ok(())
+    }
+
+    /// Files that something was heard of before the controller was started.
+    fn known_to_the_engine(&self) -> Vec<String> {
+        self.engine.read(|state| {
+            let in_force = state.pipelines.values().filter_map(|p| p.in_force.as_ref());
+            in_force.map(|f| f.file.clone()).chain(state.rejected.keys().cloned()).collect()
+        })
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let file = name.to_owned();
+        match (self.files.get(name), self.in_conflict.get(name)) {
+            (None, _) => Command::Remove { file },
+            (Some(Err(diagnostics)), _) | (Some(Ok(_)), Some(diagnostics)) => {
+                Command::Reject { file, diagnostics: diagnostics.clone() }
+            }
+            (Some(Ok(loaded)), None) => Command::Load {
+                file,
+                digest: loaded.digest.clone(),
+                text: loaded.text.clone(),
+                definition: loaded.pipeline.clone(),
+            },
+        }
+    }
+
+    /// Tells the engine, until it is kept. An error means that the engine has ended.
+    async fn tell(&self, command: Command) -> Result<(), Refusal> {
+        loop {
+            match self.engine.ask(command.clone()).await {
+                Err(Refusal::NotKept(error)) => {
+                    tracing::warn!(code = error.code(), "failed to {error}; telling it again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(Refusal::Rejected(rejection)) => {
+                    tracing::error!(code = rejection.code(), "BUG: a definition was refused: {rejection}");
+                    return Ok(());
+                }
+                Err(ended @ Refusal::Ended) => return Err(ended),
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+}
+
+fn say(note: &Note) {
+    let (code, help) = (note.code(), note.help());
+    match note {
+        Note::FolderBack { .. } | Note::Overflow => tracing::info!(code, "{note}"),
+        _ => tracing::warn!(code, help, "{note}"),
+    }
+}
+
+/// What is in a file; none: it is gone.
+async fn read(file: FileState) -> (String, Option<Read>) {
+    let name = file.name;
+    match file.content {
+        Content::Gone => (name, None),
+        Content::Unreadable { code, message, help } => {
+            let read = Err(vec![unreadable(&name, code, message, help)]);
+            (name, Some(read))
+        }
+        Content::Text(bytes) => {
+            let file = name.clone();
+            let read = tokio::task::spawn_blocking(move || definition::load(&file, &bytes)).await;
+            let read = read.expect("BUG: reading a definition panicked");
+            match &read {
+                Ok(loaded) => loaded.warnings.iter().for_each(log),
+                Err(diagnostics) => diagnostics.iter().for_each(log),
+            }
+            (name, Some(read))
+        }
+    }
+}
+
+fn log(diagnostic: &Diagnostic) {
+    let Diagnostic { code, file, line, column, message, .. } = diagnostic;
+    let (code, help) = (code.as_str(), diagnostic.help.as_deref().unwrap_or_default());
+    match diagnostic.severity {
+        Severity::Error => tracing::error!(code, help, "{file}:{line}:{column}: {message}"),
+        Severity::Warning => tracing::warn!(code, help, "{file}:{line}:{column}: {message}"),
+    }
+}
+
+fn unreadable(file: &str, code: &str, message: String, help: String) -> Diagnostic {
+    Diagnostic {
+        code: code.into(),
+        severity: Severity::Error,
+        file: file.into(),
+        line: 1,
+        column: 1,
+        end_line: 1,
+        end_column: 1,
+        message: format!("failed to {message}"),
+        help: Some(help).filter(|help| !help.is_empty()),
+    }
+}

@@ -1,0 +1,133 @@
+//! `tidegate serve`: the controller, from its options to its last word.
+
+mod controller;
+mod definitions;
+mod logging;
+mod tidy;
+
+use super::trouble::Trouble;
+use super::{Exit, talk};
+use crate::settings::{Overrides, Settings};
+use controller::Controller;
+use std::path::PathBuf;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The folder of the pipeline files [default: pipelines]
+    #[arg(long, value_name = "DIR")]
+    pipelines: Option<PathBuf>,
+    /// The state folder: journal, logs, artifacts, tokens [default: $XDG_STATE_HOME/tidegate]
+    #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// The address to listen on [default: 127.0.0.1:8433]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// The settings file [default: tidegate.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Build steps and gates at once [default: the cores]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Listen beyond loopback without TLS: tokens travel in the clear
+    #[arg(long)]
+    insecure_http: bool,
+    /// The ssh client with its arguments
+    #[arg(long, env = "TIDEGATE_SSH_COMMAND", value_name = "COMMAND", hide = true)]
+    ssh_command: Option<String>,
+}
+
+pub(super) fn run(args: Args) -> Exit {
+    logging::begin();
+    let overrides = Overrides {
+        config: args.config,
+        pipelines: args.pipelines,
+        state: args.state,
+        listen: args.listen,
+        insecure_http: args.insecure_http,
+        jobs: args.jobs,
+        ssh_command: args.ssh_command,
+    };
+    let settings = match Settings::load(&overrides) {
+        Ok(settings) => settings,
+        Err(error) => return Trouble::from(error).say(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let served = match runtime {
+        Ok(runtime) => runtime.block_on(serve(settings)),
+        Err(error) => {
+            let message = format!("failed to start threads: {error}");
+            Err(Trouble::new("TG-SERVE-002", message, "raise the limit of threads", Exit::Failed))
+        }
+    };
+    match served {
+        Ok(()) => Exit::Done,
+        Err(trouble) => trouble.say(),
+    }
+}
+
+async fn serve(settings: Settings) -> Result<(), Trouble> {
+    let mut signals = Signals::take()?;
+    let mut controller = Controller::start(&settings).await?;
+    talk::say(format_args!(
+        "tidegate {} answers at http://{} (pipelines: {}, state: {})",
+        env!("CARGO_PKG_VERSION"),
+        controller.address(),
+        settings.pipelines.display(),
+        settings.state.path().display(),
+    ));
+    loop {
+        tokio::select! {
+            ended = controller.ended() => return ended,
+            word = signals.next() => match word {
+                Word::LookAgain => controller.rescan(),
+                Word::Stop => {
+                    tracing::info!("stopping: nothing new begins, what runs has {:?} to end", settings.drain);
+                    controller.drain(settings.drain).await;
+                }
+            },
+        }
+    }
+}
+
+/// What a signal means.
+enum Word {
+    /// SIGTERM or SIGINT; a second one means at once.
+    Stop,
+    /// SIGHUP.
+    LookAgain,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn take() -> Result<Signals, Trouble> {
+        let one = |kind| {
+            signal(kind).map_err(|error| {
+                Trouble::new(
+                    "TG-SERVE-003",
+                    format!("failed to listen for signals: {error}"),
+                    "",
+                    Exit::Failed,
+                )
+            })
+        };
+        Ok(Signals {
+            terminate: one(SignalKind::terminate())?,
+            interrupt: one(SignalKind::interrupt())?,
+            hang_up: one(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Word {
+        tokio::select! {
+            _ = self.terminate.recv() => Word::Stop,
+            _ = self.interrupt.recv() => Word::Stop,
+            _ = self.hang_up.recv() => Word::LookAgain,
+        }
+    }
+}

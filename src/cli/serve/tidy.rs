@@ -1,0 +1,42 @@
+//! Once a day each mirror lets go of commits that nothing needs any more, and packs the rest.
+
+use crate::domain::{PipelineName, Sha};
+use crate::engine::Engine;
+use crate::settings::StateDir;
+use crate::source::{Git, Location, Repo, mirror};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Tidies once a day, until it is told to end.
+pub(super) async fn daily(engine: Engine, git: Git, state: StateDir, end: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = end.cancelled() => return,
+            () = tokio::time::sleep(DAY) => {}
+        }
+        for (name, repo, keep) in needed(&engine) {
+            let Ok(location) = Location::parse(&repo) else { continue };
+            let repo = Repo::new(git.clone(), location, mirror::place(&state.work(), &name));
+            if let Err(error) = mirror::tidy(&repo, &keep).await {
+                tracing::warn!(pipeline = %name, code = error.code(), "failed to {error}");
+            }
+        }
+    }
+}
+
+/// The commits of every version that is known: each may still be deployed again.
+fn needed(engine: &Engine) -> Vec<(PipelineName, String, Vec<Sha>)> {
+    engine.read(|state| {
+        let in_force = state.pipelines.iter().filter_map(|(name, p)| Some((name, p, p.definition()?)));
+        in_force
+            .map(|(name, p, definition)| {
+                let asked = p.queue.iter().map(|request| &request.sha);
+                let building = p.build.iter().map(|build| &build.request.sha);
+                let keep = p.by_sha.keys().chain(asked).chain(building).cloned().collect();
+                (name.clone(), definition.source.repo.clone(), keep)
+            })
+            .collect()
+    })
+}

@@ -1,0 +1,207 @@
+//! `tidegate status`: what is where, and what goes on.
+
+use super::client::{Where, segment};
+use super::talk::{self, Tone, tinted};
+use super::trouble::Trouble;
+use super::{Exit, words};
+use crate::domain::Time;
+use crate::printable;
+use crate::server::OnePipeline;
+use crate::server::view::*;
+use chrono::TimeDelta;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Where,
+    /// Only this pipeline
+    pipeline: Option<String>,
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    match ask(args) {
+        Ok(()) => Exit::Done,
+        Err(trouble) => trouble.say(),
+    }
+}
+
+fn ask(args: &Args) -> Result<(), Trouble> {
+    let client = args.place.client()?;
+    let path = args.pipeline.as_ref().map(|name| format!("/api/pipelines/{}", segment(name)));
+    if args.place.json {
+        talk::data(client.get(path.as_deref().unwrap_or("/api/state"))?);
+        return Ok(());
+    }
+    match path {
+        Some(path) => {
+            let one: OnePipeline = client.read(&path)?;
+            pipeline(&one.pipeline, one.at);
+        }
+        None => {
+            let all: StateView = client.read("/api/state")?;
+            everything(&all);
+        }
+    }
+    Ok(())
+}
+
+fn everything(all: &StateView) {
+    all.pipelines.iter().for_each(|one| pipeline(one, all.at));
+    all.rejected.iter().for_each(|file| rejected(file, all.at));
+    if all.pipelines.is_empty() && all.rejected.is_empty() {
+        talk::say("no pipeline is loaded yet");
+    }
+}
+
+/// Text from outside, safe for a terminal.
+fn safe(text: impl ToString) -> String {
+    printable::line(&text.to_string()).into_owned()
+}
+
+fn tint(text: &str, tone: Tone) -> String {
+    tinted(text, tone, talk::colours(&std::io::stdout()))
+}
+
+fn ago(moment: Time, now: Time) -> String {
+    format!("{} ago", words::span((now - moment).max(TimeDelta::zero())))
+}
+
+fn pipeline(one: &PipelineView, now: Time) {
+    let name = tint(&safe(&one.name), Tone::Strong);
+    match &one.definition {
+        Some(definition) => {
+            talk::data(format_args!("{name}  {}", tint(&safe(&definition.repo), Tone::Quiet)))
+        }
+        None => talk::data(format_args!("{name}  {}", tint("removed; what is inside finishes", Tone::Wait))),
+    }
+    for file in &one.rejected {
+        rejected(file, now);
+    }
+    if let Some(hold) = &one.hold {
+        talk::data(format_args!("  {}", held("the pipeline", hold)));
+    }
+    if let Some(build) = &one.build {
+        building(build, now);
+    }
+    if !one.queue.is_empty() {
+        let next: Vec<String> = one
+            .queue
+            .iter()
+            .map(|request| safe(&request.sha.as_str()[..7.min(request.sha.as_str().len())]))
+            .collect();
+        talk::data(format_args!("  {} to be built: {}", next.len(), next.join(", ")));
+    }
+    if let Some(failed) = one.versions.first().filter(|version| version.stage == StageView::Failed) {
+        let cause = failed.cause.as_deref().unwrap_or("no reason is known");
+        talk::data(format_args!(
+            "  {} {}: {}",
+            tint("build failed", Tone::Bad),
+            safe(&failed.version),
+            safe(cause)
+        ));
+    }
+    let wide = one.tiers.iter().map(|tier| printable::width(tier.name.as_str())).max().unwrap_or(0);
+    one.tiers.iter().for_each(|one| tier(one, wide, now));
+}
+
+fn rejected(file: &RejectedFileView, now: Time) {
+    let errors = file.diagnostics.len();
+    let stays = if file.pipeline.is_some() { "; the last good definition stays" } else { "" };
+    let what = format!("{} is refused ({errors} problems, {}){stays}", safe(&file.file), ago(file.at, now));
+    talk::data(format_args!("  {}", tint(&what, Tone::Bad)));
+    for problem in file.diagnostics.iter().take(3) {
+        talk::data(format_args!(
+            "    {}:{}: {} [{}]",
+            problem.line,
+            problem.column,
+            safe(&problem.message),
+            problem.code
+        ));
+    }
+}
+
+fn held(what: &str, hold: &HoldView) -> String {
+    let why = if hold.why.is_empty() { String::new() } else { format!(": {}", safe(&hold.why)) };
+    tint(&format!("{what} is held by {}{why}", safe(&hold.by)), Tone::Wait)
+}
+
+fn building(build: &BuildView, now: Time) {
+    let step = build.steps.iter().find(|step| step.progress.status == Progress::Running);
+    let at = step.map(|step| {
+        let run = step.progress.run_id.map(|run| format!(", run {run}")).unwrap_or_default();
+        format!(" at `{}`{run}", safe(&step.name))
+    });
+    let what = format!("building {}{}, {}", safe(&build.version), at.unwrap_or_default(), ago(build.at, now));
+    talk::data(format_args!("  {}  {}", tint(&what, Tone::Wait), safe(&build.request.subject)));
+}
+
+fn tier(tier: &TierView, wide: usize, now: Time) {
+    let gap = " ".repeat(wide - printable::width(tier.name.as_str()).min(wide));
+    let current = match &tier.current {
+        Some(current) => format!(
+            "{} {}",
+            tint(&safe(&current.version), Tone::Good),
+            tint(&ago(current.since, now), Tone::Quiet)
+        ),
+        None => tint("nothing yet", Tone::Quiet),
+    };
+    talk::data(format_args!("  {}{gap}  {current}", safe(&tier.name)));
+    let say = |line: String| talk::data(format_args!("  {}  {line}", " ".repeat(wide)));
+    if let Some(inside) = &tier.inside {
+        say(format!(
+            "{} {}",
+            tint(&format!("inside: {}", safe(&inside.version)), Tone::Wait),
+            going_on(&inside.gates, &inside.nodes)
+        ));
+    }
+    if let Some(back) = &tier.going_back {
+        let what =
+            format!("goes back from {} to {}: {}", safe(&back.from), safe(&back.to), safe(&back.cause));
+        say(format!("{} {}", tint(&what, Tone::Bad), going_on(&back.gates, &back.nodes)));
+    }
+    if let Some(redeploy) = &tier.redeploy {
+        say(format!(
+            "{} {}",
+            tint(&format!("redeploys {}", safe(&redeploy.version)), Tone::Wait),
+            going_on(&[], &redeploy.nodes)
+        ));
+    }
+    if let Some(hold) = &tier.hold {
+        say(held("the tier", hold));
+    }
+    for waiting in &tier.waiting {
+        let reasons: Vec<String> =
+            waiting.blockers.iter().map(|one| safe(words::blocker(one, now))).collect();
+        let reasons = if reasons.is_empty() { "enters next".into() } else { reasons.join("; ") };
+        say(format!("{} {reasons}", tint(&format!("waits: {}", safe(&waiting.version)), Tone::Wait)));
+    }
+    for node in tier.nodes.iter().filter(|node| node.behind) {
+        let there = node.version.as_ref().map_or("nothing known".into(), safe);
+        let failure = node.failure.map(|failure| format!(" ({})", failure.as_str())).unwrap_or_default();
+        say(tint(&format!("node {} is behind: {there}{failure}", safe(&node.name)), Tone::Bad));
+    }
+}
+
+/// Gates and nodes that are under way or went wrong.
+fn going_on(gates: &[GateView], nodes: &[NodeTryView]) -> String {
+    let run = |run: Option<crate::domain::RunId>| run.map(|run| format!(" (run {run})")).unwrap_or_default();
+    let gates = gates.iter().filter_map(|gate| {
+        let word = match gate.progress.status {
+            Progress::Running => "runs",
+            Progress::Fail => "failed",
+            Progress::Blocked => "is blocked",
+            Progress::Waiting | Progress::Pass => return None,
+        };
+        Some(format!("{} {word}{}", safe(&gate.name), run(gate.progress.run_id)))
+    });
+    let nodes = nodes.iter().filter_map(|node| {
+        let word = match node.status {
+            NodeProgress::Running => "changes",
+            NodeProgress::Failed => "failed",
+            NodeProgress::Ok => "is done",
+            NodeProgress::Waiting => return None,
+        };
+        Some(format!("{} {word}{}", safe(&node.name), run(node.run_id)))
+    });
+    gates.chain(nodes).collect::<Vec<_>>().join(", ")
+}

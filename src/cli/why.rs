@@ -1,0 +1,77 @@
+//! `tidegate why`: what stands between a version and a tier, and what would lift it.
+
+use super::client::{Where, segment};
+use super::talk::{self, Tone, tinted};
+use super::trouble::Trouble;
+use super::{Exit, words};
+use crate::printable;
+use crate::server::view::StandingView;
+use crate::server::{WhyTier, WhyView};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Where,
+    /// The pipeline
+    pipeline: String,
+    /// The tier
+    tier: String,
+    /// The version [default: the newest that has not passed the tier]
+    version: Option<String>,
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    match ask(args) {
+        Ok(exit) => exit,
+        Err(trouble) => trouble.say(),
+    }
+}
+
+fn ask(args: &Args) -> Result<Exit, Trouble> {
+    let version = args.version.as_ref().map(|version| format!("?version={}", segment(version)));
+    let path = format!(
+        "/api/pipelines/{}/tiers/{}/why{}",
+        segment(&args.pipeline),
+        segment(&args.tier),
+        version.unwrap_or_default()
+    );
+    let client = args.place.client()?;
+    let answer = client.get(&path)?;
+    let view: WhyView = super::client::shaped(answer.clone())?;
+    if args.place.json {
+        talk::data(&answer);
+    } else {
+        print(&view);
+    }
+    Ok(if view.passed { Exit::Done } else { Exit::Blocked })
+}
+
+fn print(view: &WhyView) {
+    let colour = talk::colours(&std::io::stdout());
+    let title = if view.passed { "has passed" } else { "has not passed" };
+    talk::data(format_args!("{} {title} `{}`", view.version, view.tier));
+    for one in &view.chain {
+        let (word, tone) = standing(one);
+        talk::data(format_args!("  {}: {}", one.tier, tinted(&printable::line(&word), tone, colour)));
+        for blocker in &one.blockers {
+            let what = words::blocker(blocker, view.at);
+            talk::data(format_args!("    - {}", printable::line(&what)));
+            if let Some(way) = words::way_out(blocker, &view.pipeline, &one.tier, &view.version) {
+                talk::data(format_args!("      {}", tinted(&printable::line(&way), Tone::Quiet, colour)));
+            }
+        }
+    }
+}
+
+fn standing(one: &WhyTier) -> (String, Tone) {
+    match &one.standing {
+        Some(StandingView::Passed { current: true }) => ("passed, current".into(), Tone::Good),
+        Some(StandingView::Passed { current: false }) => ("passed".into(), Tone::Good),
+        Some(StandingView::Inside) => ("inside".into(), Tone::Wait),
+        Some(StandingView::Rejected { cause }) => (format!("rejected: {cause}"), Tone::Bad),
+        Some(StandingView::Superseded { by_version }) => (format!("superseded by {by_version}"), Tone::Quiet),
+        Some(StandingView::Waiting) if one.blockers.is_empty() => ("enters next".into(), Tone::Good),
+        Some(StandingView::Waiting) => ("waits".into(), Tone::Wait),
+        None => ("has not come here".into(), Tone::Quiet),
+    }
+}

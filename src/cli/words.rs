@@ -1,0 +1,95 @@
+//! How blockers, times and spans read to people.
+
+use crate::domain::{Blocker, PipelineName, TierName, Time, VersionLabel};
+use chrono::{Local, TimeDelta};
+
+/// What stands in the way, in one clause.
+pub(super) fn blocker(blocker: &Blocker, now: Time) -> String {
+    let because = |why: &str| if why.is_empty() { String::new() } else { format!(": {why}") };
+    match blocker {
+        Blocker::NotPromoted { tier } => format!("has not passed `{tier}`"),
+        Blocker::NotBuilt => "is not built".into(),
+        Blocker::Soak { until: Some(until) } => format!("soaks until {}", moment(*until, now)),
+        Blocker::Soak { until: None } => "must soak longer, and is not current before".into(),
+        Blocker::ConfirmMissing { have, need } => format!("{have} of {need} confirmations"),
+        Blocker::Manual => "waits to be promoted by hand".into(),
+        Blocker::Window { opens: Some(opens) } => format!("the window opens {}", moment(*opens, now)),
+        Blocker::Window { opens: None } => "the window is shut".into(),
+        Blocker::Freeze { until, why } => format!("frozen until {}{}", moment(*until, now), because(why)),
+        Blocker::Hold { by, why } => format!("held by {by}{}", because(why)),
+        Blocker::VersionBlocked => "is blocked".into(),
+        Blocker::TierBusy { version } => format!("{version} is inside"),
+        Blocker::Behind { version } => format!("behind {version}"),
+        Blocker::Rejected { cause } => format!("rejected{}", because(cause)),
+        Blocker::GateFailed { gate } => format!("gate `{gate}` failed"),
+        Blocker::MissingTool { tool } => format!("`{tool}` is not installed"),
+        Blocker::Unreachable { node } => format!("node `{node}` does not answer"),
+        Blocker::NotVerified { node } => format!("it is not known what is on node `{node}`"),
+        Blocker::NodeLocked { by } => format!("the node is locked by {by}"),
+        Blocker::DiskFull => "the disk is full".into(),
+        Blocker::Unsupported { key } => format!("this release does not execute `{key}`"),
+        Blocker::BackupStale { age } => format!("the backup is {age} old"),
+        Blocker::StepSays { reason, .. } => reason.clone(),
+    }
+}
+
+/// What would lift it: a command, or what to do; none: time or a version before it.
+pub(super) fn way_out(
+    blocker: &Blocker,
+    pipeline: &PipelineName,
+    tier: &TierName,
+    version: &VersionLabel,
+) -> Option<String> {
+    Some(match blocker {
+        Blocker::ConfirmMissing { .. } => format!("tidegate confirm {pipeline} {tier} {version}"),
+        Blocker::Manual | Blocker::Soak { .. } | Blocker::Window { .. } => {
+            format!("tidegate promote {pipeline} {tier} {version}")
+        }
+        Blocker::Freeze { .. } | Blocker::NotPromoted { .. } => {
+            format!("tidegate promote {pipeline} {tier} {version} --lift --why …")
+        }
+        Blocker::Hold { .. } => format!("tidegate resume {pipeline} [{tier}]"),
+        Blocker::VersionBlocked => format!("tidegate unblock {pipeline} {version}"),
+        Blocker::Rejected { .. } | Blocker::GateFailed { .. } => {
+            format!("tidegate retry {pipeline} {tier} {version}")
+        }
+        Blocker::MissingTool { tool } => format!("install `{tool}` on the controller"),
+        Blocker::Unsupported { key } => format!("take `{key}` out of the pipeline"),
+        Blocker::DiskFull => "make room on the disk of the state folder".into(),
+        Blocker::StepSays { help, .. } if !help.is_empty() => help.clone(),
+        _ => return None,
+    })
+}
+
+/// A moment, in the time zone of whoever reads it, and how far away it is.
+pub(super) fn moment(moment: Time, now: Time) -> String {
+    let local = moment.with_timezone(&Local);
+    let form = if (moment - now).abs() < TimeDelta::hours(18) { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" };
+    let away = moment - now;
+    let away =
+        if away >= TimeDelta::zero() { format!("in {}", span(away)) } else { format!("{} ago", span(-away)) };
+    format!("{} ({away})", local.format(form))
+}
+
+/// A span, in its largest units: `3h 20m`.
+pub(super) fn span(span: TimeDelta) -> String {
+    let seconds = span.num_seconds().max(0);
+    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s}s"),
+        (0, 0, m, s) => format!("{m}m {s}s"),
+        (0, h, m, _) => format!("{h}h {m}m"),
+        (d, h, _, _) => format!("{d}d {h}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_shows_its_two_largest_units() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (61, "1m 1s"), (3_660, "1h 1m"), (90_000, "1d 1h")] {
+            assert_eq!(span(TimeDelta::seconds(seconds)), text);
+        }
+    }
+}
