@@ -5,7 +5,7 @@ use super::client::{Client, Where, segment, shaped};
 use super::trouble::Trouble;
 use super::{Exit, talk};
 use crate::domain::{Blocker, VersionLabel};
-use crate::server::view::{PipelineView, TierView};
+use crate::server::view::{PipelineView, StandingView, TierView, VersionView};
 use crate::server::{Done, OnePipeline};
 use serde_json::{Value, json};
 
@@ -68,15 +68,38 @@ pub(super) struct BlockArgs {
     why: Option<String>,
 }
 
-/// `confirm`, `deny` and `retry`.
+/// `confirm` and `deny`.
 pub(super) fn on_version(action: &str, args: &VersionArgs) -> Exit {
     tier_action(action, args, |client, body| {
-        if action == "retry" && args.version.is_none() {
-            return Ok(());
-        }
         body["version"] = json!(the_version(client, args, |tier| waiting(tier, action))?);
         Ok(())
     })
+}
+
+/// `retry`: what is inside or on its way back is tried at once; else the version that was rejected.
+pub(super) fn retry(args: &VersionArgs) -> Exit {
+    tier_action("retry", args, |client, body| {
+        if let Some(version) = &args.version {
+            body["version"] = json!(version);
+            return Ok(());
+        }
+        let seen = the_pipeline(client, &args.pipeline)?;
+        if let Some(version) = rejected(&seen, &in_pipeline(&seen, &args.tier)?)? {
+            body["version"] = json!(version);
+        }
+        Ok(())
+    })
+}
+
+/// The only version that was rejected in a tier, unless something is inside it that is meant instead.
+fn rejected(pipeline: &PipelineView, tier: &TierView) -> Result<Option<VersionLabel>, Trouble> {
+    if tier.inside.is_some() || tier.going_back.is_some() {
+        return Ok(None);
+    }
+    let is_rejected =
+        |version: &&VersionView| matches!(version.tiers.get(&tier.name), Some(StandingView::Rejected { .. }));
+    let fits = pipeline.versions.iter().filter(is_rejected).map(|version| version.version.clone());
+    only(fits.collect(), tier.name.as_str()).map(Some)
 }
 
 /// `promote`.
@@ -209,12 +232,16 @@ fn the_version(
     if let Some(version) = &args.version {
         return Ok(version.as_str().into());
     }
-    let mut fits = fitting(&the_tier(client, args)?);
+    only(fitting(&the_tier(client, args)?), &args.tier)
+}
+
+/// The only one of these, else what to do about it.
+fn only(mut fits: Vec<VersionLabel>, tier: &str) -> Result<VersionLabel, Trouble> {
     if fits.len() == 1 {
         return Ok(fits.remove(0));
     }
     let message = match fits.len() {
-        0 => format!("no version fits in tier `{}` now", args.tier),
+        0 => format!("no version fits in tier `{tier}` now"),
         _ => {
             let all: Vec<String> = fits.iter().map(ToString::to_string).collect();
             format!("several versions fit: {}", all.join(", "))

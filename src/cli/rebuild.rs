@@ -22,8 +22,6 @@ pub(super) fn run(args: &Args) -> Exit {
     let mut body = json!({"pipeline": args.pipeline, "again": true});
     if let Some(sha) = &args.sha {
         body["sha"] = json!(sha);
-    } else {
-        body["sha"] = json!("HEAD");
     }
     if let Some(why) = &args.why {
         body["why"] = json!(why);

@@ -101,7 +101,21 @@ fn pipeline(one: &PipelineView, now: Time) {
         ));
     }
     let wide = one.tiers.iter().map(|tier| printable::width(tier.name.as_str())).max().unwrap_or(0);
-    one.tiers.iter().for_each(|one| tier(one, wide, now));
+    for tier in &one.tiers {
+        self::tier(tier, wide, now);
+        // What came after the current version and was turned away.
+        let newer = one.versions.iter().take_while(|version| {
+            tier.current.as_ref().is_none_or(|current| current.version != version.version)
+        });
+        let rejected = newer.filter_map(|version| match version.tiers.get(&tier.name)? {
+            StandingView::Rejected { cause } => Some((version, cause)),
+            _ => None,
+        });
+        for (version, cause) in rejected.take(3) {
+            let what = format!("rejected: {}", safe(&version.version));
+            talk::data(format_args!("  {}  {} {}", " ".repeat(wide), tint(&what, Tone::Bad), safe(cause)));
+        }
+    }
 }
 
 fn rejected(file: &RejectedFileView, now: Time) {

@@ -11,7 +11,7 @@ use crate::domain::{
     Answer, Command, EventId, PipelineName, Push, Pushed, RefName, Rejection, Sha, VersionLabel,
 };
 use crate::settings::Entry;
-use crate::source::{self, Location, Repo};
+use crate::source::{self, Head, Location, Repo};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -29,8 +29,9 @@ const AT_ONCE: usize = 8;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RebuildRequest {
-    /// The commit: 7 to 64 hex digits.
-    pub sha: String,
+    /// The commit: 7 to 64 hex digits. None, with `pipeline` and `again`: the head of the pipeline's branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha: Option<String>,
     /// The full ref that was pushed; none: the commit only is meant.
     #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
     pub ref_name: Option<String>,
@@ -116,8 +117,13 @@ async fn take(
     request: RebuildRequest,
 ) -> Result<(StatusCode, RebuildAnswer), Problem> {
     let actor = caller.actor()?;
-    let asked = check(&request)?;
+    let mut asked = check(&request)?;
     let candidates = candidates(&server, &request, asked.ref_name.as_ref())?;
+    if let (None, [only]) = (&request.sha, candidates.as_slice()) {
+        let head = head_of(&server, only).await?;
+        asked.sha = head.sha.as_str().to_owned();
+        asked.ref_name = Some(head.name);
+    }
     let candidates = narrow(candidates, &request, caller.entry.as_ref()).await?;
     let (pushes, mut ignored) = examine(&server, &asked, candidates).await?;
     let command =
@@ -142,7 +148,14 @@ pub(super) fn non_empty(text: Option<String>) -> Option<String> {
 }
 
 fn check(request: &RebuildRequest) -> Result<Asked, Problem> {
-    let sha = object_name(&request.sha)?;
+    let sha = match &request.sha {
+        Some(sha) => object_name(sha)?,
+        None if request.again && request.pipeline.is_some() => String::new(),
+        None => {
+            let help = "say `sha`, or `pipeline` and `again` for the head of the pipeline's branch";
+            return Err(unprocessable("TG-PUSH-003", "no commit is named".into(), help));
+        }
+    };
     if let Some(name) = &request.ref_name {
         source::check_ref(name)?;
         if !name.starts_with("refs/") {
@@ -267,12 +280,37 @@ async fn examine(
     Ok((pushes, ignored))
 }
 
-async fn examine_one(server: &Server, asked: &Asked, candidate: &Candidate) -> Result<Push, source::Error> {
+/// The head of the branch that a pipeline takes, if it takes only one.
+async fn head_of(server: &Server, candidate: &Candidate) -> Result<Head, Problem> {
+    let repo = repo_of(server, candidate)?;
+    let from = &candidate.definition.source;
+    let heads = source::ls_remote(&repo).await?;
+    let default = source::default_branch(&repo).await?;
+    let is_taken = |head: &&Head| match from.refs.as_slice() {
+        [] => default.as_ref() == Some(&head.name),
+        globs => source::ref_matches(globs, head.name.as_str()),
+    };
+    let taken: Vec<&Head> = heads.iter().filter(is_taken).collect();
+    match taken.as_slice() {
+        [only] => Ok((*only).clone()),
+        several => {
+            let detail = format!("the pipeline takes {} branches or tags that are there", several.len());
+            Err(unprocessable("TG-PUSH-004", detail, "name the commit"))
+        }
+    }
+}
+
+fn repo_of(server: &Server, candidate: &Candidate) -> Result<Repo, source::Error> {
     let from = &candidate.definition.source;
     let mirror = source::mirror::place(&server.options.state.work(), &candidate.name);
-    let repo = Repo::new(server.options.git.clone(), Location::parse(&from.repo)?, mirror)
+    Ok(Repo::new(server.options.git.clone(), Location::parse(&from.repo)?, mirror)
         .with_submodules(from.submodules)
-        .with_lfs(from.lfs);
+        .with_lfs(from.lfs))
+}
+
+async fn examine_one(server: &Server, asked: &Asked, candidate: &Candidate) -> Result<Push, source::Error> {
+    let from = &candidate.definition.source;
+    let repo = repo_of(server, candidate)?;
     let mut push = Push {
         pipeline: candidate.name.clone(),
         sha: asked.sha.as_str().into(),
