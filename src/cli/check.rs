@@ -1,5 +1,6 @@
 //! `tidegate check`: every problem of every file at once.
 
+use super::words::counted;
 use super::{Exit, talk};
 use crate::definition;
 use crate::domain::{Diagnostic, Severity};
@@ -110,8 +111,4 @@ fn print(files: &[(String, Vec<u8>)], diagnostics: &[Diagnostic], good: usize) {
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
     talk::say(format_args!("{good} of {} good; {errors}, {warnings}", counted(files.len(), "pipeline file")));
-}
-
-fn counted(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

@@ -5,7 +5,7 @@ use super::trouble::Trouble;
 use crate::settings::{Privacy, StateDir, default_state_folder, read_token_file};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where the controller is when nothing says otherwise.
@@ -39,6 +39,11 @@ pub(super) struct Client {
 }
 
 impl Where {
+    /// A controller whose state folder is at hand.
+    pub(super) fn of(url: &str, state: &Path) -> Where {
+        Where { url: url.into(), token_file: None, state: Some(state.into()), json: false }
+    }
+
     /// The state folder that is meant.
     pub(super) fn state_dir(&self) -> Option<StateDir> {
         let folder = self.state.clone();

@@ -5,9 +5,11 @@
 mod actions;
 mod check;
 mod client;
+mod demo;
 mod events;
 mod hook;
 mod logs;
+mod narrate;
 mod rebuild;
 mod schema;
 mod serve;
@@ -64,6 +66,11 @@ struct Cli {
 enum Command {
     /// Run the controller
     Serve(serve::Args),
+    /// See all of it at work, in a temporary folder, in under a minute
+    Demo(demo::Args),
+    /// Serve one page: what runs on the demo's nodes
+    #[command(hide = true)]
+    DemoNode(demo::node::Args),
     /// Check pipeline files: every problem of every file at once
     Check(check::Args),
     /// Print the JSON Schemas, or write them into a folder
@@ -119,6 +126,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let exit = match cli.command {
         Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(&args),
+        Command::DemoNode(args) => demo::node::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Status(args) => status::run(&args),

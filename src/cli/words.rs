@@ -82,6 +82,20 @@ pub(super) fn span(span: TimeDelta) -> String {
     }
 }
 
+/// How long something took, from milliseconds: `120ms`, `1.5s`, `2m 3s`.
+pub(super) fn took(millis: u64) -> String {
+    match millis {
+        0..1_000 => format!("{millis}ms"),
+        1_000..60_000 => format!("{:.1}s", millis as f64 / 1_000.0),
+        _ => span(TimeDelta::milliseconds(i64::try_from(millis).unwrap_or(i64::MAX))),
+    }
+}
+
+/// `1 file`, `2 files`.
+pub(super) fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +105,6 @@ mod tests {
         for (seconds, text) in [(0, "0s"), (59, "59s"), (61, "1m 1s"), (3_660, "1h 1m"), (90_000, "1d 1h")] {
             assert_eq!(span(TimeDelta::seconds(seconds)), text);
         }
+        assert_eq!((took(120), took(1_500), took(61_000)), ("120ms".into(), "1.5s".into(), "1m 1s".into()));
     }
 }

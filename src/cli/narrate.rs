@@ -1,0 +1,209 @@
+//! Events as people read them: one line each, with the word that matters in colour.
+
+use super::talk::{self, Tone, tinted};
+use super::words;
+use crate::domain::event::{Action, PromotionEnd, StepSaid};
+use crate::domain::{Classification, Envelope, Event, Outcome, Status};
+use crate::printable;
+use chrono::Local;
+
+/// How wide the word stands, so that what follows is aligned.
+const WORD: usize = 11;
+
+/// Says an event on stdout.
+pub(super) fn say(envelope: &Envelope) {
+    let colour = talk::colours(&std::io::stdout());
+    let (word, tone, rest) = told(envelope);
+    let time = envelope.at.with_timezone(&Local).format("%H:%M:%S").to_string();
+    let gap = " ".repeat(WORD.saturating_sub(printable::width(word)));
+    talk::data(format_args!(
+        "{} {}{gap} {}",
+        tinted(&time, Tone::Quiet, colour),
+        tinted(word, tone, colour),
+        printable::line(&rest)
+    ));
+}
+
+/// The word, its tone, and the rest.
+fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
+    let fact = &envelope.fact;
+    let why = fact.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    let by = fact.by.as_ref().map(|by| format!(" by {by}{why}")).unwrap_or_default();
+    match &fact.event {
+        Event::RebuildRequested { sha, ref_name, subject, .. } => {
+            let at =
+                ref_name.as_ref().map(|name| format!(" on {}", short_ref(name.as_str()))).unwrap_or_default();
+            ("push", Tone::Strong, format!("{}{at}: {subject}", short(sha.as_str())))
+        }
+        Event::PushIgnored { sha, reason, .. } => {
+            ("ignored", Tone::Quiet, format!("{}: {reason}", short(sha.as_str())))
+        }
+        Event::BuildAborted { sha_aborted, by_sha, .. } => {
+            let by = by_sha.as_ref().map(|sha| format!(" for {}", short(sha.as_str()))).unwrap_or(by);
+            ("aborted", Tone::Wait, format!("build of {}{by}", short(sha_aborted.as_str())))
+        }
+        Event::BuildStart { sha, version, .. } => {
+            ("build", Tone::Wait, format!("{version} of {}", short(sha.as_str())))
+        }
+        Event::BuildOk { version, artifacts, .. } => {
+            ("built", Tone::Good, format!("{version} ({} kept)", words::counted(artifacts.len(), "file")))
+        }
+        Event::BuildFailed { version, cause, .. } => {
+            ("failed", Tone::Bad, format!("build of {version}: {cause}"))
+        }
+        Event::StepStart { run_id, step, .. } => ("step", Tone::Quiet, format!("`{step}` (run {run_id})")),
+        Event::StepDone { run_id, step, outcome, will_retry, .. } => {
+            ended(outcome, *will_retry, format!("`{step}` (run {run_id})"))
+        }
+        Event::GateStart { run_id, tier, name, .. } => {
+            ("gate", Tone::Quiet, format!("{tier}: `{name}` (run {run_id})"))
+        }
+        Event::GateDone { run_id, tier, name, outcome, will_retry, .. } => {
+            ended(outcome, *will_retry, format!("{tier}: `{name}` (run {run_id})"))
+        }
+        Event::DeployStart { run_id, tier, node, version, mode } => {
+            (mode.as_str(), Tone::Wait, format!("{tier}: {version} to node {node} (run {run_id})"))
+        }
+        Event::DeployOk { tier, node, version, elapsed_ms, .. } => {
+            let took = words::took(*elapsed_ms);
+            ("deployed", Tone::Good, format!("{tier}: {version} is on node {node} ({took})"))
+        }
+        Event::DeployFailed { tier, node, version, failure, message, .. } => (
+            "failed",
+            Tone::Bad,
+            format!("{tier}: {version} on node {node}: {}: {message}", failure.as_str()),
+        ),
+        Event::PromoteStart { tier, version, .. } => ("enters", Tone::Wait, format!("{tier}: {version}")),
+        Event::PromoteBlocked { tier, version, blockers, .. } => {
+            let all: Vec<String> = blockers.iter().map(|one| words::blocker(one, envelope.at)).collect();
+            match all.is_empty() {
+                true => ("free", Tone::Good, format!("{tier}: nothing stands in the way of {version}")),
+                false => ("waits", Tone::Wait, format!("{tier}: {version}: {}", all.join("; "))),
+            }
+        }
+        Event::PromoteComplete { tier, version, nodes } => {
+            let behind: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+            let behind =
+                if behind.is_empty() { String::new() } else { format!("; behind: {}", behind.join(", ")) };
+            ("passed", Tone::Good, format!("{tier}: {version} is current{behind}"))
+        }
+        Event::PromoteFailed { tier, version, end, cause, .. } => {
+            let end = match end {
+                PromotionEnd::Rejected => "rejected",
+                PromotionEnd::RolledBack => "rolled back",
+                PromotionEnd::Stopped => "stopped",
+                PromotionEnd::Canceled => "canceled",
+            };
+            (end, Tone::Bad, format!("{tier}: {version}: {cause}"))
+        }
+        Event::Rollback { tier, from, to, cause } => {
+            ("rollback", Tone::Bad, format!("{tier}: from {from} to {to}: {cause}"))
+        }
+        Event::RollbackComplete { tier, version, .. } => {
+            ("back", Tone::Good, format!("{tier}: {version} is on its nodes again"))
+        }
+        Event::RollbackFailed { tier, version, cause, .. } => {
+            ("not back", Tone::Bad, format!("{tier}: not at {version}: {cause}"))
+        }
+        Event::Superseded { tier, version, by_version } => {
+            ("superseded", Tone::Quiet, format!("{tier}: {version}, by {by_version}"))
+        }
+        Event::ManualConfirm { tier, version, have, need } => {
+            ("confirmed", Tone::Good, format!("{tier}: {version}{by}, {have} of {need}"))
+        }
+        Event::ConfirmDenied { tier, version } => ("denied", Tone::Bad, format!("{tier}: {version}{by}")),
+        Event::ConfirmVoided { tier, version, .. } => {
+            ("voided", Tone::Wait, format!("{tier}: confirmations of {version} no longer count"))
+        }
+        Event::ManualAction { action, tier, version, node, .. } => {
+            let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+            let node = node.as_ref().map(|node| format!(" on node {node}")).unwrap_or_default();
+            let tier = tier.as_ref().map(|tier| format!("{tier}: ")).unwrap_or_default();
+            ("by hand", Tone::Strong, format!("{tier}{}{version}{node}{by}", action_word(*action)))
+        }
+        Event::HoldSet { tier, .. } => ("held", Tone::Wait, format!("{}{by}", place(tier.as_ref()))),
+        Event::HoldLifted { tier } => ("resumed", Tone::Good, format!("{}{by}", place(tier.as_ref()))),
+        Event::VersionBlocked { version } => ("blocked", Tone::Bad, format!("{version}{by}")),
+        Event::VersionUnblocked { version } => ("unblocked", Tone::Good, format!("{version}{by}")),
+        Event::PipelineLoaded { changes, file, .. } => {
+            ("loaded", Tone::Good, format!("{file}: {}", changes.join("; ")))
+        }
+        Event::PipelineRemoved { changes, .. } => ("removed", Tone::Wait, changes.join("; ")),
+        Event::PipelineRejected { file, diagnostics } => match diagnostics.first() {
+            Some(first) => {
+                let place = format!("{}:{}:{}", file, first.line, first.column);
+                ("refused", Tone::Bad, format!("{place}: {} [{}]", first.message, first.code))
+            }
+            None => ("gone", Tone::Quiet, file.clone()),
+        },
+        Event::StepEvent { run_id, event, .. } => {
+            ("says", Tone::Quiet, format!("run {run_id}: {}", said(event)))
+        }
+        Event::BackupFetched { source, byte_size, .. } => {
+            ("backup", Tone::Good, format!("{byte_size} bytes from {source}"))
+        }
+        Event::ControllerStarted { release } => {
+            ("controller", Tone::Strong, format!("started, tidegate {release}"))
+        }
+        Event::ControllerStopping { .. } => ("controller", Tone::Strong, "stopping".into()),
+    }
+}
+
+fn ended(outcome: &Outcome, will_retry: bool, what: String) -> (&'static str, Tone, String) {
+    let message = match (&outcome.message, outcome.classification) {
+        (Some(message), _) => format!(": {message}"),
+        (None, Classification::Interrupted) => ": the controller stopped meanwhile".into(),
+        (None, _) => String::new(),
+    };
+    let again = if will_retry { ", is tried again" } else { "" };
+    match outcome.status {
+        Status::Pass => ("ok", Tone::Good, format!("{what} in {}", words::took(outcome.elapsed_ms))),
+        Status::Fail => ("failed", Tone::Bad, format!("{what}{message}{again}")),
+        Status::Blocked => ("blocked", Tone::Wait, format!("{what}{message}{again}")),
+    }
+}
+
+fn said(event: &StepSaid) -> String {
+    match event {
+        StepSaid::Progress { percent, note } => {
+            format!("{percent}%{}", note.as_ref().map(|note| format!(" {note}")).unwrap_or_default())
+        }
+        StepSaid::Annotation { file, line, message, .. } => {
+            let place = file.as_ref().map(|file| match line {
+                Some(line) => format!("{file}:{line}: "),
+                None => format!("{file}: "),
+            });
+            format!("{}{message}", place.unwrap_or_default())
+        }
+        StepSaid::Metric { name, value, unit } => {
+            format!("{name} = {value}{}", unit.as_deref().unwrap_or_default())
+        }
+        StepSaid::Output { key, value } => format!("{key} = {value}"),
+        StepSaid::Blocked { reason, .. } => format!("cannot judge: {reason}"),
+        StepSaid::BackupFetched { source, byte_size } => format!("{byte_size} bytes fetched from {source}"),
+        StepSaid::Warning { message } => message.clone(),
+    }
+}
+
+fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Promote => "promote",
+        Action::Retry => "retry",
+        Action::Redeploy => "redeploy",
+        Action::Cancel => "cancel",
+        Action::Rollback => "rollback",
+    }
+}
+
+fn place(tier: Option<&crate::domain::TierName>) -> String {
+    tier.map_or_else(|| "the pipeline".into(), |tier| format!("tier {tier}"))
+}
+
+fn short(sha: &str) -> &str {
+    &sha[..sha.len().min(7)]
+}
+
+/// `refs/heads/main` → `main`.
+fn short_ref(name: &str) -> &str {
+    name.strip_prefix("refs/heads/").or(name.strip_prefix("refs/tags/")).unwrap_or(name)
+}
