@@ -59,10 +59,11 @@ fn gather(path: &Path) -> Result<Vec<(String, Vec<u8>)>, String> {
     } else {
         vec![path.to_owned()]
     };
-    paths.into_iter().map(|path| read(&path)).collect()
+    paths.into_iter().map(|path| Ok((path.display().to_string(), read(&path)?))).collect()
 }
 
-fn read(path: &Path) -> Result<(String, Vec<u8>), String> {
+/// The bytes of a pipeline file, or why there are none.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let name = path.display().to_string();
     let failed = |error: std::io::Error| format!("failed to read `{name}`: {error}");
     let about = std::fs::metadata(path).map_err(failed)?;
@@ -72,8 +73,7 @@ fn read(path: &Path) -> Result<(String, Vec<u8>), String> {
     if about.len() > FILE_LIMIT_BYTES {
         return Err(format!("`{name}` has {} bytes; a pipeline file has at most 1 MiB", about.len()));
     }
-    let bytes = std::fs::read(path).map_err(failed)?;
-    Ok((name, bytes))
+    std::fs::read(path).map_err(failed)
 }
 
 /// Everything that is wrong, and how many files are good.
@@ -97,7 +97,8 @@ fn check(files: &[(String, Vec<u8>)]) -> (Vec<Diagnostic>, usize) {
     (diagnostics, good)
 }
 
-fn print(files: &[(String, Vec<u8>)], diagnostics: &[Diagnostic], good: usize) {
+/// Draws diagnostics on stdout.
+pub(super) fn draw(files: &[(String, Vec<u8>)], diagnostics: &[Diagnostic]) {
     let texts: BTreeMap<&str, String> = files
         .iter()
         .map(|(name, bytes)| (name.as_str(), String::from_utf8_lossy(bytes).into_owned()))
@@ -107,6 +108,10 @@ fn print(files: &[(String, Vec<u8>)], diagnostics: &[Diagnostic], good: usize) {
     if !rendered.is_empty() {
         talk::data(rendered.trim_end());
     }
+}
+
+fn print(files: &[(String, Vec<u8>)], diagnostics: &[Diagnostic], good: usize) {
+    draw(files, diagnostics);
     let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));

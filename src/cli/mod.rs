@@ -11,6 +11,7 @@ mod hook;
 mod logs;
 mod narrate;
 mod rebuild;
+mod run;
 mod schema;
 mod serve;
 mod status;
@@ -75,6 +76,8 @@ enum Command {
     Check(check::Args),
     /// Print the JSON Schemas, or write them into a folder
     Schema(schema::Args),
+    /// Build here and now, without a controller, and run the gates up to the first deploy
+    Run(run::Args),
     /// Show what is where, and what goes on
     Status(status::Args),
     /// Print events as JSON lines
@@ -130,6 +133,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::DemoNode(args) => demo::node::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Logs(args) => logs::run(&args),

@@ -126,7 +126,8 @@ fn stem(file: &str) -> &str {
     name.strip_suffix(".toml").unwrap_or(name)
 }
 
-fn digest_of(pipeline: &Pipeline) -> Digest {
+/// The digest of what a pipeline means.
+pub fn digest_of(pipeline: &Pipeline) -> Digest {
     let canonical = serde_json::to_vec(pipeline).expect("BUG: a pipeline is JSON");
     let hash = Sha256::digest(canonical);
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();

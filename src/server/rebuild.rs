@@ -283,16 +283,9 @@ async fn examine(
 /// The head of the branch that a pipeline takes, if it takes only one.
 async fn head_of(server: &Server, candidate: &Candidate) -> Result<Head, Problem> {
     let repo = repo_of(server, candidate)?;
-    let from = &candidate.definition.source;
-    let heads = source::ls_remote(&repo).await?;
-    let default = source::default_branch(&repo).await?;
-    let is_taken = |head: &&Head| match from.refs.as_slice() {
-        [] => default.as_ref() == Some(&head.name),
-        globs => source::ref_matches(globs, head.name.as_str()),
-    };
-    let taken: Vec<&Head> = heads.iter().filter(is_taken).collect();
+    let taken = source::taken(&repo, &candidate.definition.source.refs).await?;
     match taken.as_slice() {
-        [only] => Ok((*only).clone()),
+        [only] => Ok(only.clone()),
         several => {
             let detail = format!("the pipeline takes {} branches or tags that are there", several.len());
             Err(unprocessable("TG-PUSH-004", detail, "name the commit"))

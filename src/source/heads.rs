@@ -8,6 +8,7 @@ use super::call::Call;
 use super::error::Error;
 use super::location::{Folders, Location};
 use super::name::is_full;
+use super::refs::ref_matches;
 use crate::domain::{RefName, Sha};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -62,6 +63,20 @@ pub async fn ls_remote(repo: &Repo) -> Result<Vec<Head>, Error> {
         }
     };
     Ok(found.into_iter().map(head).collect())
+}
+
+/// The branches and tags that are there and that a pipeline with these globs takes; without globs the default branch.
+///
+/// # Errors
+/// The repository cannot be asked.
+pub async fn taken(repo: &Repo, globs: &[String]) -> Result<Vec<Head>, Error> {
+    let mut heads = ls_remote(repo).await?;
+    let default = if globs.is_empty() { default_branch(repo).await? } else { None };
+    heads.retain(|head| match globs {
+        [] => default.as_ref() == Some(&head.name),
+        globs => ref_matches(globs, head.name.as_str()),
+    });
+    Ok(heads)
 }
 
 /// The branch that HEAD names, as in `refs/heads/main`; none if HEAD is no branch. It need not have a commit yet.

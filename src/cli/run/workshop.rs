@@ -1,0 +1,277 @@
+//! An engine for one version: begun, fed with one push, watched until nothing follows any more, and judged.
+
+use super::Args;
+use crate::artifact::Store;
+use crate::bus::{Bus, Frame, Item, Start, Subscription};
+use crate::cli::trouble::Trouble;
+use crate::cli::{Exit, narrate, talk};
+use crate::clock::{Clock, SystemClock};
+use crate::definition;
+use crate::domain::promotion::waiting;
+use crate::domain::state::{PipelineState, Verdict};
+use crate::domain::{Command, EventId, Pipeline, Push, RefName, Time, VersionLabel};
+use crate::engine::{self, Engine, Parts, Refusal};
+use crate::interpreter::{LocalInterpreter, sweep};
+use crate::journal::lock::StateLock;
+use crate::journal::{self, Journal, MemoryJournal};
+use crate::runner::LocalRunner;
+use crate::settings::StateDir;
+use crate::source::{self, Git, Location, Repo};
+use crate::wire;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Bytes of output that are kept of each step, unless it says otherwise.
+const OUTPUT_LIMIT: u64 = 100 << 20;
+
+/// How long steps that are interrupted may take to end.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// The engine's task.
+type Working = tokio::task::JoinHandle<Result<(), journal::Error>>;
+
+/// Does the work of one version; how the command ends.
+pub(super) async fn work(args: &Args, file: &Path, pipeline: Pipeline) -> Result<Exit, Trouble> {
+    let place = Place::take(file)?;
+    let (engine, working) = begin(args, &place).await?;
+    let live = engine.bus().subscribe(Start::since(EventId(0)));
+    let live =
+        live.map_err(|error| Trouble::new("TG-EVENTS-001", format!("failed to {error}"), "", Exit::Failed))?;
+    let push = push(args, &place, &pipeline).await?;
+    let pipeline = Arc::new(pipeline);
+    let load = Command::Load {
+        file: file.display().to_string(),
+        digest: definition::digest_of(&pipeline),
+        text: String::new(),
+        definition: pipeline.clone(),
+    };
+    ask(&engine, load).await?;
+    ask(&engine, Command::Push { by: None, why: None, again: true, pushes: vec![push] }).await?;
+    let ended = watch(args, &engine, &pipeline, live).await;
+    engine.drain(Duration::ZERO).await;
+    // What still ran is ended by then, or will not be.
+    let _ = tokio::time::timeout(FAREWELL, working).await;
+    ended
+}
+
+/// The folder that a pipeline is built in: kept between runs for its cache, and for one run at a time.
+struct Place {
+    state: StateDir,
+    _lock: StateLock,
+}
+
+impl Place {
+    fn take(file: &Path) -> Result<Place, Trouble> {
+        let folder = cache_folder().join("tidegate/run").join(short_digest(file));
+        let state = StateDir::new(folder);
+        state.prepare()?;
+        let lock = StateLock::acquire(state.path())?;
+        // Only what is cached is worth keeping.
+        for folder in [state.logs(), state.artifacts()] {
+            // What is not there need not be removed; what cannot be is in nobody's way.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+        state.prepare()?;
+        Ok(Place { state, _lock: lock })
+    }
+}
+
+fn cache_folder() -> PathBuf {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    folder("XDG_CACHE_HOME")
+        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+}
+
+fn short_digest(file: &Path) -> String {
+    let path = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    Sha256::digest(path.as_os_str().as_encoded_bytes())
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+async fn begin(args: &Args, place: &Place) -> Result<(Engine, Working), Trouble> {
+    sweep(&place.state, &[], &[]).await;
+    let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+    let (reporter, reports) = mpsc::channel(256);
+    let interpreter = LocalInterpreter::new(
+        place.state.clone(),
+        Arc::new(LocalRunner::new()),
+        Git::default(),
+        Store::open(place.state.artifacts()).await?,
+        OUTPUT_LIMIT,
+        reporter,
+    );
+    let parts = Parts {
+        journal: journal.clone(),
+        bus: Bus::new(journal),
+        clock: Arc::new(SystemClock::new()),
+        interpreter: Arc::new(interpreter),
+        reports,
+    };
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    let options = engine::Options {
+        jobs: args.jobs.unwrap_or(cores).max(1),
+        release: env!("CARGO_PKG_VERSION").into(),
+    };
+    let (engine, task) = engine::start(Default::default(), parts, options);
+    let working = tokio::spawn(task);
+    engine.until_ready().await;
+    Ok((engine, working))
+}
+
+/// The commit that is built, looked at as a push is.
+async fn push(args: &Args, place: &Place, pipeline: &Pipeline) -> Result<Push, Trouble> {
+    let location = Location::parse(&pipeline.source.repo)?;
+    let mirror = source::mirror::place(&place.state.work(), &pipeline.name);
+    let repo = Repo::new(Git::default(), location, mirror)
+        .with_submodules(pipeline.source.submodules)
+        .with_lfs(pipeline.source.lfs);
+    let (sha, ref_name) = match &args.sha {
+        Some(sha) => (sha.clone(), None),
+        None => head(&repo, &pipeline.source.refs).await?,
+    };
+    let found = source::examine(&repo, &sha, None, &[]).await?;
+    Ok(Push {
+        pipeline: pipeline.name.clone(),
+        sha: found.sha,
+        ref_name,
+        old: None,
+        author: found.author_name,
+        subject: found.subject,
+        emails: Vec::new(),
+        ref_taken: true,
+        touched: true,
+        tag_missing: false,
+    })
+}
+
+async fn head(repo: &Repo, refs: &[String]) -> Result<(String, Option<RefName>), Trouble> {
+    let taken = source::taken(repo, refs).await?;
+    match taken.as_slice() {
+        [only] => Ok((only.sha.to_string(), Some(only.name.clone()))),
+        several => {
+            let message = format!("the pipeline takes {} branches or tags that are there", several.len());
+            Err(Trouble::new(
+                "TG-PUSH-004",
+                message,
+                "name the commit with `--sha`, or a folder with `--dir`",
+                Exit::Usage,
+            ))
+        }
+    }
+}
+
+async fn ask(engine: &Engine, command: Command) -> Result<(), Trouble> {
+    let refused =
+        |refusal: Refusal| Trouble::new(refusal.code(), refusal.to_string(), refusal.help(), Exit::Failed);
+    engine.ask(command).await.map(drop).map_err(refused)
+}
+
+/// Says what happens until nothing follows any more.
+async fn watch(
+    args: &Args,
+    engine: &Engine,
+    pipeline: &Pipeline,
+    mut live: Subscription,
+) -> Result<Exit, Trouble> {
+    let mut logs = Logs::default();
+    let mut interrupt = Box::pin(tokio::signal::ctrl_c());
+    loop {
+        let item = tokio::select! {
+            item = live.next() => item,
+            _ = &mut interrupt => return Ok(Exit::Interrupted),
+        };
+        let last = match item {
+            Item::Event(frame) if frame.is_log => {
+                if args.json {
+                    talk::data(&*frame.text)
+                } else {
+                    logs.show(&frame)
+                }
+                continue;
+            }
+            Item::Event(frame) => {
+                if args.json {
+                    talk::data(&*frame.text)
+                } else {
+                    tell(&frame)
+                }
+                frame.id
+            }
+            // Only log chunks can be lost: what was missed comes from the journal.
+            Item::Lagged { .. } | Item::Gap { .. } => continue,
+            Item::Failed(error) => return Err(error.into()),
+            Item::Ended => return Ok(Exit::Failed),
+        };
+        let now = SystemClock::new().now();
+        let verdict = engine.read(|state| {
+            let said_all = Some(state.last) == last;
+            state.pipelines.get(&pipeline.name).filter(|_| said_all).and_then(|p| judge(p, pipeline, now))
+        });
+        if let Some(exit) = verdict {
+            return Ok(exit);
+        }
+    }
+}
+
+fn tell(frame: &Frame) {
+    if let Ok(envelope) = wire::decode(&frame.text) {
+        narrate::say(&envelope);
+    }
+}
+
+/// How it ended, once nothing follows any more.
+fn judge(p: &PipelineState, pipeline: &Pipeline, now: Time) -> Option<Exit> {
+    let version: &VersionLabel = p.versions.keys().next()?;
+    let rests = p.build.is_none() && p.queue.is_empty();
+    let free = p.tiers.values().all(|t| t.inside.is_none() && t.going_back.is_none());
+    let nobody_enters =
+        pipeline.tiers.iter().all(|tier| waiting(p, tier, now).iter().all(|w| !w.blockers.is_empty()));
+    if !(rests && free && nobody_enters) {
+        return None;
+    }
+    if !p.is_built(version) {
+        return Some(Exit::Failed);
+    }
+    let verdicts =
+        pipeline.tiers.iter().map(|tier| p.standing(&tier.name, version).and_then(|s| s.verdict.as_ref()));
+    let verdicts: Vec<Option<&Verdict>> = verdicts.collect();
+    let is_rejected = |verdict: &Option<&Verdict>| matches!(verdict, Some(Verdict::Rejected(_)));
+    Some(match verdicts {
+        all if all.iter().any(is_rejected) => Exit::Failed,
+        all if all.iter().all(Option::is_some) => Exit::Done,
+        _ => Exit::Blocked,
+    })
+}
+
+/// What steps write, line by line, so that steps side by side do not tear each other's lines.
+#[derive(Default)]
+struct Logs {
+    begun: HashMap<u64, String>,
+}
+
+impl Logs {
+    fn show(&mut self, frame: &Frame) {
+        let chunk: Value = serde_json::from_str(&frame.text).unwrap_or_default();
+        let name = ["step", "name", "node"].iter().find_map(|key| chunk[*key].as_str()).unwrap_or_default();
+        let begun = self.begun.entry(frame.run.unwrap_or_default()).or_default();
+        begun.push_str(chunk["text"].as_str().unwrap_or_default());
+        let Some(end) = begun.rfind('\n') else { return };
+        let rest = begun.split_off(end + 1);
+        for line in std::mem::replace(begun, rest).lines() {
+            talk::data(format_args!(
+                "         {} | {}",
+                crate::printable::line(name),
+                crate::printable::line(line)
+            ));
+        }
+    }
+}
