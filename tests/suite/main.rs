@@ -5,3 +5,4 @@ mod house;
 mod rules;
 mod server;
 mod simulation;
+mod whole;

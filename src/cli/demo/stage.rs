@@ -113,12 +113,9 @@ impl Stage {
             .map_err(|error| broken("start the controller", error))?;
         let mut said = BufReader::new(child.stderr.take().expect("BUG: its stderr is a pipe"));
         self.controller = Some(child);
-        let mut line = String::new();
-        said.read_line(&mut line).map_err(|error| broken("hear the controller", error))?;
-        let address = line.split_once("http://").and_then(|(_, rest)| rest.split_whitespace().next());
-        self.address = address.ok_or_else(|| broken("start the controller", line.trim()))?.to_owned();
         let log = fs::File::options().create(true).append(true).open(self.folder.join("controller.log"));
         let mut log = log.map_err(|error| broken("write the controller's log", error))?;
+        self.address = address_in(&mut said, &mut log)?;
         std::thread::spawn(move || {
             // The log is only for those who look; that it cannot be written stops nothing.
             let _ =
@@ -199,6 +196,24 @@ impl Stage {
                 Err(_) => "nothing answers",
             };
             talk::data(format_args!("         {node:<10} {url:<26} {shown}"));
+        }
+    }
+}
+
+/// Reads what the controller says until it says where it answers.
+fn address_in(said: &mut impl BufRead, log: &mut impl Write) -> Result<String, Trouble> {
+    let mut words = String::new();
+    loop {
+        let mut line = String::new();
+        let read = said.read_line(&mut line).map_err(|error| broken("hear the controller", error))?;
+        log.write_all(line.as_bytes()).map_err(|error| broken("write the controller's log", error))?;
+        words.push_str(&line);
+        let address =
+            line.split_once(" answers at http://").and_then(|(_, rest)| rest.split_whitespace().next());
+        match address {
+            Some(address) => return Ok(address.to_owned()),
+            None if read == 0 => return Err(broken("start the controller", words.trim())),
+            None => {}
         }
     }
 }

@@ -1,0 +1,128 @@
+//! The command line: exit codes, JSON, and text from outside that stays text.
+
+use super::SHOP;
+use super::world::World;
+use serde_json::Value;
+
+#[test]
+fn exit_codes_tell_what_happened() {
+    let world = World::unborn(SHOP);
+    assert_eq!(world.ends(&["check", "pipelines"]).0, 0);
+    assert_eq!(world.ends(&["status", "--url", "http://127.0.0.1:9"]).0, 4, "no controller");
+    assert_eq!(world.ends(&["frobnicate"]).0, 2, "usage");
+    world.edit(&SHOP.replace("[[tier]]", "[[teir]]"));
+    assert_eq!(world.ends(&["check", "pipelines"]).0, 2, "a bad definition");
+    let output = world.tidegate(&["check", "pipelines", "--json"]);
+    let diagnostics: Vec<Value> = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(diagnostics.iter().all(|one| one["line"].is_u64() && one["code"].is_string()));
+}
+
+#[test]
+fn everything_by_hand_from_the_command_line() {
+    let mut world = World::new(SHOP);
+    world.push("1.0.0", &[]);
+    world.wait("promote_blocked", &[("tier", "prod")]);
+    assert_eq!(world.ends(&["deny", "shop", "prod", "--why", "no"]).0, 0);
+    world.wait("promote_failed", &[("tier", "prod"), ("end", "rejected")]);
+    assert_eq!(world.ends(&["retry", "shop", "prod"]).0, 0);
+    world.wait("promote_blocked", &[("tier", "prod")]);
+    assert_eq!(world.ends(&["confirm", "shop", "prod"]).0, 0);
+    world.wait("promote_complete", &[("tier", "prod")]);
+    assert_eq!(world.ends(&["redeploy", "shop", "prod", "--node", "p1"]).0, 0);
+    world.wait("deploy_ok", &[("mode", "redeploy"), ("node", "p1")]);
+    assert_eq!(world.ends(&["hold", "shop", "staging", "--why", "lunch"]).0, 0);
+    world.wait("hold_set", &[("tier", "staging")]);
+    world.push("1.1.0", &[]);
+    world.wait("promote_blocked", &[("tier", "staging")]);
+    assert!(world.good(&["status"]).contains("held by owner: lunch"));
+    assert_eq!(world.ends(&["block", "shop", "1.1.0"]).0, 0);
+    assert_eq!(world.ends(&["promote", "shop", "staging", "1.1.0"]).0, 0, "it waits, blocked");
+    assert_eq!(world.ends(&["unblock", "shop", "1.1.0"]).0, 0);
+    world.wait("promote_complete", &[("tier", "staging"), ("version", "1.1.0")]);
+    assert_eq!(world.ends(&["resume", "shop", "staging"]).0, 0);
+    assert_eq!(world.ends(&["rollback", "shop", "staging", "--why", "it looks odd"]).0, 0);
+    world.wait("rollback_complete", &[("tier", "staging"), ("version", "1.0.0")]);
+    let (exit, said) = world.ends(&["cancel", "shop"]);
+    assert_eq!(exit, 2);
+    assert!(said.contains("TG-ASK-015"), "{said}");
+    let (exit, said) = world.ends(&["confirm", "shop", "nowhere"]);
+    assert_eq!(exit, 2);
+    assert!(said.contains("its tiers are `host`, `staging`, `prod`"), "{said}");
+}
+
+#[test]
+fn status_events_and_logs_are_data() {
+    let mut world = World::new(SHOP);
+    world.push("1.0.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging")]);
+    let state: Value = serde_json::from_str(&world.good(&["status", "--json"])).expect("JSON");
+    assert_eq!(state["pipelines"][0]["name"], "shop");
+    let lines = world.good(&["events", "--kind", "promote_*"]);
+    let kinds: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(
+        kinds.iter().all(|event| event["kind"].as_str().is_some_and(|kind| kind.starts_with("promote_")))
+    );
+    assert_eq!(world.good(&["logs", "1"]), "making 1.0.0\n");
+    let (exit, said) = world.ends(&["logs", "999"]);
+    assert_eq!(exit, 2);
+    assert!(said.contains("error[TG-"), "{said}");
+}
+
+#[test]
+fn text_from_outside_never_reaches_a_terminal_raw() {
+    let mut world = World::new(SHOP);
+    world.commit("1.0.0", &[]);
+    world.git("work", &["commit", "-q", "--amend", "-m", "\u{1b}]0;owned\u{7}\u{1b}[31mred\u{202e}"]);
+    world.git("work", &["push", "-q", "origin", "main"]);
+    world.wait("build_start", &[]);
+    for arguments in [&["status"][..], &["why", "shop", "prod"]] {
+        let output = world.tidegate(arguments);
+        let said = [output.stdout, output.stderr].concat();
+        assert!(
+            !said.contains(&0x1b) && !said.contains(&7),
+            "{arguments:?}: {:?}",
+            String::from_utf8_lossy(&said)
+        );
+    }
+}
+
+#[test]
+fn run_builds_and_checks_without_a_controller() {
+    let world = World::unborn(SHOP);
+    world.commit("1.0.0", &[]);
+    world.git("work", &["push", "-q", "origin", "main"]);
+    let said = world.good(&["run", "pipelines/shop.toml"]);
+    assert!(said.contains("host: 1.0.0 is current") && !said.contains("staging"), "{said}");
+    assert!(!world.path("place/staging").exists(), "nothing is deployed unasked");
+    std::fs::write(world.path("work/VERSION"), "bad-build").expect("a file");
+    std::fs::write(world.path("work/extra"), "not committed").expect("a file");
+    let (exit, _) = world.ends(&["run", "pipelines/shop.toml", "--dir", "work", "--deploy", "staging"]);
+    assert_eq!(exit, 1, "a version that cannot be read fails the build");
+    std::fs::write(world.path("work/VERSION"), "2.0.0").expect("a file");
+    world.good(&["run", "pipelines/shop.toml", "--dir", "work", "--deploy", "staging"]);
+    assert_eq!(world.read("place/staging/out.txt"), "2.0.0");
+    let (exit, said) = world.ends(&["run", "pipelines/shop.toml", "--deploy", "prod"]);
+    assert_eq!(exit, 2);
+    assert!(said.contains("TG-CLI-013"), "{said}");
+}
+
+#[test]
+fn the_demo_does_all_of_it_and_leaves_nothing() {
+    let world = World::unborn(SHOP);
+    let place = world.path("place");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"))
+        .args(["demo", "--yes"])
+        .env("TMPDIR", &place)
+        .env("NO_COLOR", "1")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("the demo runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    for words in
+        ["rolled back", "is gone; started again", "production: 1.2.0 is current", "gate `greeting` is new"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(std::fs::read_dir(&place).expect("a folder").count(), 0, "nothing is left");
+}

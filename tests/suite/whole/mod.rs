@@ -1,0 +1,58 @@
+//! The whole thing: the real program, real git, real processes.
+
+mod commands;
+mod delivery;
+mod escapes;
+mod reload;
+mod stops;
+mod world;
+
+/// A build, a tier that checks, one that deploys, and one that wants a person's word.
+const SHOP: &str = r#"
+[source]
+repo = $REPO
+refs = ["main"]
+
+[build]
+artifacts = ["out.txt"]
+
+[[build.step]]
+name = "make"
+run = "echo making $TIDEGATE_VERSION; cp VERSION out.txt"
+
+[[tier]]
+name = "host"
+
+[[tier.gate]]
+name = "test"
+kind = "command"
+run = "! grep -q bad-build $TIDEGATE_ARTIFACTS/out.txt"
+
+[[tier]]
+name = "staging"
+
+[tier.deploy]
+upload = [{ artifact = "out.txt", to = "$PLACE/staging/" }]
+run = "echo $TIDEGATE_MODE $TIDEGATE_VERSION over ${TIDEGATE_PREVIOUS_VERSION:-nothing} >> $PLACE/deploys"
+
+[[tier.gate]]
+name = "smoke"
+kind = "command"
+phase = "verify"
+run = "! test -f broken"
+
+[[tier]]
+name = "prod"
+
+[tier.promote]
+confirm = { count = 1 }
+
+[[tier.node]]
+name = "p1"
+
+[[tier.node]]
+name = "p2"
+
+[tier.deploy]
+upload = [{ artifact = "out.txt", to = "$PLACE/$TIDEGATE_NODE/" }]
+"#;

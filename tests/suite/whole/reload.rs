@@ -1,0 +1,102 @@
+//! A saved pipeline is in force at once, however it was saved; a bad one never is.
+
+use super::SHOP;
+use super::world::World;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+/// The shop with another description, which changes its meaning and nothing else.
+fn described(world: &World, words: &str) -> String {
+    world.filled(&format!("description = \"{words}\"\n{SHOP}"))
+}
+
+#[test]
+fn every_way_of_saving_loads_once() {
+    let mut world = World::new(SHOP);
+    let file = world.path("pipelines/shop.toml");
+    let folder = world.path("pipelines");
+
+    fs::write(&file, described(&world, "in place")).expect("saved");
+    world.wait("pipeline_loaded", &[]);
+
+    fs::write(folder.join(".shop.toml.swp"), described(&world, "renamed over")).expect("saved");
+    fs::rename(folder.join(".shop.toml.swp"), &file).expect("renamed");
+    world.wait("pipeline_loaded", &[]);
+
+    // vim: the old file becomes a backup, a new one takes its name, the backup goes.
+    fs::rename(&file, folder.join("shop.toml~")).expect("renamed");
+    fs::write(&file, described(&world, "as vim does")).expect("saved");
+    fs::remove_file(folder.join("shop.toml~")).expect("removed");
+    world.wait("pipeline_loaded", &[]);
+
+    fs::write(world.path("other.toml"), described(&world, "behind a link")).expect("saved");
+    symlink(world.path("other.toml"), folder.join("link")).expect("linked");
+    fs::rename(folder.join("link"), &file).expect("renamed");
+    world.wait("pipeline_loaded", &[]);
+    fs::write(world.path("other.toml"), described(&world, "behind the same link")).expect("saved");
+    world.wait("pipeline_loaded", &[]);
+
+    let loads = world.kinds().iter().filter(|kind| **kind == "pipeline_loaded").count();
+    assert_eq!(loads, 6, "each once");
+    let removals = world.kinds().iter().filter(|kind| **kind == "pipeline_removed").count();
+    assert_eq!(removals, 0, "none looked like a removal");
+    assert_eq!(world.get("/api/pipelines/shop")["pipeline"]["description"], "behind the same link");
+}
+
+#[test]
+fn a_bad_file_is_refused_visibly_and_the_last_good_one_stays_over_a_restart() {
+    let mut world = World::new(SHOP);
+    world.push("1.0.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging")]);
+    world.edit(&SHOP.replace("[[tier.gate]]", "[[tier.gaet]]"));
+    let refused = world.wait("pipeline_rejected", &[("file", "shop.toml")]);
+    assert_eq!(refused["diagnostics"][0]["code"], "TG-DEF-003");
+    assert_eq!(refused["diagnostics"][0]["help"], "did you mean `gate`?");
+    world.kill();
+    world.start();
+    world.wait("controller_started", &[]);
+    let view = world.get("/api/pipelines/shop");
+    assert_eq!(view["pipeline"]["rejected"][0]["file"], "shop.toml");
+    world.push("1.1.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging"), ("version", "1.1.0")]);
+    world.edit(SHOP);
+    world.wait("pipeline_loaded", &[]);
+    assert!(world.get("/api/pipelines/shop")["pipeline"]["rejected"].is_null());
+}
+
+#[test]
+fn a_comment_changes_nothing_and_a_folder_that_vanishes_removes_nothing() {
+    let mut world = World::new(SHOP);
+    world.edit(&format!("# a comment\n{SHOP}"));
+    fs::rename(world.path("pipelines"), world.path("elsewhere")).expect("moved");
+    assert_eq!(world.get("/api/state")["pipelines"][0]["name"], "shop");
+    fs::create_dir(world.path("pipelines")).expect("made again");
+    fs::write(world.path("pipelines/shop.toml"), described(&world, "back")).expect("saved");
+    world.wait("pipeline_loaded", &[]);
+    let kinds = world.kinds();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "pipeline_loaded").count(), 2);
+    assert!(!kinds.contains(&"pipeline_removed"), "{kinds:?}");
+}
+
+#[test]
+fn files_of_one_name_are_both_refused_and_removal_and_return_keep_the_history() {
+    let mut world = World::new(SHOP);
+    let twin = world.path("pipelines/twin.toml");
+    fs::write(&twin, world.filled(&format!("name = \"shop\"\n{SHOP}"))).expect("saved");
+    for _ in 0..2 {
+        let refused = world.wait("pipeline_rejected", &[]);
+        assert_eq!(refused["diagnostics"][0]["code"], "TG-DEF-035");
+    }
+    fs::remove_file(&twin).expect("removed");
+    world.wait_for("both are let go", |event| {
+        event["kind"] == "pipeline_loaded" && event["file"] == "shop.toml"
+    });
+    world.push("1.0.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging")]);
+    fs::rename(world.path("pipelines/shop.toml"), world.path("away.toml")).expect("moved");
+    world.wait("pipeline_removed", &[]);
+    fs::rename(world.path("away.toml"), world.path("pipelines/shop.toml")).expect("moved");
+    world.wait("pipeline_loaded", &[]);
+    let view = world.get("/api/pipelines/shop");
+    assert_eq!(view["pipeline"]["tiers"][1]["current"]["version"], "1.0.0");
+}

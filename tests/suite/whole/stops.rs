@@ -1,0 +1,132 @@
+//! Starts that cannot be, ordinary stops, and what a crash leaves behind.
+
+use super::SHOP;
+use super::world::{World, those_with};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+/// The shop with a gate that lasts until a file is there.
+fn patient() -> String {
+    SHOP.replace(
+        "run = \"! grep -q bad-build",
+        "run = \"while ! test -f $PLACE/go; do sleep 0.02; done; ! grep -q bad-build",
+    )
+}
+
+#[test]
+fn a_stop_lets_what_runs_finish_and_begins_nothing() {
+    let mut world = World::new(&patient());
+    world.push("1.0.0", &[]);
+    world.wait("gate_start", &[("name", "test")]);
+    let pid = rustix::process::Pid::from_raw(world.pid()).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told");
+    world.wait("controller_stopping", &[]);
+    fs::write(world.path("place/go"), "").expect("a file");
+    let done = world.wait("gate_done", &[("name", "test")]);
+    assert_eq!(done["outcome"]["status"], "pass");
+    assert_eq!(world.stop(), 0);
+    world.start();
+    world.wait("controller_started", &[]);
+    world.wait("promote_complete", &[("tier", "staging")]);
+    let gates =
+        world.heard.iter().filter(|event| event["kind"] == "gate_start" && event["name"] == "test").count();
+    assert_eq!(gates, 1, "the gate that passed is not run again");
+}
+
+#[test]
+fn a_second_word_ends_what_runs_and_it_runs_again_after_the_restart() {
+    let mut world = World::new(&patient());
+    world.push("1.0.0", &[]);
+    world.wait("gate_start", &[("name", "test")]);
+    let pid = rustix::process::Pid::from_raw(world.pid()).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told");
+    world.wait("controller_stopping", &[]);
+    assert_eq!(world.stop(), 0);
+    assert!(those_with(&world.path("state/logs")).is_empty(), "nothing is left");
+    fs::write(world.path("place/go"), "").expect("a file");
+    world.start();
+    let done = world.wait("gate_done", &[("name", "test")]);
+    assert_eq!(done["outcome"]["classification"], "interrupted", "{done}");
+    assert_eq!(done["will_retry"], true);
+    world.wait("promote_complete", &[("tier", "staging")]);
+}
+
+#[test]
+fn after_a_kill_what_it_left_is_ended_and_the_gate_runs_again() {
+    let mut world = World::new(
+        &patient().replace("run = \"while", "run = \"test -f $PLACE/again || setsid sleep 600 & while"),
+    );
+    world.push("1.0.0", &[]);
+    let begun = world.wait("gate_start", &[("name", "test")]);
+    let logs = world.path("state/logs");
+    wait_until("the stray is there", || {
+        those_with(&logs).iter().any(|(_, name)| name == "sleep" || name == "setsid")
+    });
+    world.kill();
+    assert!(those_with(&logs).iter().any(|(_, name)| name == "sleep"), "it outlives the controller");
+    fs::write(world.path("place/again"), "").expect("a file");
+    world.start();
+    let done = world.wait("gate_done", &[("name", "test"), ("will_retry", "true")]);
+    assert_eq!(done["run_id"], begun["run_id"]);
+    let of_before = format!("shop/{}.events", begun["run_id"]);
+    let still: Vec<_> = those_with(&logs.join(of_before));
+    assert!(still.is_empty(), "what the run of before left: {still:?}");
+    fs::write(world.path("place/go"), "").expect("a file");
+    world.wait("promote_complete", &[("tier", "staging")]);
+}
+
+/// Looks until something is so that no event tells of.
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begin = std::time::Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed().as_secs() < 30, "{what}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_start_that_cannot_be_says_why_and_changes_nothing() {
+    let mut world = World::new(SHOP);
+    let (exit, said) = world.ends(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(exit, 1);
+    assert!(said.contains("TG-STATE-001") && said.contains("in use by pid"), "{said}");
+    let other = world.path("state2");
+    let (exit, said) =
+        world.ends(&["serve", "--state", other.to_str().expect("text"), "--listen", &world.address.clone()]);
+    assert_eq!(exit, 1);
+    assert!(said.contains("TG-SERVE-001") && said.contains("--listen"), "{said}");
+    let (exit, said) = world.ends(&["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(exit, 2);
+    assert!(said.contains("insecure"), "{said}");
+    world.stop();
+
+    let journal = world.path("state/journal.db");
+    let connection = rusqlite::Connection::open(&journal).expect("the journal");
+    connection.pragma_update(None, "user_version", 999).expect("a newer release");
+    drop(connection);
+    let (exit, said) = world.ends(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(exit, 1);
+    assert!(said.contains("TG-JOURNAL-001"), "{said}");
+
+    fs::set_permissions(world.path("state"), fs::Permissions::from_mode(0o755)).expect("opened");
+    let (exit, said) = world.ends(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(exit, 1);
+    assert!(said.contains("TG-STATE-013") && said.contains("chmod 700"), "{said}");
+}
+
+#[test]
+fn a_repository_that_disappears_fails_the_build_with_a_reason_and_comes_back() {
+    let mut world = World::new(SHOP);
+    world.push("1.0.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging")]);
+    let sha = world.commit("1.1.0", &[]);
+    world.git("work", &["push", "-q", "origin", "main"]);
+    world.wait("promote_complete", &[("tier", "staging"), ("version", "1.1.0")]);
+    fs::rename(world.path("shop.git"), world.path("gone.git")).expect("moved");
+    let (exit, said) = world.ends(&["rebuild", "shop", &sha]);
+    assert_ne!(exit, 0);
+    assert!(said.contains("TG-GIT-"), "{said}");
+    fs::rename(world.path("gone.git"), world.path("shop.git")).expect("moved back");
+    world.push("1.2.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging"), ("version", "1.2.0")]);
+}
