@@ -56,7 +56,7 @@ impl Where {
             let token = read_token_file(path, privacy).map(|token| token.expose().to_owned());
             token.map_err(|error| {
                 let message = format!("failed to {error}");
-                Trouble::new(error.code(), message, &error.help(), Exit::NoController)
+                Trouble::new(error.code(), message, error.help(), Exit::NoController)
             })
         };
         if let Some(path) = &self.token_file {

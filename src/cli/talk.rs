@@ -1,5 +1,5 @@
 //! How the command line speaks: data to stdout, talk to stderr, colour only where a person looks. All text that comes
-//! from outside passes through [`printable`](crate::printable) on its way here.
+//! from outside passes through [`crate::printable`] on its way here.
 
 use crate::printable;
 use std::fmt::Display;

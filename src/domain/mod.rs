@@ -1,7 +1,7 @@
 //! What things are and what follows from what. Pure: no clock, no disk, no process, no async; time enters inside commands.
 //!
-//! Three functions carry everything: [`decide`] turns a command into facts or a refusal, [`apply`] folds an event into
-//! the state, [`outstanding`] says what should be in flight; [`proceed`] is what follows by itself in between.
+//! Three functions carry everything: [`decide()`] turns a command into facts or a refusal, [`apply()`] folds an event into
+//! the state, [`outstanding()`] says what should be in flight; [`proceed()`] is what follows by itself in between.
 
 pub mod id;
 pub mod span;

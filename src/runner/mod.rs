@@ -4,7 +4,7 @@
 //! end. So the same runner can sit in this process or, later, in one of its own that outlives the controller.
 //!
 //! # How a step is run
-//! Each run has one plain thread ([`local`], [`run`]): it spawns the process into a group of its own, with stdin
+//! Each run has one plain thread (`local`, `run`): it spawns the process into a group of its own, with stdin
 //! from `/dev/null` and one pipe for stdout and stderr (so that their order is kept), and then waits in one `poll` for
 //! output, for the process's end (a pidfd), and for a wish to stop. What it reads goes to the log file in gathers of up
 //! to 64 KiB, into the SHA-256, and on as a reference-counted [`Report::Output`].
@@ -16,9 +16,9 @@
 //! # How a step ends
 //! A step is over when its process has ended, even if something it started still holds the pipe. The dead process is
 //! left unreaped (`waitid` with `WNOWAIT`) until all signals were sent, so that no reused id can be hit. What it left
-//! behind is found and ended ([`strays`], [`kin`]), which needs no cgroup: this process is a child subreaper, so every
+//! behind is found and ended (`strays`, `kin`), which needs no cgroup: this process is a child subreaper, so every
 //! orphan becomes its child, and each run's processes carry a mark that survives `setsid`, double forks and `env -i`.
-//! A cgroup per run, where one is delegated, would be a second way to the same list ([`kin::Kin`]).
+//! A cgroup per run, where one is delegated, would be a second way to the same list (`kin::Kin`).
 
 pub mod fake;
 pub mod tool;
@@ -51,7 +51,7 @@ pub use strays::end_abandoned;
 /// Reference-counted bytes, as in [`Report::Output`].
 pub use tokio_util::bytes::Bytes;
 
-/// Name of the environment variable that tells a step's processes apart where the mark of [`kin`] is lost.
+/// Name of the environment variable that tells a step's processes apart where the mark of `kin` is lost.
 pub const RUN_ID_VARIABLE: &str = "TIDEGATE_RUN_ID";
 
 /// Order to start one run.

@@ -1,5 +1,8 @@
 //! All integration tests in one binary, so that a link is paid once.
 
+#![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect ends there")]
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "what a test did not try, or tried, it says")]
+
 mod definition;
 mod house;
 mod rules;
