@@ -78,7 +78,7 @@ fn mistakes_are_named_with_their_place_and_a_way_out() {
         ("[retention]\nversion = 2", "TG-SETTINGS-002", ":2:1:", "did you mean `versions`?"),
         ("x = ", "TG-SETTINGS-002", ":1:", "correct the line"),
         ("read = \"tokens\"", "TG-SETTINGS-002", ":1:8:", "did you mean `token`?"),
-        ("drain = \"soon\"", "TG-SETTINGS-002", "`soon` is not a duration", ""),
+        ("drain = \"soon\"", "TG-SETTINGS-002", ":1:9: expected a length of time", ""),
         ("jobs = \"2\"", "TG-SETTINGS-002", ":1:8:", ""),
         ("jobs = 0", "TG-SETTINGS-003", "`jobs` = `0`", "`jobs`"),
         ("listen = \"8433\"", "TG-SETTINGS-003", "an address with a port", ""),
