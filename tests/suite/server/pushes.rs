@@ -107,7 +107,7 @@ async fn an_abbreviation_is_resolved_and_what_is_no_commit_is_refused() {
         stand.post("/rebuild", &body).await.is_problem(422, code);
     }
     stand.post("/rebuild", &push(&sha, r#","old":"nonsense""#)).await.is_problem(422, "TG-GIT-006");
-    stand.post("/rebuild", "{}").await.is_problem(422, "TG-HTTP-007");
+    stand.post("/rebuild", "{}").await.is_problem(422, "TG-PUSH-003");
 }
 
 #[tokio::test]
