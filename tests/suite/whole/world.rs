@@ -220,6 +220,18 @@ impl World {
         }
     }
 
+    /// What was said before the controller was ended and has not been heard yet.
+    pub(crate) fn hear_the_rest(&mut self) {
+        let events = self.events.take();
+        self.heard.extend(events.iter().flatten());
+    }
+
+    /// What was said up to now and has not been heard yet.
+    pub(crate) fn hear_the_rest_so_far(&mut self) {
+        let events = self.events.as_ref().expect("a subscription");
+        self.heard.extend(events.try_iter());
+    }
+
     /// The kinds of the events that were heard, logs left out.
     pub(crate) fn kinds(&self) -> Vec<&str> {
         let journaled = self.heard.iter().filter(|event| event["id"].is_u64());
