@@ -6,9 +6,14 @@
 use super::Error;
 use rustix::fs::FlockOperation;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long the lock of a process that is gone is waited for, and between two looks.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// File systems that have no locks or no shared memory to rely upon, by the magic number of statfs(2).
 const NETWORK: [(u32, &str); 7] = [
@@ -47,13 +52,7 @@ impl StateLock {
             .mode(0o600)
             .open(folder.join("lock"))
             .map_err(|error| Error::io("open the lock file", &error))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(Error::InUse { pid: owner(&file), folder });
-            }
-            Err(errno) => return Err(Error::io("lock the state folder", &errno.into())),
-        }
+        lock(&file, &folder)?;
         sign(&file).map_err(|error| Error::io("write the lock file", &error))?;
         Ok(Self { folder, _file: file })
     }
@@ -62,6 +61,29 @@ impl StateLock {
     pub fn folder(&self) -> &Path {
         &self.folder
     }
+}
+
+/// Takes the lock, or tells who has it. A process that was killed while it was starting another one leaves the lock to
+/// that one until it is executed: a moment that is waited for.
+fn lock(file: &File, folder: &Path) -> Result<(), Error> {
+    let begin = Instant::now();
+    loop {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
+            Err(rustix::io::Errno::WOULDBLOCK) => {}
+            Err(errno) => return Err(Error::io("lock the state folder", &errno.into())),
+        }
+        let pid = owner(file);
+        if !pid.is_some_and(is_gone) || begin.elapsed() > PATIENCE {
+            return Err(Error::InUse { pid, folder: folder.to_owned() });
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn is_gone(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
 }
 
 fn refuse_network(folder: &Path) -> Result<(), Error> {
@@ -79,10 +101,10 @@ fn network_kind(magic: u32) -> Option<&'static str> {
 }
 
 /// Who wrote itself into the lock file. A torn or strange text is nobody.
-fn owner(mut file: &File) -> Option<u32> {
-    let mut text = String::new();
-    Read::by_ref(&mut file).take(256).read_to_string(&mut text).ok()?;
-    text.split_whitespace().next()?.parse().ok()
+fn owner(file: &File) -> Option<u32> {
+    let mut bytes = [0; 256];
+    let length = file.read_at(&mut bytes, 0).ok()?;
+    std::str::from_utf8(&bytes[..length]).ok()?.split_whitespace().next()?.parse().ok()
 }
 
 fn sign(mut file: &File) -> std::io::Result<()> {

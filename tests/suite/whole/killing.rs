@@ -8,6 +8,7 @@ use crate::simulation::Chance;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Kills in an ordinary run.
@@ -78,16 +79,18 @@ fn nothing_acknowledged_is_lost_however_often_the_controller_is_killed() {
     world.start();
     world.wait("pipeline_loaded", &[]);
     let (say, acknowledged) = channel();
+    let mut pushes = Vec::new();
     for life in 0..kills {
         if life % 2 == 0 {
-            push(&world, &commits[life as usize / 2], say.clone());
+            pushes.push(push(&world, &commits[life as usize / 2], say.clone()));
         }
         std::thread::sleep(Duration::from_millis(chance.next() % 240));
         world.kill();
         world.hear_the_rest();
         world.start();
     }
-    push(&world, &commits[commits.len() - 1], say);
+    pushes.push(push(&world, &commits[commits.len() - 1], say));
+    pushes.into_iter().for_each(|push| push.join().expect("an answer, or none"));
     rest(&world);
     world.hear_the_rest_so_far();
     let journal = journal(&world);
@@ -100,7 +103,7 @@ fn nothing_acknowledged_is_lost_however_often_the_controller_is_killed() {
 }
 
 /// Tells of a push, as the hook does; what is answered counts.
-fn push(world: &World, sha: &str, say: Sender<(String, u64)>) {
+fn push(world: &World, sha: &str, say: Sender<(String, u64)>) -> JoinHandle<()> {
     let url = format!("http://{}/rebuild", world.address);
     let token = world.read("state/token");
     let body = json!({"sha": sha, "ref": "refs/heads/main", "pipeline": "shop"}).to_string();
@@ -111,10 +114,9 @@ fn push(world: &World, sha: &str, say: Sender<(String, u64)>) {
         let text = answer.body_mut().read_to_string().unwrap_or_default();
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         if let Some(id) = answer["accepted"][0]["id"].as_u64() {
-            // The test may be over.
-            let _ = say.send((sha, id));
+            say.send((sha, id)).expect("somebody counts");
         }
-    });
+    })
 }
 
 /// Waits until nothing follows any more.
