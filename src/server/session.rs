@@ -114,6 +114,11 @@ async fn refuse(sink: &mut Sink, server: &Server, error: Future) {
 
 /// Ends when the session may not go on, whatever it is at: a send that waits, too.
 async fn watch(server: &Server, caller: &Caller) -> End {
+    if caller.entry.is_none() {
+        // Who came without a token has nothing that could be revoked: nothing wakes for them.
+        server.shutdown.cancelled().await;
+        return GOING_AWAY;
+    }
     let mut checks = every(server.options.limits.token_check);
     loop {
         tokio::select! {

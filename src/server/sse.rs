@@ -58,11 +58,13 @@ impl Teller {
             return None;
         }
         let limits = &self.server.options.limits;
+        // Who came without a token has nothing that could be revoked.
+        let patience = if self.caller.entry.is_some() { limits.token_check } else { limits.ping };
         let first = loop {
             let waited = tokio::select! {
                 biased;
                 () = self.server.shutdown.cancelled() => return None,
-                waited = timeout(limits.token_check, self.subscription.next()) => waited,
+                waited = timeout(patience, self.subscription.next()) => waited,
             };
             match waited {
                 _ if !self.caller.still_holds(&self.server) => return None,
