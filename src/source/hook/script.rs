@@ -9,10 +9,11 @@ const MARK: &str = "# Made by `tidegate hook install`; `tidegate hook uninstall`
 
 /// What follows the settings. Names of refs stay on stdin or in JSON, they are never part of a command.
 const BODY: &str = r#"
-here=$(dirname "$0")
-updates=$(cat)
+here=${0%/*}
 earlier=0
+updates=
 if [ -x "$here/$before" ]; then
+	updates=$(cat)
 	printf '%s\n' "$updates" | "$here/$before" "$@"
 	earlier=$?
 fi
@@ -49,9 +50,11 @@ by_curl() {
 if [ -x "$tidegate" ]; then
 	set -- hook notify --repo "$repo" --url "$url" --token-file "$token"
 	[ -z "$pipeline" ] || set -- "$@" --pipeline "$pipeline"
-	printf '%s\n' "$updates" | bounded "$tidegate" "$@" ||
+	# It bounds its own time.
+	if [ -n "$updates" ]; then printf '%s\n' "$updates" | "$tidegate" "$@"; else "$tidegate" "$@"; fi ||
 		echo "tidegate: not told; the push is stored, see $url" >&2
 elif command -v curl >/dev/null 2>&1; then
+	[ -n "$updates" ] || updates=$(cat)
 	by_curl || echo "tidegate: not told; the push is stored, see $url" >&2
 else
 	echo "tidegate: not told: neither $tidegate nor curl is there; the push is stored" >&2
