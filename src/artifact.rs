@@ -18,8 +18,8 @@ mod pattern;
 
 pub use error::Error;
 
+use crate::domain::event::Artifact;
 use error::io;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
@@ -33,7 +33,7 @@ use std::time::SystemTime;
 const BLOCK: usize = 256 << 10;
 
 /// A file in the store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// SHA-256 of its content, 64 hex digits in lower case.
     pub sha256: String,
@@ -41,19 +41,6 @@ pub struct Stored {
     pub size: u64,
     /// The mode it is to have: 0o755 if anybody could execute it, else 0o644. The store itself does not keep it.
     pub mode: u32,
-}
-
-/// A file that a build made.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Artifact {
-    /// Where it was in the workspace: relative, with `/`, without `..`.
-    pub path: String,
-    /// SHA-256 of its content, 64 hex digits in lower case.
-    pub sha256: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// It may be executed.
-    pub executable: bool,
 }
 
 /// What the store holds.

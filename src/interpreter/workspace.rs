@@ -7,10 +7,10 @@ use super::places::{Folder, Places};
 use super::task::Task;
 use crate::artifact;
 use crate::domain::event::Artifact;
-use crate::domain::pipeline;
+use crate::domain::pipeline::VersionRule;
 use crate::domain::{EventId, PipelineName, RunId};
 use crate::settings::StateDir;
-use crate::source::{self, Git, Location, Repo, VersionRule, mirror};
+use crate::source::{self, Git, Location, Repo, mirror};
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
@@ -110,8 +110,7 @@ async fn make(
         done.map_err(git_refused)?;
     }
     if !artifacts.is_empty() {
-        let artifacts: Vec<_> = artifacts.iter().map(for_store).collect();
-        let done = task.shop.store.materialize(&artifacts, &folder.artifacts()).await;
+        let done = task.shop.store.materialize(artifacts, &folder.artifacts()).await;
         done.map_err(|error| not_materialized(&error))?;
     }
     fs::write(folder.ready(), "").map_err(|error| failed("finish", &error))
@@ -148,24 +147,8 @@ pub(super) async fn mirrored(task: &Task) -> Result<Repo, String> {
 }
 
 /// The version that the commit states.
-pub(super) async fn version(
-    task: &Task,
-    repo: &Repo,
-    rule: &pipeline::VersionRule,
-) -> Result<Option<String>, String> {
-    let rule = match rule {
-        pipeline::VersionRule::Default => VersionRule::Default,
-        pipeline::VersionRule::Cargo => VersionRule::Cargo,
-        pipeline::VersionRule::Npm => VersionRule::Npm,
-        pipeline::VersionRule::Pyproject => VersionRule::Pyproject,
-        pipeline::VersionRule::File { file } => VersionRule::File(file.clone()),
-        pipeline::VersionRule::Tag => VersionRule::Tag,
-        pipeline::VersionRule::Describe => VersionRule::Describe,
-        pipeline::VersionRule::Command { .. } => {
-            return Err("BUG: a version command is run, not read".into());
-        }
-    };
-    source::read_version(&rule, repo, &task.sha).await.map_err(in_words)
+pub(super) async fn version(task: &Task, repo: &Repo, rule: &VersionRule) -> Result<Option<String>, String> {
+    source::read_version(rule, repo, &task.sha).await.map_err(in_words)
 }
 
 /// Stores what the build left.
@@ -181,18 +164,7 @@ pub(super) async fn collect(task: &Task, folder: &Folder) -> Result<Vec<Artifact
         Unready::Artifact(message) | Unready::Failed { message, .. } => format!("failed to {message}"),
     })?;
     let collected = task.shop.store.collect(&folder.checkout(), &patterns).await;
-    let collected = collected.map_err(|error| format!("failed to {error}; {}", error.help()))?;
-    Ok(collected.into_iter().map(from_store).collect())
-}
-
-fn for_store(artifact: &Artifact) -> artifact::Artifact {
-    let Artifact { path, sha256, size, executable } = artifact.clone();
-    artifact::Artifact { path, sha256, size, executable }
-}
-
-fn from_store(artifact: artifact::Artifact) -> Artifact {
-    let artifact::Artifact { path, sha256, size, executable } = artifact;
-    Artifact { path, sha256, size, executable }
+    collected.map_err(|error| format!("failed to {error}; {}", error.help()))
 }
 
 fn not_materialized(error: &artifact::Error) -> Unready {

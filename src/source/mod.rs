@@ -33,7 +33,7 @@ pub use git::Git;
 pub use heads::{Head, default_branch, ls_remote, tags_at, taken};
 pub use location::{Location, same_repo};
 pub use refs::{PathGlobs, RefGlobs, check_ref, ref_matches};
-pub use version::{VersionRule, normalise, read_version};
+pub use version::{normalise, read_version};
 pub use workspace::remove_workspace;
 
 use std::path::{Path, PathBuf};

@@ -4,31 +4,13 @@
 use super::error::Error;
 use super::{Repo, heads, mirror};
 use crate::domain::Sha;
+use crate::domain::pipeline::VersionRule;
 use serde::Deserialize;
 
 /// Longest version, in bytes.
 const VERSION_LIMIT: usize = 128;
 /// Most bytes that all looked-at files may have together.
 const FILES_LIMIT: usize = 4 << 20;
-
-/// Where the version of a commit is stated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VersionRule {
-    /// In the first of `Cargo.toml`, `package.json`, `pyproject.toml` and `VERSION` that states one.
-    Default,
-    /// In `Cargo.toml`: of the package, or what the workspace gives its packages.
-    Cargo,
-    /// In `package.json`.
-    Npm,
-    /// In `pyproject.toml`: of the project, or of poetry.
-    Pyproject,
-    /// In the first line of this file.
-    File(String),
-    /// By a tag at the commit.
-    Tag,
-    /// By the nearest tag before the commit, and how many commits ago: `1.2.3+4.g1a2b3c4`.
-    Describe,
-}
 
 /// The version of a commit, in normal form; None if the file or tag is not there.
 ///
@@ -52,9 +34,10 @@ pub async fn read_version(rule: &VersionRule, repo: &Repo, sha: &Sha) -> Result<
         VersionRule::Pyproject => {
             from(Source { name: "pyproject.toml".into(), read: PYPROJECT, required: true }).await
         }
-        VersionRule::File(file) => from(Source { name: inside(file)?, read: PLAIN, required: true }).await,
+        VersionRule::File { file } => from(Source { name: inside(file)?, read: PLAIN, required: true }).await,
         VersionRule::Tag => from_tag(repo, sha).await,
         VersionRule::Describe => describe(repo, sha).await,
+        VersionRule::Command { .. } => panic!("BUG: a command is run in a checkout, not read"),
     }
 }
 

@@ -77,7 +77,7 @@ async fn files_state_versions() {
         read(Pyproject, &[("pyproject.toml", "[tool.poetry]\nversion='4.5.6'\n")]).await,
         some("4.5.6")
     );
-    assert_eq!(read(File("./a//v.txt".into()), &[("a/v.txt", "5.0.0")]).await, some("5.0.0"));
+    assert_eq!(read(File { file: "./a//v.txt".into() }, &[("a/v.txt", "5.0.0")]).await, some("5.0.0"));
     // A workspace without a version of its own states none; what follows may.
     let bare = ("Cargo.toml", "[workspace]\nmembers=['a']\n");
     assert_eq!(read(Default, &[bare, ("package.json", "{}"), ("VERSION", "7.0.0")]).await, some("7.0.0"));
@@ -90,7 +90,7 @@ async fn files_state_versions() {
     assert_eq!(read(Default, &[]).await, Ok(None));
     assert_eq!(read(Cargo, &[("VERSION", "1.0.0")]).await, Ok(None));
     for outside in ["../x", "/etc/passwd", "", "a\nb"] {
-        assert_eq!(read(File(outside.into()), &[]).await, Err("TG-VERSION-003"), "{outside}");
+        assert_eq!(read(File { file: outside.into() }, &[]).await, Err("TG-VERSION-003"), "{outside}");
     }
 }
 
