@@ -105,7 +105,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Refusal::Rejected(rejection) => rejection.fmt(f),
-            Refusal::NotKept(error) => error.fmt(f),
+            Refusal::NotKept(error) => write!(f, "failed to {error}"),
             Refusal::Ended => f.write_str("the controller is stopping"),
         }
     }

@@ -172,6 +172,10 @@ impl Loop {
         let answer = decision.answer;
         match self.commit(decision.facts, now).await {
             Ok(ids) => {
+                if self.trouble.is_some() && !ids.is_empty() {
+                    // The journal takes events again: what waits need not wait for its time.
+                    self.trouble = Some(Instant::now());
+                }
                 let last = self.look(|state| state.last);
                 let receipt = Receipt { answer, ids };
                 self.send(Outgoing::Answer(last, receipt, reply)).await?;
