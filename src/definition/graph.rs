@@ -5,37 +5,55 @@ use std::collections::{BTreeMap, BTreeSet};
 /// For each entry, the entries that come before it.
 pub(super) type Before = Vec<Vec<usize>>;
 
-/// Each cycle once, as its entries in order.
+/// Cycles, each as its entries in order, so that every entry that is in one is in one of these.
 pub(super) fn cycles(before: &Before) -> Vec<Vec<usize>> {
     let mut found: BTreeMap<BTreeSet<usize>, Vec<usize>> = BTreeMap::new();
-    let mut done = vec![false; before.len()];
+    let mut seen = vec![Seen::Never; before.len()];
     for start in 0..before.len() {
-        visit(start, before, &mut Vec::new(), &mut done, &mut found);
+        if seen[start] == Seen::Never {
+            visit(start, before, &mut seen, &mut found);
+        }
     }
     found.into_values().collect()
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Seen {
+    Never,
+    /// On the way that is being walked.
+    OnTheWay,
+    Done,
+}
+
+/// Walks from an entry as far as it goes. The way is a list, not a recursion: a file may hold tens of thousands.
 fn visit(
-    at: usize,
+    start: usize,
     before: &Before,
-    way: &mut Vec<usize>,
-    done: &mut [bool],
+    seen: &mut [Seen],
     found: &mut BTreeMap<BTreeSet<usize>, Vec<usize>>,
 ) {
-    if let Some(begin) = way.iter().position(|other| *other == at) {
-        let cycle: Vec<usize> = way[begin..].iter().rev().copied().collect();
-        found.entry(cycle.iter().copied().collect()).or_insert(cycle);
-        return;
+    let mut way: Vec<(usize, usize)> = vec![(start, 0)];
+    seen[start] = Seen::OnTheWay;
+    while let Some((at, next)) = way.last_mut() {
+        let Some(&needed) = before[*at].get(*next) else {
+            seen[*at] = Seen::Done;
+            way.pop();
+            continue;
+        };
+        *next += 1;
+        match seen[needed] {
+            Seen::Done => {}
+            Seen::Never => {
+                seen[needed] = Seen::OnTheWay;
+                way.push((needed, 0));
+            }
+            Seen::OnTheWay => {
+                let begin = way.iter().position(|(at, _)| *at == needed).expect("BUG: it is on the way");
+                let cycle: Vec<usize> = way[begin..].iter().rev().map(|(at, _)| *at).collect();
+                found.entry(cycle.iter().copied().collect()).or_insert(cycle);
+            }
+        }
     }
-    if done[at] {
-        return;
-    }
-    way.push(at);
-    for next in &before[at] {
-        visit(*next, before, way, done, found);
-    }
-    way.pop();
-    done[at] = true;
 }
 
 /// What can be reached when an entry needs all (or, where `any` says so, one) of those before it.
@@ -67,6 +85,12 @@ mod tests {
         let found: BTreeSet<BTreeSet<usize>> =
             cycles(&before).into_iter().map(|cycle| cycle.into_iter().collect()).collect();
         assert_eq!(found, BTreeSet::from([BTreeSet::from([0, 1, 2]), BTreeSet::from([3])]));
+    }
+
+    #[test]
+    fn a_long_way_is_no_deep_way() {
+        let ring: Before = (0..50_000).map(|at| vec![(at + 1) % 50_000]).collect();
+        assert_eq!(cycles(&ring).concat().len(), 50_000);
     }
 
     #[test]

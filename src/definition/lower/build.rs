@@ -25,6 +25,9 @@ pub(super) fn build(report: &mut Report, around: &Around, raw: Option<&raw::Buil
     }
 }
 
+/// So many entries of a cycle are named.
+const SHOWN: usize = 8;
+
 fn steps(report: &mut Report, around: &Around, raw: &[raw::Step]) -> Vec<Step> {
     let path = |at: usize| format!("build.step[{at}]");
     let named: Vec<(String, String)> = raw
@@ -103,7 +106,8 @@ pub(super) fn say_cycles(
         let (message, help) = match names.as_slice() {
             [only] => (format!("{what} {only} waits for itself"), "name another, or none"),
             names => {
-                let way = names.join(", then ");
+                let shown = names[..names.len().min(SHOWN)].join(", then ");
+                let way = if names.len() > SHOWN { format!("{shown}, and so on") } else { shown };
                 let message = format!("these {what}s wait for one another: {way}, then {} again", names[0]);
                 (message, "let one of them not wait for the others")
             }
