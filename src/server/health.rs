@@ -46,7 +46,7 @@ const FRONT: &str = r#"<!doctype html>
 <li>/events: what happens, as a WebSocket or as server-sent events</li>
 <li><a href="/readyz">/readyz</a>: whether it takes commands</li>
 </ul>
-<p>On the command line: <code>tidegate status</code>, <code>tidegate watch</code>.</p>
+<p>On the command line: <code>tidegate status</code>, <code>tidegate events --follow</code>.</p>
 </body>
 </html>
 "#;
