@@ -116,28 +116,48 @@ impl Controller {
         self.engine.drain(time).await;
     }
 
-    /// Resolves once it has drained, or cannot go on. To be awaited again if something else came first.
-    pub(super) async fn ended(&mut self) -> Result<(), Trouble> {
-        let worked = tokio::select! {
-            worked = &mut self.working => worked.unwrap_or(Err(journal::Error::Closed)),
-            served = &mut self.serving => {
-                let error = served.map_or_else(|error| error.to_string(), |served| match served {
-                    Ok(()) => "it ended by itself".into(),
-                    Err(error) => error.to_string(),
-                });
+    /// Resolves once the engine has drained, or something cannot go on. Nothing is lost when this is dropped before.
+    pub(super) async fn end(&mut self) -> End {
+        tokio::select! {
+            worked = &mut self.working => End::Worked(worked.unwrap_or(Err(journal::Error::Closed))),
+            served = &mut self.serving => End::Served(served.map_or_else(|error| error.to_string(), |served| match served {
+                Ok(()) => "it ended by itself".into(),
+                Err(error) => error.to_string(),
+            })),
+        }
+    }
+
+    /// Takes everything apart after that.
+    pub(super) async fn take_apart(self, end: End) -> Result<(), Trouble> {
+        let worked = match end {
+            End::Worked(worked) => worked,
+            End::Served(error) => {
                 let message = format!("the server failed: {error}");
-                return Err(Trouble::new("TG-SERVE-004", message, "start the controller again", Exit::Failed));
+                return Err(Trouble::new(
+                    "TG-SERVE-004",
+                    message,
+                    "start the controller again",
+                    Exit::Failed,
+                ));
             }
         };
         // Subscribers hear the last event before they are let go.
         self.shutdown.cancel();
-        if let Ok(Err(error)) = (&mut self.serving).await {
+        if let Ok(Err(error)) = self.serving.await {
             tracing::warn!(%error, "the server did not end well");
         }
         worked?;
         self.journal.close().await?;
         Ok(())
     }
+}
+
+/// What ended first.
+pub(super) enum End {
+    /// The engine, well or not.
+    Worked(Result<(), journal::Error>),
+    /// The server, which should not.
+    Served(String),
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Trouble> {

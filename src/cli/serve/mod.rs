@@ -76,9 +76,9 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
         settings.pipelines.display(),
         settings.state.path().display(),
     ));
-    loop {
+    let end = loop {
         tokio::select! {
-            ended = controller.ended() => return ended,
+            end = controller.end() => break end,
             word = signals.next() => match word {
                 Word::LookAgain => controller.rescan(),
                 Word::Stop => {
@@ -87,7 +87,8 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
                 }
             },
         }
-    }
+    };
+    controller.take_apart(end).await
 }
 
 /// What a signal means.

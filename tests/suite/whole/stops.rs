@@ -52,6 +52,19 @@ fn a_second_word_ends_what_runs_and_it_runs_again_after_the_restart() {
 }
 
 #[test]
+fn words_that_come_while_it_ends_do_no_harm() {
+    let mut world = World::new(SHOP);
+    for _ in 0..15 {
+        let pid = rustix::process::Pid::from_raw(world.pid()).expect("a process");
+        for _ in 0..3 {
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told");
+        }
+        assert_eq!(world.stop(), 0);
+        world.start();
+    }
+}
+
+#[test]
 fn after_a_kill_what_it_left_is_ended_and_the_gate_runs_again() {
     let mut world = World::new(
         &patient().replace("run = \"while", "run = \"test -f $PLACE/again || setsid sleep 600 & while"),
