@@ -3,6 +3,7 @@
 use super::client::{Client, Where, segment};
 use super::trouble::Trouble;
 use super::{Exit, talk};
+use crate::printable;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
@@ -78,7 +79,7 @@ fn follow(args: &Args) -> Result<(), Trouble> {
         match listen(&client, args, &mut since, &mut pause) {
             Ok(()) => talk::say("the controller ended the stream; asking again"),
             Err(trouble) if was_there && trouble.exit == Exit::NoController => {
-                talk::say(format_args!("{}; asking again", trouble.message));
+                talk::say(format_args!("{}; asking again", printable::line(&trouble.message)));
             }
             Err(trouble) => return Err(trouble),
         }

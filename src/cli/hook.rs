@@ -5,7 +5,7 @@ use super::trouble::Trouble;
 use super::{Exit, rebuild, talk};
 use crate::domain::Role;
 use crate::printable;
-use crate::settings::{NewToken, TokenError, Tokens};
+use crate::settings::{NewToken, Privacy, TokenError, Tokens, read_token_file};
 use crate::source::hook::{self, HookSettings, Kind, Update};
 use crate::source::{Error, Git};
 use serde_json::json;
@@ -103,18 +103,9 @@ fn install(place: &Where, repo: &Path, pipeline: Option<&str>) -> Result<(), Tro
     let token_file = block_on(hook::token_place(&git, &repo))??;
     let tokens = tokens(place)?;
     let name = token_name(&repo);
-    match tokens.revoke(&name) {
-        Ok(_) | Err(TokenError::UnknownName { .. }) => {}
-        Err(error) => return Err(error.into()),
+    if !still_good(&tokens, &token_file, &name)? {
+        give_token(&tokens, &token_file, &name, &repo)?;
     }
-    let token = tokens.create(NewToken {
-        name: name.clone(),
-        role: Role::Trigger,
-        email: None,
-        repo: Some(repo.display().to_string()),
-        created_at: chrono::Utc::now(),
-    })?;
-    hook::write_token(&token_file, &repo, token.expose())?;
     let binary = std::env::current_exe().map_err(|error| {
         Trouble::new(
             "TG-CLI-010",
@@ -140,6 +131,27 @@ fn install(place: &Where, repo: &Path, pipeline: Option<&str>) -> Result<(), Tro
     }
     talk::say(format_args!("its token `{name}`: {}", printable::line(&token_file.display().to_string())));
     Ok(())
+}
+
+/// Whether the token that stands there already is the one of this repository, so that nothing need be changed.
+fn still_good(tokens: &Tokens, file: &Path, name: &str) -> Result<bool, Trouble> {
+    let Ok(token) = read_token_file(file, Privacy::Group) else { return Ok(false) };
+    Ok(tokens.lookup(token.expose())?.is_some_and(|entry| entry.name == name))
+}
+
+fn give_token(tokens: &Tokens, file: &Path, name: &str, repo: &Path) -> Result<(), Trouble> {
+    match tokens.revoke(name) {
+        Ok(_) | Err(TokenError::UnknownName { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let token = tokens.create(NewToken {
+        name: name.into(),
+        role: Role::Trigger,
+        email: None,
+        repo: Some(repo.display().to_string()),
+        created_at: chrono::Utc::now(),
+    })?;
+    Ok(hook::write_token(file, repo, token.expose())?)
 }
 
 fn uninstall(place: &Where, repo: &Path) -> Result<(), Trouble> {

@@ -49,10 +49,12 @@ fn ask(args: &Args) -> Result<Exit, Trouble> {
 fn print(view: &WhyView) {
     let colour = talk::colours(&std::io::stdout());
     let title = if view.passed { "has passed" } else { "has not passed" };
-    talk::data(format_args!("{} {title} `{}`", view.version, view.tier));
+    let title = format!("{} {title} `{}`", view.version, view.tier);
+    talk::data(printable::line(&title));
     for one in &view.chain {
         let (word, tone) = standing(one);
-        talk::data(format_args!("  {}: {}", one.tier, tinted(&printable::line(&word), tone, colour)));
+        let tier = printable::line(one.tier.as_str());
+        talk::data(format_args!("  {tier}: {}", tinted(&printable::line(&word), tone, colour)));
         for blocker in &one.blockers {
             let what = words::blocker(blocker, view.at);
             talk::data(format_args!("    - {}", printable::line(&what)));

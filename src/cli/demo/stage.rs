@@ -194,7 +194,7 @@ impl Stage {
                 Ok(page) => heading(page),
                 Err(_) => "nothing answers",
             };
-            talk::data(format_args!("         {node:<10} {url:<26} {shown}"));
+            talk::data(format_args!("         {node:<10} {url:<26} {}", crate::printable::line(shown)));
         }
     }
 }

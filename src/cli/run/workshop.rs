@@ -70,7 +70,13 @@ impl Place {
         let folder = cache_folder().join("tidegate/run").join(short_digest(file));
         let state = StateDir::new(folder);
         state.prepare()?;
-        let lock = StateLock::acquire(state.path())?;
+        let lock = StateLock::acquire(state.path()).map_err(|error| match error {
+            journal::Error::InUse { .. } => {
+                let message = "this pipeline is being run already";
+                Trouble::new(error.code(), message, "wait until that run has ended", Exit::Failed)
+            }
+            other => other.into(),
+        })?;
         // Only what is cached is worth keeping.
         for folder in [state.logs(), state.artifacts()] {
             // What is not there need not be removed; what cannot be is in nobody's way.

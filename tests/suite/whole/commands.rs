@@ -126,3 +126,30 @@ fn the_demo_does_all_of_it_and_leaves_nothing() {
     }
     assert_eq!(std::fs::read_dir(&place).expect("a folder").count(), 0, "nothing is left");
 }
+
+#[test]
+fn a_hook_is_installed_beside_another_and_taken_away_without_a_trace() {
+    let mut world = World::unborn(SHOP);
+    let (hook, repo) = (world.path("shop.git/hooks/post-receive"), world.path("shop.git"));
+    let repo = repo.to_str().expect("text");
+    let earlier = format!("#!/bin/sh\ncat > {}/heard\n", world.path("place").display());
+    std::fs::write(&hook, &earlier).expect("a hook");
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    world.start();
+    world.wait("pipeline_loaded", &[]);
+    world.good(&["hook", "install", repo]);
+    let kept = |name: &str| std::fs::read(world.path("shop.git/hooks").join(name)).expect("a file");
+    let before = (kept("post-receive"), kept("tidegate.token"));
+    world.good(&["hook", "install", repo]);
+    assert_eq!((kept("post-receive"), kept("tidegate.token")), before, "the second time changes nothing");
+    world.push("1.0.0", &[]);
+    assert!(
+        world.read("place/heard").ends_with("refs/heads/main\n"),
+        "the hook that was there goes on working"
+    );
+    world.wait("rebuild_requested", &[]);
+    world.good(&["hook", "uninstall", repo]);
+    assert_eq!(std::fs::read_to_string(&hook).expect("the hook"), earlier);
+    assert!(!world.path("shop.git/hooks/tidegate.token").exists());
+    assert_eq!(world.good(&["token", "list"]), "", "its token is gone too");
+}
