@@ -51,6 +51,12 @@ pub struct Retention {
     pub min_free_bytes: u64,
 }
 
+impl Default for Retention {
+    fn default() -> Retention {
+        Retention { versions: 50, logs: Duration::from_secs(90 * 86_400), min_free_bytes: 256 << 20 }
+    }
+}
+
 /// Everything that `serve` needs to know, complete and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -138,6 +144,7 @@ fn merge(
         Some(path) => path,
         None => default_state_folder(environment)?,
     };
+    let kept = Retention::default();
     let settings = Settings {
         pipelines: absolute(
             overrides
@@ -157,9 +164,9 @@ fn merge(
         stall: file.stall.map_or(Duration::from_secs(300), |span| span.duration()),
         log_limit_bytes: file.log_limit.map_or(100 << 20, |size| size.0),
         retention: Retention {
-            versions: file.retention.versions.unwrap_or(50).max(1),
-            logs: file.retention.logs.map_or(Duration::from_secs(90 * 86_400), |span| span.duration()),
-            min_free_bytes: file.retention.min_free.map_or(256 << 20, |size| size.0),
+            versions: file.retention.versions.unwrap_or(kept.versions).max(1),
+            logs: file.retention.logs.map_or(kept.logs, |span| span.duration()),
+            min_free_bytes: file.retention.min_free.map_or(kept.min_free_bytes, |size| size.0),
         },
         file: path,
     };
