@@ -101,7 +101,7 @@ fn main() {
     );
     compare(
         turns,
-        "1 GiB, by the crate's stream",
+        "1 GiB, by the crate's stream, without order and digest",
         || place.twin_bulk("bulk-out", &gigabyte),
         || place.stream_bulk("bulk-out", &gigabyte),
     );
