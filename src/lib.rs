@@ -23,7 +23,7 @@
 //! | [`watch`] | noticing that definition files changed | parse them |
 //! | [`engine`] | the loop; the only writer of the journal | do I/O of its own beside the journal |
 //! | [`server`] | HTTP, `/events` | hold state that is not a fold of events |
-//! | [`cli`] | the command line: one file a family of commands | reach into the engine |
+//! | [`cli`] | the command line: one file a family of commands | decide, or change the state but by commands |
 //!
 //! # Glossary
 //!

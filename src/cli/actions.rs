@@ -5,7 +5,7 @@ use super::client::{Client, Where, segment, shaped};
 use super::trouble::Trouble;
 use super::{Exit, talk};
 use crate::domain::{Blocker, VersionLabel};
-use crate::server::view::{PipelineView, StandingView, TierView, VersionView};
+use crate::server::view::{PipelineView, StandingView, TierView, VersionView, WaitingView};
 use crate::server::{Done, OnePipeline};
 use serde_json::{Value, json};
 
@@ -91,7 +91,23 @@ pub(super) fn retry(args: &VersionArgs) -> Exit {
     })
 }
 
-/// The only version that was rejected in a tier, unless something is inside it that is meant instead.
+/// Whether a gate could not judge a version, which then stepped back and waits.
+fn was_not_judged(waiting: &WaitingView) -> bool {
+    waiting.blockers.iter().any(|blocker| {
+        matches!(
+            blocker,
+            Blocker::MissingTool { .. }
+                | Blocker::StepSays { .. }
+                | Blocker::Unreachable { .. }
+                | Blocker::NotVerified { .. }
+                | Blocker::NodeLocked { .. }
+                | Blocker::DiskFull
+                | Blocker::BackupStale { .. }
+        )
+    })
+}
+
+/// The only version that was rejected in a tier, or that waits because it could not be judged, unless something is inside it that is meant instead.
 fn rejected(pipeline: &PipelineView, tier: &TierView) -> Result<Option<VersionLabel>, Trouble> {
     if tier.inside.is_some() || tier.going_back.is_some() {
         return Ok(None);
@@ -99,6 +115,8 @@ fn rejected(pipeline: &PipelineView, tier: &TierView) -> Result<Option<VersionLa
     let is_rejected =
         |version: &&VersionView| matches!(version.tiers.get(&tier.name), Some(StandingView::Rejected { .. }));
     let fits = pipeline.versions.iter().filter(is_rejected).map(|version| version.version.clone());
+    let stepped_back = tier.waiting.iter().filter(|waiting| was_not_judged(waiting));
+    let fits = fits.chain(stepped_back.map(|waiting| waiting.version.clone()));
     only(fits.collect(), tier.name.as_str()).map(Some)
 }
 
@@ -211,7 +229,7 @@ fn finish(action: &str, asked: Result<Value, Trouble>, as_json: bool) -> Exit {
     match said {
         Ok((done, answer)) => {
             if as_json {
-                talk::data(&answer);
+                talk::json(&answer);
             } else if done.already {
                 talk::say(format_args!("{action}: it was so already"));
             } else {

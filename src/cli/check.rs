@@ -31,9 +31,12 @@ pub(super) fn run(args: &Args) -> Exit {
             }
         }
     }
+    // A file that is named twice is one file.
+    let mut seen = std::collections::BTreeSet::new();
+    files.retain(|(name, _)| seen.insert(Path::new(name).canonicalize().unwrap_or_else(|_| name.into())));
     let (diagnostics, loaded) = check(&files);
     if args.json {
-        talk::data(serde_json::to_string_pretty(&diagnostics).expect("BUG: diagnostics are JSON"));
+        talk::json(serde_json::to_string_pretty(&diagnostics).expect("BUG: diagnostics are JSON"));
     } else {
         print(&files, &diagnostics, loaded);
     }

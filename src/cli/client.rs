@@ -62,7 +62,7 @@ impl Where {
         if let Some(path) = &self.token_file {
             return read(path, Privacy::Group).map(Some);
         }
-        if let Ok(token) = std::env::var("TIDEGATE_TOKEN") {
+        if let Some(token) = std::env::var("TIDEGATE_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
             return Ok(Some(token.trim().to_owned()));
         }
         match self.state_dir().map(|state| state.token()) {
@@ -90,6 +90,8 @@ impl Where {
         let connect = Duration::from_secs(2);
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            // The controller is asked directly: a token is not for a proxy.
+            .proxy(None)
             .timeout_connect(Some(limit.map_or(connect, |limit| limit.min(connect))))
             .timeout_global(limit)
             .build();

@@ -62,7 +62,7 @@ fn past(args: &Args) -> Result<(), Trouble> {
     for line in BufReader::new(body).lines() {
         match line {
             Ok(line) if line.is_empty() => {}
-            Ok(line) => talk::data(line),
+            Ok(line) => talk::json(line),
             Err(error) => return Err(client.unreachable(&error.to_string())),
         }
     }
@@ -72,13 +72,17 @@ fn past(args: &Args) -> Result<(), Trouble> {
 /// What is: server-sent events, begun again where they broke.
 fn follow(args: &Args) -> Result<(), Trouble> {
     let client = args.place.client_that_waits()?;
-    let mut since = args.since;
+    // Without a place to go on from, what is said while the stream is broken would be lost.
+    let mut since = match args.since {
+        Some(since) => Some(since),
+        None => client.get("/api/state?limit=0")?["id"].as_u64(),
+    };
     let mut pause = PAUSES.0;
     let mut was_there = false;
     loop {
         match listen(&client, args, &mut since, &mut pause) {
             Ok(()) => talk::say("the controller ended the stream; asking again"),
-            Err(trouble) if was_there && trouble.exit == Exit::NoController => {
+            Err(trouble) if was_there && trouble.code == "TG-CLI-001" => {
                 talk::say(format_args!("{}; asking again", printable::line(&trouble.message)));
             }
             Err(trouble) => return Err(trouble),
@@ -100,7 +104,7 @@ fn listen(
         let Ok(line) = line else { return Ok(()) };
         let Some(data) = line.strip_prefix("data:") else { continue };
         let data = data.trim_start();
-        talk::data(data);
+        talk::json(data);
         *pause = PAUSES.0;
         let event: Value = serde_json::from_str(data).unwrap_or_default();
         if let Some(id) = event["id"].as_u64() {

@@ -1,5 +1,5 @@
 //! The command line: one file a family of commands. Data goes to stdout, talk to stderr; a command ends with an
-//! `Exit`. Everything but `serve`, `run`, `check`, `schema`, `hook` and `token` speaks to a controller over HTTP,
+//! `Exit`. Everything but `serve`, `run`, `demo`, `check`, `schema`, `hook install` and `token` speaks to a controller over HTTP,
 //! like any other client.
 
 mod actions;

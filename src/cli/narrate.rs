@@ -16,7 +16,7 @@ pub(super) fn say(envelope: &Envelope) {
     let (word, tone, rest) = told(envelope);
     let time = envelope.at.with_timezone(&Local).format("%H:%M:%S").to_string();
     let gap = " ".repeat(WORD.saturating_sub(printable::width(word)));
-    talk::data(format_args!(
+    talk::show(format_args!(
         "{} {}{gap} {}",
         tinted(&time, Tone::Quiet, colour),
         tinted(word, tone, colour),

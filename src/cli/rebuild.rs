@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> Exit {
     match asked {
         Ok(answer) => {
             if args.place.json {
-                talk::data(&answer);
+                talk::json(&answer);
             } else {
                 print(&answer);
             }

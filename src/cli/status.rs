@@ -29,7 +29,7 @@ fn ask(args: &Args) -> Result<(), Trouble> {
     let client = args.place.client()?;
     let path = args.pipeline.as_ref().map(|name| format!("/api/pipelines/{}", segment(name)));
     if args.place.json {
-        talk::data(client.get(path.as_deref().unwrap_or("/api/state"))?);
+        talk::json(client.get(path.as_deref().unwrap_or("/api/state"))?);
         return Ok(());
     }
     match path {

@@ -53,6 +53,26 @@ pub(super) fn data(line: impl Display) {
     }
 }
 
+/// One line of what happens: whoever no longer looks does not end the work.
+pub(super) fn show(line: impl Display) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// JSON as data. On a terminal, characters that could act there stand as `\u` and four digits.
+pub(super) fn json(text: impl Display) {
+    let text = text.to_string();
+    if std::io::stdout().is_terminal() { data(tame(&text)) } else { data(text) }
+}
+
+fn tame(text: &str) -> String {
+    let acts = |c: char| {
+        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        (c.is_control() && c != '\n') || hidden
+    };
+    text.chars().map(|c| if acts(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect()
+}
+
 /// One line of talk.
 pub(super) fn say(line: impl Display) {
     // Nobody to talk to is no reason to stop working.
@@ -63,9 +83,20 @@ pub(super) fn say(line: impl Display) {
 pub(super) fn fail(code: &str, message: impl Display, help: &str) {
     let colour = colours(&std::io::stderr());
     let message = printable::line(&message.to_string()).into_owned();
-    let title = tinted(&format!("error[{code}]"), Tone::Bad, colour);
+    let title = tinted(&format!("error[{}]", printable::line(code)), Tone::Bad, colour);
     say(format_args!("{title}: {message}"));
     if !help.is_empty() {
         say(format_args!("  {}: {}", tinted("help", Tone::Strong, colour), printable::line(help)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn json_on_a_terminal_cannot_act() {
+        assert_eq!(
+            super::tame("{\"a\":\"\u{9b}2J\u{202e}x\u{7f}\"}"),
+            "{\"a\":\"\\u009b2J\\u202ex\\u007f\"}"
+        );
     }
 }

@@ -2,6 +2,7 @@
 //! as soon as it has changed.
 
 use super::client::Where;
+use super::trouble::Trouble;
 use super::{Exit, talk};
 use crate::domain::Role;
 use crate::printable;
@@ -42,6 +43,9 @@ pub(super) fn run(args: &Args) -> Exit {
         talk::fail("TG-CLI-006", "there is no state folder", "name one with `--state`");
         return Exit::Usage;
     };
+    if let Err(error) = state.prepare() {
+        return Trouble::from(error).say();
+    }
     let done = Tokens::open(&state).and_then(|tokens| act(&tokens, args));
     match done {
         Ok(()) => Exit::Done,

@@ -39,7 +39,7 @@ fn ask(args: &Args) -> Result<Exit, Trouble> {
     let answer = client.get(&path)?;
     let view: WhyView = super::client::shaped(answer.clone())?;
     if args.place.json {
-        talk::data(&answer);
+        talk::json(&answer);
     } else {
         print(&view);
     }

@@ -8,6 +8,7 @@
 //! | `text` | from bytes to a tree, with all errors of TOML itself |
 //! | `shape` | the tree against the schema: unknown keys, wrong types, missing keys |
 //! | `lower` | what the words mean together, and the pipeline that comes of it |
+//! | `names`, `graph` | single words; what comes after what |
 //! | `support` | keys that this release does not execute yet |
 //! | `report`, `codes`, `places` | collecting problems, their stable codes, where things stand |
 //! | `render` | drawing problems for people |

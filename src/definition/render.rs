@@ -22,6 +22,15 @@ pub fn render(
     out
 }
 
+/// A text without characters that could act on a terminal, each replaced by one that stands for it.
+fn tame(text: &str) -> String {
+    let acts = |c: char| {
+        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2065}' | '\u{feff}');
+        matches!(c, '\u{80}'..='\u{9f}') || hidden
+    };
+    text.chars().map(|c| if acts(c) { '\u{fffd}' } else { c }).collect()
+}
+
 fn one(diagnostic: &Diagnostic, source: Option<String>, renderer: &Renderer) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
@@ -31,7 +40,7 @@ fn one(diagnostic: &Diagnostic, source: Option<String>, renderer: &Renderer) -> 
     let file = printable::line(&diagnostic.file).into_owned();
     let title = level.primary_title(message).id(diagnostic.code.clone());
     // A byte-order mark is not part of the first line's columns.
-    let source = source.map(|text| text.trim_start_matches('\u{feff}').to_owned());
+    let source = source.map(|text| tame(text.trim_start_matches('\u{feff}')));
     let mut group: Group<'_> = match &source {
         Some(text) => {
             let lines = Lines::of(text);

@@ -41,6 +41,7 @@ fn say(report: &mut Report, keys: &[Key], what_follows: &str) {
 
 fn names(keys: &[Key]) -> Vec<String> {
     let mut names: Vec<String> = keys.iter().map(|key| key.name.clone()).collect();
+    names.sort();
     names.dedup();
     names
 }

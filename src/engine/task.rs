@@ -360,7 +360,9 @@ impl Loop {
             let runs = runs.map(|(run, _)| Effect::Run(*run));
             let preparation = state.pipelines.get(name).filter(|_| open);
             let preparation = preparation.and_then(|p| preparations(p, name, now));
-            let missing = runs.chain(preparation).filter(|effect| !flying.contains(effect));
+            // A pipeline may have got another name while something of it runs.
+            let flies = |effect: &Effect| self.in_flight.values().any(|flying| flying.contains(effect));
+            let missing = runs.chain(preparation).filter(|effect| !flies(effect));
             let unwanted = flying.iter().filter(|effect| !is_wanted(state, effect, now));
             (missing.collect::<Vec<_>>(), unwanted.cloned().collect::<Vec<_>>())
         });
@@ -412,9 +414,10 @@ impl Loop {
             Watermark::Failed(error) => return Err(error.clone()),
         };
         while let Some((_, effect)) = self.deploys.pop_front_if(|(id, _)| *id <= upto) {
-            if self.stopping.contains(&effect) {
+            if self.stopping.contains(&effect) || self.interrupted {
                 let Effect::Run(run) = effect else { continue };
-                let result = Err((Failure::Canceled, "it was ended before it began".to_owned()));
+                let why = if self.interrupted { Failure::Interrupted } else { Failure::Canceled };
+                let result = Err((why, "it was ended before it began".to_owned()));
                 let ended = Command::DeployEnded { run, result, log_ref: None };
                 self.note_end(&ended).await?;
                 self.backlog.push_back(ended);

@@ -167,30 +167,30 @@ fn show(stage: &Shared) -> Result<(), Trouble> {
 
 fn title(text: &str) {
     let colour = talk::colours(&std::io::stdout());
-    talk::data(format_args!("\n{}", tinted(&format!("== {text}"), Tone::Strong, colour)));
+    talk::show(format_args!("\n{}", tinted(&format!("== {text}"), Tone::Strong, colour)));
 }
 
 fn remark(text: &str) {
     let colour = talk::colours(&std::io::stdout());
-    talk::data(format_args!("         {}", tinted(text, Tone::Quiet, colour)));
+    talk::show(format_args!("         {}", tinted(text, Tone::Quiet, colour)));
 }
 
 fn what_next() {
     title("That was all of it, and nothing is left of it. Next:");
-    talk::data("   tidegate demo --keep          the same, left running to play with");
-    talk::data("   tidegate check pipelines      the examples; write your own beside them");
-    talk::data("   tidegate serve                the controller; then `tidegate hook install REPO`");
+    talk::show("   tidegate demo --keep          the same, left running to play with");
+    talk::show("   tidegate check pipelines      the examples; write your own beside them");
+    talk::show("   tidegate serve                the controller; then `tidegate hook install REPO`");
 }
 
 fn what_is_there(stage: &Stage) {
     let (folder, url, state) = (stage.folder().display(), stage.url(), stage.state());
     title("Everything is still there and running:");
-    talk::data(format_args!("   export TIDEGATE_URL={url} TIDEGATE_STATE={}", state.display()));
-    talk::data("   tidegate status               what is where");
-    talk::data("   tidegate events --follow      what happens");
-    talk::data(format_args!("   edit {folder}/pipelines/shop.toml"));
-    talk::data(format_args!("   cd {folder}/work              change page.html and VERSION, commit, push"));
-    talk::data(format_args!(
+    talk::show(format_args!("   export TIDEGATE_URL={url} TIDEGATE_STATE={}", state.display()));
+    talk::show("   tidegate status               what is where");
+    talk::show("   tidegate events --follow      what happens");
+    talk::show(format_args!("   edit {folder}/pipelines/shop.toml"));
+    talk::show(format_args!("   cd {folder}/work              change page.html and VERSION, commit, push"));
+    talk::show(format_args!(
         "   kill {}; kill $(cat {folder}/nodes/*/pid); rm -r {folder}",
         stage.controller()
     ));

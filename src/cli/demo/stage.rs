@@ -6,7 +6,7 @@ use crate::cli::{Exit, talk};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -187,14 +187,15 @@ impl Stage {
 
     /// What the nodes show now: name and first heading.
     pub(super) fn show_nodes(&self) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
         for (node, port) in NODES.iter().zip(self.ports) {
             let url = format!("http://127.0.0.1:{port}/");
-            let page = ureq::get(&url).call().and_then(|mut answer| answer.body_mut().read_to_string());
+            let page = agent.get(&url).call().and_then(|mut answer| answer.body_mut().read_to_string());
             let shown = match &page {
                 Ok(page) => heading(page),
                 Err(_) => "nothing answers",
             };
-            talk::data(format_args!("         {node:<10} {url:<26} {}", crate::printable::line(shown)));
+            talk::show(format_args!("         {node:<10} {url:<26} {}", crate::printable::line(shown)));
         }
     }
 }
@@ -254,7 +255,7 @@ fn fresh_folder() -> std::io::Result<PathBuf> {
     getrandom::fill(&mut random).map_err(std::io::Error::other)?;
     let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let folder = base.join(format!("tidegate-demo-{name}"));
-    fs::create_dir(&folder)?;
+    fs::DirBuilder::new().mode(0o700).create(&folder)?;
     Ok(folder)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::cli::Exit;
 use crate::cli::trouble::Trouble;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -31,6 +32,9 @@ pub(super) fn of_folder(folder: &Path) -> Result<Copy, Trouble> {
     getrandom::fill(&mut random).map_err(|error| failed("make a name", &error.to_string()))?;
     let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
     let copy = Copy(std::env::temp_dir().join(format!("tidegate-run-{name}.git")));
+    // What is not committed is nobody else's to read.
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&copy.0);
+    made.map_err(|error| failed("make a folder", &error.to_string()))?;
     git(&copy, &folder, &["init", "-q", "--bare"])?;
     git(&copy, &folder, &["symbolic-ref", "HEAD", "refs/heads/main"])?;
     git(&copy, &folder, &["config", "core.bare", "false"])?;

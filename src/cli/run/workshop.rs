@@ -8,8 +8,8 @@ use crate::cli::{Exit, narrate, talk};
 use crate::clock::{Clock, SystemClock};
 use crate::definition;
 use crate::domain::promotion::waiting;
-use crate::domain::state::{PipelineState, Verdict};
-use crate::domain::{Command, EventId, Pipeline, Push, RefName, Time, VersionLabel};
+use crate::domain::state::{Inside, PipelineState, Verdict};
+use crate::domain::{Command, EventId, Pipeline, Push, RefName, Status, Time, VersionLabel};
 use crate::engine::{self, Engine, Parts, Refusal};
 use crate::interpreter::{LocalInterpreter, sweep};
 use crate::journal::lock::StateLock;
@@ -24,10 +24,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Bytes of output that are kept of each step, unless it says otherwise.
 const OUTPUT_LIMIT: u64 = 100 << 20;
+
+/// A line that is longer than this many bytes is shown in parts.
+const LINE_LIMIT: usize = 8 << 10;
 
 /// How long steps that are interrupted may take to end.
 const FAREWELL: Duration = Duration::from_secs(30);
@@ -189,16 +193,18 @@ async fn watch(
     mut live: Subscription,
 ) -> Result<Exit, Trouble> {
     let mut logs = Logs::default();
-    let mut interrupt = Box::pin(tokio::signal::ctrl_c());
+    let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
     loop {
         let item = tokio::select! {
             item = live.next() => item,
-            _ = &mut interrupt => return Ok(Exit::Interrupted),
+            _ = interrupt.recv() => return Ok(Exit::Interrupted),
+            _ = terminate.recv() => return Ok(Exit::Interrupted),
         };
         let last = match item {
             Item::Event(frame) if frame.is_log => {
                 if args.json {
-                    talk::data(&*frame.text)
+                    talk::json(&*frame.text)
                 } else {
                     logs.show(&frame)
                 }
@@ -206,8 +212,9 @@ async fn watch(
             }
             Item::Event(frame) => {
                 if args.json {
-                    talk::data(&*frame.text)
+                    talk::json(&*frame.text)
                 } else {
+                    logs.end(&frame);
                     tell(&frame)
                 }
                 frame.id
@@ -220,12 +227,17 @@ async fn watch(
         let now = SystemClock::new().now();
         let verdict = engine.read(|state| {
             let said_all = Some(state.last) == last;
-            state.pipelines.get(&pipeline.name).filter(|_| said_all).and_then(|p| judge(p, pipeline, now))
+            let p = state.pipelines.get(&pipeline.name).filter(|_| said_all);
+            p.and_then(|p| judge(p, pipeline, !state.running.is_empty(), now))
         });
         if let Some(exit) = verdict {
             return Ok(exit);
         }
     }
+}
+
+fn deaf(error: std::io::Error) -> Trouble {
+    Trouble::new("TG-SERVE-003", format!("failed to listen for signals: {error}"), "", Exit::Failed)
 }
 
 fn tell(frame: &Frame) {
@@ -235,10 +247,15 @@ fn tell(frame: &Frame) {
 }
 
 /// How it ended, once nothing follows any more.
-fn judge(p: &PipelineState, pipeline: &Pipeline, now: Time) -> Option<Exit> {
+fn judge(p: &PipelineState, pipeline: &Pipeline, anything_runs: bool, now: Time) -> Option<Exit> {
     let version: &VersionLabel = p.versions.keys().next()?;
     let rests = p.build.is_none() && p.queue.is_empty();
+    let stuck =
+        p.tiers.values().any(|t| t.inside.as_ref().is_some_and(|inside| cannot_be_judged(inside, now)));
     let free = p.tiers.values().all(|t| t.inside.is_none() && t.going_back.is_none());
+    if rests && stuck && !anything_runs {
+        return Some(Exit::Blocked);
+    }
     let nobody_enters =
         pipeline.tiers.iter().all(|tier| waiting(p, tier, now).iter().all(|w| !w.blockers.is_empty()));
     if !(rests && free && nobody_enters) {
@@ -258,6 +275,14 @@ fn judge(p: &PipelineState, pipeline: &Pipeline, now: Time) -> Option<Exit> {
     })
 }
 
+/// Whether a gate of what is inside could not judge, and is tried again only later.
+fn cannot_be_judged(inside: &Inside, now: Time) -> bool {
+    inside.gates.values().any(|gate| {
+        let is_blocked = gate.outcome.as_ref().is_some_and(|outcome| outcome.status == Status::Blocked);
+        is_blocked && gate.not_before.is_some_and(|moment| moment > now)
+    })
+}
+
 /// What steps write, line by line, so that steps side by side do not tear each other's lines.
 #[derive(Default)]
 struct Logs {
@@ -265,15 +290,29 @@ struct Logs {
 }
 
 impl Logs {
+    /// What a run wrote last, when it ends without the end of a line.
+    fn end(&mut self, frame: &Frame) {
+        let is_end = ["step_done", "gate_done", "deploy_ok", "deploy_failed"].contains(&&*frame.kind);
+        if let Some(rest) = frame.run.filter(|_| is_end).and_then(|run| self.begun.remove(&run))
+            && !rest.is_empty()
+        {
+            talk::show(format_args!("         | {}", crate::printable::line(&rest)));
+        }
+    }
+
     fn show(&mut self, frame: &Frame) {
         let chunk: Value = serde_json::from_str(&frame.text).unwrap_or_default();
         let name = ["step", "name", "node"].iter().find_map(|key| chunk[*key].as_str()).unwrap_or_default();
         let begun = self.begun.entry(frame.run.unwrap_or_default()).or_default();
         begun.push_str(chunk["text"].as_str().unwrap_or_default());
-        let Some(end) = begun.rfind('\n') else { return };
-        let rest = begun.split_off(end + 1);
+        let end = match begun.rfind('\n') {
+            Some(end) => end + 1,
+            None if begun.len() > LINE_LIMIT => begun.len(),
+            None => return,
+        };
+        let rest = begun.split_off(end);
         for line in std::mem::replace(begun, rest).lines() {
-            talk::data(format_args!(
+            talk::show(format_args!(
                 "         {} | {}",
                 crate::printable::line(name),
                 crate::printable::line(line)

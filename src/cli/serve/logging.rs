@@ -10,6 +10,8 @@ pub(super) fn begin() {
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(talk::colours(&std::io::stderr()))
+        // A log that nobody reads any more must not end what is logged.
+        .log_internal_errors(false)
         .with_target(false)
         .with_max_level(level);
     // A second call, in one process, finds the log begun.

@@ -26,7 +26,7 @@ fn our_pipelines_satisfy_the_schema_and_a_mistyped_key_does_not() {
         let good = json(toml::from_str(&text).expect("TOML"));
         let errors: Vec<String> = validator.iter_errors(&good).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{}: {errors:?}", path.display());
-        let bad = json(toml::from_str(&text.replace("name =", "nmae =")).expect("TOML"));
+        let bad = json(toml::from_str(&text.replacen("refs =", "rfes =", 1)).expect("TOML"));
         assert!(!validator.is_valid(&bad), "{}", path.display());
     }
 }
