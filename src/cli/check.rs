@@ -22,9 +22,18 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Exit {
     let named = if args.files.is_empty() { vec![PathBuf::from("pipelines")] } else { args.files.clone() };
     let mut files = Vec::new();
+    let mut unreadable = Vec::new();
     for path in &named {
         match gather(path) {
-            Ok(found) => files.extend(found),
+            Ok(found) => {
+                for path in found {
+                    let name = path.display().to_string();
+                    match read(&path) {
+                        Ok(bytes) => files.push((name, bytes)),
+                        Err(message) => unreadable.push(definition::unreadable(&name, message)),
+                    }
+                }
+            }
             Err(message) => {
                 talk::fail("TG-CLI-003", message, "name a file or a folder that can be read");
                 return Exit::Usage;
@@ -34,19 +43,23 @@ pub(super) fn run(args: &Args) -> Exit {
     // A file that is named twice is one file.
     let mut seen = std::collections::BTreeSet::new();
     files.retain(|(name, _)| seen.insert(Path::new(name).canonicalize().unwrap_or_else(|_| name.into())));
-    let (diagnostics, loaded) = check(&files);
+    let all = files.len() + unreadable.len();
+    let (mut diagnostics, loaded) = check(&files);
+    diagnostics.extend(unreadable);
     if args.json {
         talk::json(serde_json::to_string_pretty(&diagnostics).expect("BUG: diagnostics are JSON"));
     } else {
-        print(&files, &diagnostics, loaded);
+        draw(&files, &diagnostics);
+        summarise(&diagnostics, loaded, all);
     }
     let bad = diagnostics.iter().any(|d| d.severity == Severity::Error);
     if bad { Exit::Usage } else { Exit::Done }
 }
 
-fn gather(path: &Path) -> Result<Vec<(String, Vec<u8>)>, String> {
+/// The files that are meant.
+fn gather(path: &Path) -> Result<Vec<PathBuf>, String> {
     let shown = path.display();
-    let paths = if path.is_dir() {
+    if path.is_dir() {
         let entries =
             std::fs::read_dir(path).map_err(|error| format!("failed to read `{shown}`: {error}"))?;
         let mut found: Vec<PathBuf> = entries
@@ -58,11 +71,12 @@ fn gather(path: &Path) -> Result<Vec<(String, Vec<u8>)>, String> {
         if found.is_empty() {
             return Err(format!("the folder `{shown}` holds no *.toml file"));
         }
-        found
+        Ok(found)
+    } else if path.exists() {
+        Ok(vec![path.to_owned()])
     } else {
-        vec![path.to_owned()]
-    };
-    paths.into_iter().map(|path| Ok((path.display().to_string(), read(&path)?))).collect()
+        Err(format!("there is no `{shown}`"))
+    }
 }
 
 /// The bytes of a pipeline file, or why there are none.
@@ -113,10 +127,9 @@ pub(super) fn draw(files: &[(String, Vec<u8>)], diagnostics: &[Diagnostic]) {
     }
 }
 
-fn print(files: &[(String, Vec<u8>)], diagnostics: &[Diagnostic], good: usize) {
-    draw(files, diagnostics);
+fn summarise(diagnostics: &[Diagnostic], good: usize, all: usize) {
     let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
-    talk::say(format_args!("{good} of {} good; {errors}, {warnings}", counted(files.len(), "pipeline file")));
+    talk::say(format_args!("{good} of {} good; {errors}, {warnings}", counted(all, "pipeline file")));
 }

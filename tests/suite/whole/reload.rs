@@ -69,6 +69,11 @@ fn a_comment_changes_nothing_and_a_folder_that_vanishes_removes_nothing() {
     let mut world = World::new(SHOP);
     world.edit(&format!("# a comment\n{SHOP}"));
     fs::rename(world.path("pipelines"), world.path("elsewhere")).expect("moved");
+    let begin = std::time::Instant::now();
+    while !world.read("log").contains("TG-WATCH-001") {
+        assert!(begin.elapsed().as_secs() < 30, "the loss is not noticed");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     assert_eq!(world.get("/api/state")["pipelines"][0]["name"], "shop");
     fs::create_dir(world.path("pipelines")).expect("made again");
     fs::write(world.path("pipelines/shop.toml"), described(&world, "back")).expect("saved");
