@@ -97,7 +97,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
 fn check(files: &[(String, Vec<u8>)]) -> (Vec<Diagnostic>, usize) {
     let results: Vec<_> = files.iter().map(|(name, bytes)| (name, definition::load(name, bytes))).collect();
     let loaded = results.iter().filter_map(|(name, result)| Some((name.as_str(), result.as_ref().ok()?)));
-    let mut between = definition::conflicts(loaded);
+    let mut between = definition::conflicts(loaded, &[]);
     let mut diagnostics = Vec::new();
     let mut good = 0;
     for (name, result) in results {

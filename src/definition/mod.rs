@@ -28,7 +28,7 @@ mod text;
 
 pub use render::render;
 
-use crate::domain::{Diagnostic, Digest, Pipeline, Severity};
+use crate::domain::{Diagnostic, Digest, Pipeline, PipelineName, Severity};
 use codes::Code;
 use places::{Lines, Places};
 use report::Report;
@@ -99,33 +99,62 @@ pub fn unreadable(file: &str, message: impl Into<String>) -> Diagnostic {
     report.into_diagnostics(file, &Lines::of("")).remove(0)
 }
 
-/// Errors between files that are good alone: two pipelines of one name. Each is told at every file that it names
-/// (rule 28).
+/// A file that does not load now and whose last good definition is in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The file's name.
+    pub file: String,
+    /// The pipeline that it holds.
+    pub pipeline: PipelineName,
+}
+
+/// Errors between files that are good alone: a name that another file has too, or holds though it does not load now, and
+/// a `was` that is somebody's name still. Each is told at every good file that it names (rule 28).
 pub fn conflicts<'a>(
     files: impl Iterator<Item = (&'a str, &'a Loaded)>,
+    holders: &[Holder],
 ) -> BTreeMap<String, Vec<Diagnostic>> {
-    let mut by_name: BTreeMap<&str, Vec<(&str, &Loaded)>> = BTreeMap::new();
-    for (file, loaded) in files {
-        by_name.entry(loaded.pipeline.name.as_str()).or_default().push((file, loaded));
+    let files: Vec<(&str, &Loaded)> = files.collect();
+    let mut owners: BTreeMap<&PipelineName, Vec<&str>> = BTreeMap::new();
+    for holder in holders {
+        owners.entry(&holder.pipeline).or_default().push(&holder.file);
     }
-    let mut found: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
-    for (name, files) in by_name.iter().filter(|(_, files)| files.len() > 1) {
-        for (file, loaded) in files {
-            let others: Vec<&str> =
-                files.iter().map(|(other, _)| *other).filter(|other| other != file).collect();
-            let message = format!("the pipeline `{name}` is also declared in {}", report::listed(&others));
-            found.entry((*file).into()).or_default().push(about_name(file, loaded, message));
+    for (file, loaded) in &files {
+        owners.entry(&loaded.pipeline.name).or_default().push(file);
+    }
+    let others = |name: &PipelineName, file: &str| -> Vec<&str> {
+        let all = owners.get(name).into_iter().flatten();
+        all.copied().filter(|owner| *owner != file).collect()
+    };
+    let mut found = BTreeMap::new();
+    for (file, loaded) in &files {
+        let mut problems = Vec::new();
+        let name = &loaded.pipeline.name;
+        let twice = others(name, file);
+        if !twice.is_empty() {
+            let message = format!("the pipeline `{name}` is also declared in {}", report::listed(&twice));
+            let help = "give each pipeline a name of its own, or remove one of the files";
+            problems.push(at_key(file, loaded, "name", message, help));
+        }
+        if let Some(was) = &loaded.pipeline.was {
+            let still = others(was, file);
+            if !still.is_empty() {
+                let message = format!("a pipeline `{was}` is still declared in {}", report::listed(&still));
+                let help = "`was` names what this pipeline was called before; leave it out, or remove the other file";
+                problems.push(at_key(file, loaded, "was", message, help));
+            }
+        }
+        if !problems.is_empty() {
+            found.insert((*file).to_owned(), problems);
         }
     }
     found
 }
 
-fn about_name(file: &str, loaded: &Loaded, message: String) -> Diagnostic {
+fn at_key(file: &str, loaded: &Loaded, key: &str, message: String, help: &str) -> Diagnostic {
     let mut report = Report::new(Places::default());
-    let key = text::parse(&loaded.text).get_ref().get("name").map_or(0..0, toml::Spanned::span);
-    report
-        .at(Code::PipelineTwice, Severity::Error, key, message)
-        .help("give each pipeline a name of its own, or remove one of the files");
+    let place = text::parse(&loaded.text).get_ref().get(key).map_or(0..0, toml::Spanned::span);
+    report.at(Code::PipelineTwice, Severity::Error, place, message).help(help);
     report.into_diagnostics(file, &Lines::of(&loaded.text)).remove(0)
 }
 

@@ -1,7 +1,7 @@
 //! From files that changed to definitions in force: each is read, checked, held against the others, and told to the
 //! engine, which decides whether anything follows.
 
-use crate::definition::{self, Loaded};
+use crate::definition::{self, Holder, Loaded};
 use crate::domain::{Command, Diagnostic, Severity};
 use crate::engine::{Engine, Refusal};
 use crate::watch::{Change, Content, FileState, Note};
@@ -55,7 +55,7 @@ impl Definitions {
             touched.extend(self.known_to_the_engine());
         }
         let good = self.files.iter().filter_map(|(name, read)| Some((name.as_str(), read.as_ref().ok()?)));
-        let conflicts = definition::conflicts(good);
+        let conflicts = definition::conflicts(good, &self.holders());
         let before = std::mem::replace(&mut self.in_conflict, conflicts);
         touched.extend(before.keys().chain(self.in_conflict.keys()).cloned());
         // What loads goes first: a pipeline that moved to another file is not a removed one.
@@ -65,6 +65,16 @@ impl Definitions {
             self.tell(self.command(name)).await?;
         }
         Ok(())
+    }
+
+    /// Files that do not load now, with the pipelines that go on with what they last meant.
+    fn holders(&self) -> Vec<Holder> {
+        let is_broken = |file: &str| self.files.get(file).is_some_and(Result::is_err);
+        self.engine.read(|state| {
+            let in_force = state.pipelines.iter().filter_map(|(name, p)| Some((name, p.in_force.as_ref()?)));
+            let broken = in_force.filter(|(_, in_force)| is_broken(&in_force.file));
+            broken.map(|(name, f)| Holder { file: f.file.clone(), pipeline: name.clone() }).collect()
+        })
     }
 
     /// Files that something was heard of before the controller was started.

@@ -1,6 +1,6 @@
 //! What a good file means.
 
-use tidegate::definition::{Loaded, conflicts, load};
+use tidegate::definition::{Holder, Loaded, conflicts, load};
 use tidegate::domain::Span;
 use tidegate::domain::pipeline::{Phase, Script, VersionRule, Wave};
 
@@ -98,10 +98,24 @@ fn a_file_that_is_no_text_is_refused() {
 fn two_pipelines_of_one_name_are_refused_in_both_files() {
     let (a, b, c) =
         (good("a.toml", &format!("name = \"shop\"\n{SHOP}")), good("shop.toml", SHOP), good("c.toml", SHOP));
-    let found = conflicts([("a.toml", &a), ("shop.toml", &b), ("c.toml", &c)].into_iter());
+    let found = conflicts([("a.toml", &a), ("shop.toml", &b), ("c.toml", &c)].into_iter(), &[]);
     let files: Vec<&str> = found.keys().map(String::as_str).collect();
     assert_eq!(files, ["a.toml", "shop.toml"]);
     assert_eq!((found["a.toml"][0].line, found["a.toml"][0].code.as_str()), (1, "TG-DEF-035"));
+}
+
+#[test]
+fn a_name_that_a_broken_file_holds_and_a_was_that_is_still_a_name_are_refused() {
+    let newcomer = good("b.toml", &format!("name = \"shop\"\n{SHOP}"));
+    let holder = Holder { file: "shop.toml".into(), pipeline: "shop".into() };
+    let found = conflicts([("b.toml", &newcomer)].into_iter(), &[holder]);
+    assert!(found["b.toml"][0].message.contains("`shop.toml`"), "{found:?}");
+
+    let (old, new) = (good("shop.toml", SHOP), good("b.toml", &format!("was = \"shop\"\n{SHOP}")));
+    let found = conflicts([("shop.toml", &old), ("b.toml", &new)].into_iter(), &[]);
+    let files: Vec<&str> = found.keys().map(String::as_str).collect();
+    assert_eq!(files, ["b.toml"], "the one that is still there goes on");
+    assert!(conflicts([("b.toml", &new)].into_iter(), &[]).is_empty());
 }
 
 #[test]

@@ -105,3 +105,26 @@ fn files_of_one_name_are_both_refused_and_removal_and_return_keep_the_history() 
     let view = world.get("/api/pipelines/shop");
     assert_eq!(view["pipeline"]["tiers"][1]["current"]["version"], "1.0.0");
 }
+
+#[test]
+fn while_a_file_is_broken_no_other_one_takes_its_pipeline_over() {
+    let mut world = World::new(SHOP);
+    world.edit(&SHOP.replace("[[tier.gate]]", "[[tier.gaet]]"));
+    world.wait("pipeline_rejected", &[("file", "shop.toml")]);
+    let open = world.filled(&format!("name = \"shop\"\n{}", SHOP.replace("confirm = { count = 1 }", "")));
+    fs::write(world.path("pipelines/b.toml"), &open).expect("saved");
+    let refused = world.wait("pipeline_rejected", &[("file", "b.toml")]);
+    assert_eq!(refused["diagnostics"][0]["code"], "TG-DEF-035", "{refused}");
+    world.push("1.0.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging")]);
+    let blocked = world.wait("promote_blocked", &[("tier", "prod")]);
+    assert_eq!(blocked["blockers"][0]["kind"], "confirm_missing", "the last good definition is in force");
+    // Over a restart, too: which of the two is seen first must not matter.
+    world.kill();
+    world.start();
+    world.wait("controller_started", &[]);
+    assert_eq!(world.get("/api/pipelines/shop")["pipeline"]["definition"]["file"], "shop.toml");
+    // Once the broken one is gone on purpose the other one is the pipeline's.
+    fs::remove_file(world.path("pipelines/shop.toml")).expect("removed");
+    world.wait("pipeline_loaded", &[("file", "b.toml")]);
+}
