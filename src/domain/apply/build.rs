@@ -24,15 +24,13 @@ pub(super) fn rebuild_requested(p: &mut PipelineState, request: Request) {
     }
     for tier in p.tiers.values_mut() {
         let is_current = tier.current.as_ref().is_some_and(|c| c.version == label);
-        let is_inside = tier.busy_with() == Some(&label);
-        if let Some(standing) = tier.standings.get_mut(&label) {
-            let keeps = matches!(standing.verdict, Some(Verdict::Rejected(_))) || is_current || is_inside;
-            if is_current {
-                standing.verdict = Some(Verdict::Passed(request.id));
-            }
-            if !keeps {
-                *standing = Standing { gates: std::mem::take(&mut standing.gates), ..Standing::default() };
-            }
+        let is_busy = tier.busy_with() == Some(&label);
+        let Some(standing) = tier.standings.get_mut(&label) else { continue };
+        match standing.verdict {
+            Some(Verdict::Passed(_)) if is_current => standing.verdict = Some(Verdict::Passed(request.id)),
+            // Only the way is gone again. What people said for it stands: nothing but an event that says so ends that.
+            Some(Verdict::Passed(_) | Verdict::Superseded(_)) if !is_busy => standing.verdict = None,
+            _ => {}
         }
     }
 }

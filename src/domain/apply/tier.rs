@@ -104,6 +104,7 @@ fn apply_in_tier(t: &mut TierState, event: &Event, moment: &Moment<'_>) {
             standing.said = None;
             standing.promoted = None;
             standing.stepped_back = None;
+            standing.confirmations.clear();
         }
         Event::ConfirmVoided { version, .. } => t.standing(version).confirmations.clear(),
         Event::HoldSet { of_rollback, .. } => t.hold = Some(moment.hold(*of_rollback)),

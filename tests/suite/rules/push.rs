@@ -121,6 +121,37 @@ fn rule_03_moved_to_the_front_it_counts_as_passed_where_current_and_stays_reject
 }
 
 #[test]
+fn rule_03_moved_to_the_front_it_keeps_the_words_that_people_gave() {
+    let mut w = World::with(shop([tier("host"), tier("prod").manual().confirmed_by(2)]));
+    w.push("c1");
+    w.deed(Deed::Confirm { tier: "prod".into(), version: "1.0.1".into() }).unwrap();
+    w.promote("prod", "1.0.1").unwrap();
+    w.rebuild("c1");
+    assert_eq!(w.blockers("prod", "1.0.1"), ["confirm_missing"], "the promotion stands (rule 19)");
+    let word = Deed::Confirm { tier: "prod".into(), version: "1.0.1".into() };
+    w.deed_of(&actor("bob", Role::Operator), word).unwrap();
+    assert_eq!(w.current("prod"), "1.0.1", "and so did the first word (rule 12)");
+}
+
+#[test]
+fn rule_03_superseded_and_moved_to_the_front_it_needs_new_words() {
+    let mut w = World::with(shop([tier("host"), tier("prod").manual().confirmed_by(2)]));
+    w.push("c1");
+    w.deed(Deed::Confirm { tier: "prod".into(), version: "1.0.1".into() }).unwrap();
+    w.push("c2");
+    for name in ["ann", "bob"] {
+        let word = Deed::Confirm { tier: "prod".into(), version: "1.0.2".into() };
+        w.deed_of(&actor(name, Role::Operator), word).unwrap();
+    }
+    w.promote("prod", "1.0.2").unwrap();
+    w.saw(&["promote_complete prod 1.0.2", "superseded prod 1.0.1"]);
+    w.rebuild("c1");
+    assert_eq!(w.current("host"), "1.0.1");
+    assert_eq!(w.shop().standing(&"prod".into(), &"1.0.1".into()).map(|s| s.confirmations.len()), Some(0));
+    assert_eq!(w.blockers("prod", "1.0.1"), ["manual", "confirm_missing"]);
+}
+
+#[test]
 fn rule_04_a_label_that_another_commit_has_gets_the_commit_added() {
     let mut w = World::with(shop([tier("host")]));
     w.push("c1");
