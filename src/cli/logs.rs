@@ -1,4 +1,4 @@
-//! `tidegate logs`: what a run wrote. To a terminal it goes made safe, elsewhere byte for byte.
+//! `tidegate logs`: what a run wrote. To a terminal it goes made safe, elsewhere byte for byte, or as JSON lines.
 
 use super::Exit;
 use super::client::Where;
@@ -29,29 +29,79 @@ fn print(args: &Args) -> Result<(), Trouble> {
     let client = args.place.client_that_waits()?;
     let follow = if args.follow { "?follow=1" } else { "" };
     let mut body = client.stream(&format!("/api/runs/{}/log{follow}", args.run), "*/*")?;
-    let mut out = std::io::stdout().lock();
-    let mut safe = out.is_terminal().then(|| Stream::new(talk::colours(&out)));
+    let mut sink = Sink::of(args.place.json);
     let mut buffer = vec![0; 64 << 10];
     loop {
         let read = body.read(&mut buffer).map_err(|error| client.unreachable(&error.to_string()))?;
-        let mut text = String::new();
-        match safe.as_mut() {
-            Some(safe) if read > 0 => safe.push(&buffer[..read], &mut text),
-            Some(_) => {
-                if let Some(safe) = safe.take() {
-                    safe.finish(&mut text);
-                }
-            }
-            None => {}
-        }
-        let bytes = if text.is_empty() && !std::io::stdout().is_terminal() {
-            &buffer[..read]
-        } else {
-            text.as_bytes()
-        };
         // A reader that has gone has seen enough.
-        if out.write_all(bytes).and_then(|()| out.flush()).is_err() || read == 0 {
+        if sink.take(&buffer[..read]).is_err() || read == 0 {
             return Ok(());
         }
     }
+}
+
+/// How a log is shown. An empty piece is its end.
+enum Sink {
+    /// As it was written.
+    Plain,
+    /// On a terminal, made safe; none: it has ended.
+    Terminal(Option<Stream>),
+    /// A JSON object a line: where it begins in the log, how many bytes it stands for, and its text.
+    Json { offset: u64, line: Vec<u8> },
+}
+
+/// A line is shown in pieces of at most so many bytes.
+const PIECE: usize = 64 << 10;
+
+impl Sink {
+    fn of(json: bool) -> Sink {
+        let out = std::io::stdout();
+        match (json, out.is_terminal()) {
+            (true, _) => Sink::Json { offset: 0, line: Vec::new() },
+            (false, true) => Sink::Terminal(Some(Stream::new(talk::colours(&out)))),
+            (false, false) => Sink::Plain,
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        match self {
+            Sink::Plain => out.write_all(bytes)?,
+            Sink::Terminal(safe) => {
+                let mut text = String::new();
+                match safe.as_mut().filter(|_| !bytes.is_empty()) {
+                    Some(safe) => safe.push(bytes, &mut text),
+                    None => {
+                        if let Some(safe) = safe.take() {
+                            safe.finish(&mut text);
+                        }
+                    }
+                }
+                out.write_all(text.as_bytes())?;
+            }
+            Sink::Json { offset, line } => {
+                for byte in bytes {
+                    line.push(*byte);
+                    if *byte == b'\n' || line.len() == PIECE {
+                        json_line(&mut out, offset, line)?;
+                    }
+                }
+                if bytes.is_empty() && !line.is_empty() {
+                    json_line(&mut out, offset, line)?;
+                }
+            }
+        }
+        out.flush()
+    }
+}
+
+fn json_line(out: &mut impl Write, offset: &mut u64, line: &mut Vec<u8>) -> std::io::Result<()> {
+    let text = String::from_utf8_lossy(line);
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let object = serde_json::json!({"offset": offset, "bytes": line.len(), "text": text}).to_string();
+    let object = if std::io::stdout().is_terminal() { talk::tame(&object) } else { object };
+    writeln!(out, "{object}")?;
+    *offset += line.len() as u64;
+    line.clear();
+    Ok(())
 }

@@ -65,7 +65,8 @@ pub(super) fn json(text: impl Display) {
     if std::io::stdout().is_terminal() { data(tame(&text)) } else { data(text) }
 }
 
-fn tame(text: &str) -> String {
+/// JSON in which characters that could act on a terminal stand as `\u` and four digits.
+pub(super) fn tame(text: &str) -> String {
     let acts = |c: char| {
         let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
         (c.is_control() && c != '\n') || hidden

@@ -6,7 +6,7 @@ use super::trouble::Trouble;
 use super::{Exit, words};
 use crate::printable;
 use crate::server::view::StandingView;
-use crate::server::{WhyTier, WhyView};
+use crate::server::{Unbuilt, UnbuiltStage, WhyTier, WhyView};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -51,6 +51,9 @@ fn print(view: &WhyView) {
     let title = if view.passed { "has passed" } else { "has not passed" };
     let title = format!("{} {title} `{}`", view.version, view.tier);
     talk::data(printable::line(&title));
+    if let Some(build) = &view.build {
+        talk::data(format_args!("  {}", printable::line(&unbuilt("its build", build))));
+    }
     for one in &view.chain {
         let (word, tone) = standing(one);
         let tier = printable::line(one.tier.as_str());
@@ -63,6 +66,26 @@ fn print(view: &WhyView) {
             }
         }
     }
+    for one in &view.newer {
+        talk::data(format_args!("  {}", printable::line(&newer(one))));
+    }
+}
+
+/// How far a build is, in one clause.
+fn unbuilt(what: &str, build: &Unbuilt) -> String {
+    let cause = build.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+    match build.stage {
+        UnbuiltStage::Queued => format!("{what} waits for another one"),
+        UnbuiltStage::Building => format!("{what} is under way"),
+        UnbuiltStage::Failed => format!("{what} failed{cause}"),
+        UnbuiltStage::Aborted => format!("{what} was ended"),
+    }
+}
+
+fn newer(newer: &Unbuilt) -> String {
+    let short: String = newer.sha.as_str().chars().take(7).collect();
+    let name = newer.version.as_ref().map_or(short, ToString::to_string);
+    unbuilt(&format!("newer: the build of {name}"), newer)
 }
 
 fn standing(one: &WhyTier) -> (String, Tone) {
@@ -70,6 +93,7 @@ fn standing(one: &WhyTier) -> (String, Tone) {
         Some(StandingView::Passed { current: true }) => ("passed, current".into(), Tone::Good),
         Some(StandingView::Passed { current: false }) => ("passed".into(), Tone::Good),
         Some(StandingView::Inside) => ("inside".into(), Tone::Wait),
+        Some(StandingView::GoingBack { to, cause }) => (format!("goes back to {to}: {cause}"), Tone::Bad),
         Some(StandingView::Rejected { cause }) => (format!("rejected: {cause}"), Tone::Bad),
         Some(StandingView::Superseded { by_version }) => (format!("superseded by {by_version}"), Tone::Quiet),
         Some(StandingView::Waiting) if one.blockers.is_empty() => ("enters next".into(), Tone::Good),

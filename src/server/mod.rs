@@ -34,7 +34,7 @@ pub use problem::ProblemBody;
 pub use rebuild::{Accepted, Ignored, RebuildAnswer, RebuildRequest};
 pub use runs::{RunEnd, RunView, Said, TaskView};
 pub use state::OnePipeline;
-pub use why::{WhyTier, WhyView};
+pub use why::{Unbuilt, UnbuiltStage, WhyTier, WhyView};
 
 use crate::clock::Clock;
 use crate::domain::{PipelineName, RunId};

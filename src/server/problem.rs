@@ -1,7 +1,7 @@
 //! Errors as they are answered: RFC 9457 `application/problem+json` with a stable code, what is wrong, and the way out.
 //! Wording of what other rooms refuse is theirs; what only HTTP can do wrong is worded here.
 
-use crate::domain::Rejection;
+use crate::domain::{Rejection, Sha};
 use crate::engine::Refusal;
 use crate::journal;
 use crate::source;
@@ -202,6 +202,14 @@ impl Problem {
     pub(super) fn nothing_built() -> Problem {
         let help = "push a commit, or ask for a build with `tidegate rebuild`";
         Problem::new(StatusCode::NOT_FOUND, "TG-HTTP-017", "no version is built yet", help)
+    }
+
+    /// The same, but one is asked for.
+    pub(super) fn first_build_waits(sha: &Sha) -> Problem {
+        let short: String = sha.as_str().chars().take(7).collect();
+        let message = format!("no version is built yet; `{short}` is about to be");
+        let help = "ask again in a moment; `tidegate events --follow` shows how far it is";
+        Problem::new(StatusCode::NOT_FOUND, "TG-HTTP-017", message, help)
     }
 
     /// No or no good token.

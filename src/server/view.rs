@@ -84,7 +84,7 @@ impl StateView {
     }
 }
 
-/// A removed pipeline is shown as long as something of it goes on or is current somewhere.
+/// A removed pipeline is shown as long as it has versions: they may still be on nodes, and its history stays (rule 32).
 pub(super) fn is_shown(p: &crate::domain::state::PipelineState) -> bool {
     p.in_force.is_some() || !p.versions.is_empty()
 }

@@ -6,8 +6,10 @@ use super::problem::Problem;
 use super::state::settled;
 use super::view::{StandingView, standing_view};
 use crate::domain::pipeline::{Pipeline, Tier};
-use crate::domain::state::{PipelineState, TierState};
-use crate::domain::{Blocker, EventId, PipelineName, Rejection, TierName, Time, VersionLabel, promotion};
+use crate::domain::state::{PipelineState, Stage, TierState, Version};
+use crate::domain::{
+    Blocker, EventId, PipelineName, Rejection, Sha, TierName, Time, VersionLabel, promotion,
+};
 use axum::Json;
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
@@ -29,8 +31,43 @@ pub struct WhyView {
     pub version: VersionLabel,
     /// Whether it has passed the tier.
     pub passed: bool,
+    /// How far its build is; none: it is built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Unbuilt>,
+    /// What was asked for later and is not built, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub newer: Vec<Unbuilt>,
     /// The tiers before it and itself, in the order of the definition.
     pub chain: Vec<WhyTier>,
+}
+
+/// Something that is not built.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Unbuilt {
+    /// The commit.
+    pub sha: Sha,
+    /// What it is called; none: its build has not begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionLabel>,
+    /// How far it is.
+    pub stage: UnbuiltStage,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// How far something is that is not built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnbuiltStage {
+    /// Others are built before it.
+    Queued,
+    /// Its build is under way.
+    Building,
+    /// Its build failed.
+    Failed,
+    /// Its build was ended.
+    Aborted,
 }
 
 /// One tier on the way.
@@ -77,13 +114,15 @@ fn explain(
     let version = match version {
         Some(version) if p.versions.contains_key(&version) => version,
         Some(version) => return Err(Rejection::UnknownVersion(pipeline, version).into()),
-        None => newest_under_way(p, &tier).ok_or_else(Problem::nothing_built)?,
+        None => newest_under_way(p, &tier).ok_or_else(|| nothing_to_show(p))?,
     };
     let chain = way_to(definition, &tier).into_iter().map(|tier| step(p, tier, &version, now)).collect();
     Ok(WhyView {
         id: state.last,
         at: now,
         passed: p.has_passed(&tier, &version),
+        build: p.versions.get(&version).and_then(|v| unbuilt(&version, v)),
+        newer: newer(p, p.order(&version)),
         pipeline,
         tier,
         version,
@@ -91,12 +130,44 @@ fn explain(
     })
 }
 
-/// The newest version that neither passed the tier nor is out; else the newest there is.
+/// The newest version that neither passed the tier nor is out; else the newest that is built; else the newest there is.
 fn newest_under_way(p: &PipelineState, tier: &TierName) -> Option<VersionLabel> {
     let is_under_way =
         |version: &&VersionLabel| p.standing(tier, version).is_none_or(|s| s.verdict.is_none());
-    let newest = p.built.values().next_back();
-    p.built.values().rev().find(is_under_way).or(newest).cloned()
+    let newest_built = p.built.values().next_back();
+    let newest = || p.versions.iter().max_by_key(|(_, version)| version.order).map(|(label, _)| label);
+    p.built.values().rev().find(is_under_way).or(newest_built).or_else(newest).cloned()
+}
+
+/// Nothing was ever built; maybe something will be.
+fn nothing_to_show(p: &PipelineState) -> Problem {
+    match p.queue.front() {
+        Some(request) => Problem::first_build_waits(&request.sha),
+        None => Problem::nothing_built(),
+    }
+}
+
+fn unbuilt(label: &VersionLabel, version: &Version) -> Option<Unbuilt> {
+    let (stage, cause) = match &version.stage {
+        Stage::Built => return None,
+        Stage::Building => (UnbuiltStage::Building, None),
+        Stage::Failed(cause) => (UnbuiltStage::Failed, Some(cause.clone())),
+        Stage::Aborted => (UnbuiltStage::Aborted, None),
+    };
+    Some(Unbuilt { sha: version.sha.clone(), version: Some(label.clone()), stage, cause })
+}
+
+/// What was asked for after that request and is not built, newest first.
+fn newer(p: &PipelineState, than: EventId) -> Vec<Unbuilt> {
+    let queued = p.queue.iter().filter(|request| request.id > than).map(|request| {
+        let sha = request.sha.clone();
+        (request.id, Unbuilt { sha, version: None, stage: UnbuiltStage::Queued, cause: None })
+    });
+    let begun = p.versions.iter().filter(|(_, version)| version.order > than);
+    let begun = begun.filter_map(|(label, version)| Some((version.order, unbuilt(label, version)?)));
+    let mut found: Vec<(EventId, Unbuilt)> = queued.chain(begun).collect();
+    found.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
+    found.into_iter().map(|(_, unbuilt)| unbuilt).collect()
 }
 
 /// The tiers that come before one, and itself, in the order of the definition.
@@ -119,6 +190,7 @@ fn step(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Wh
     let blockers = match &standing {
         Some(StandingView::Passed { .. }) => Vec::new(),
         Some(StandingView::Inside) => blocked_inside(t),
+        Some(StandingView::GoingBack { .. }) => Vec::new(),
         Some(StandingView::Rejected { cause }) => vec![Blocker::Rejected { cause: cause.clone() }],
         Some(StandingView::Superseded { by_version }) => {
             vec![Blocker::Behind { version: by_version.clone() }]

@@ -223,6 +223,13 @@ pub enum StandingView {
     Waiting,
     /// In it.
     Inside,
+    /// In it no longer: its promotion failed, and the tier is on its way back.
+    GoingBack {
+        /// The version that the tier goes back to.
+        to: VersionLabel,
+        /// Why.
+        cause: String,
+    },
     /// Through it.
     Passed {
         /// Whether it is the tier's current version.
@@ -343,6 +350,9 @@ fn version_view(p: &PipelineState, label: &VersionLabel, v: &Version) -> Version
 pub(crate) fn standing_view(t: &TierState, version: &VersionLabel) -> Option<StandingView> {
     if t.inside.as_ref().is_some_and(|inside| inside.version == *version) {
         return Some(StandingView::Inside);
+    }
+    if let Some(back) = t.going_back.as_ref().filter(|back| back.from == *version && back.end.is_some()) {
+        return Some(StandingView::GoingBack { to: back.to.clone(), cause: back.cause.clone() });
     }
     let current = t.current.as_ref().is_some_and(|current| current.version == *version);
     let standing: Option<&Standing> = t.standings.get(version);

@@ -69,6 +69,71 @@ fn status_events_and_logs_are_data() {
 }
 
 #[test]
+fn logs_are_json_lines_where_that_is_asked_for() {
+    let mut world =
+        World::new(&SHOP.replace("echo making $TIDEGATE_VERSION;", "printf 'one\\\\ntwo\\\\377';"));
+    world.push("1.0.0", &[]);
+    world.wait("build_ok", &[]);
+    let lines = world.good(&["logs", "1", "--json"]);
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let place = |line: &Value| (line["offset"].as_u64(), line["bytes"].as_u64());
+    assert_eq!(lines.iter().map(place).collect::<Vec<_>>(), [(Some(0), Some(4)), (Some(4), Some(4))]);
+    assert_eq!((&lines[0]["text"], &lines[1]["text"]), (&Value::from("one"), &Value::from("two\u{fffd}")));
+    let repo = world.path("shop.git");
+    let hook: Value =
+        serde_json::from_str(&world.good(&["hook", "install", repo.to_str().expect("text"), "--json"]))
+            .expect("JSON");
+    assert_eq!(hook["changed"], false);
+    assert!(hook["hook"].as_str().is_some_and(|path| path.ends_with("hooks/post-receive")), "{hook}");
+}
+
+#[test]
+fn why_names_what_is_not_built_and_what_goes_back() {
+    let slow = SHOP.replace(
+        "echo making $TIDEGATE_VERSION;",
+        "while test -e $PLACE/wait; do sleep 0.02; done; test ! -e $PLACE/red &&",
+    );
+    let mut world = World::new(&slow);
+    let (exit, said) = world.ends(&["why", "shop", "prod"]);
+    assert_eq!((exit, said.contains("no version is built yet")), (2, true), "{said}");
+
+    std::fs::write(world.path("place/wait"), "").expect("a file");
+    world.push("1.0.0", &[]);
+    world.wait("step_start", &[]);
+    let output = world.tidegate(&["why", "shop", "prod"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        said.contains("1.0.0 has not passed `prod`") && said.contains("its build is under way"),
+        "{said}"
+    );
+
+    std::fs::remove_file(world.path("place/wait")).expect("removed");
+    world.wait("promote_complete", &[("tier", "staging")]);
+    std::fs::write(world.path("place/red"), "").expect("a file");
+    world.push("1.1.0", &[]);
+    world.wait("build_failed", &[]);
+    let output = world.tidegate(&["why", "shop", "prod"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("newer: the build of 1.1.0 failed: step `make`"), "{said}");
+    std::fs::remove_file(world.path("place/red")).expect("removed");
+
+    // A version whose smoke test is red, on its slow way back.
+    world.edit(&slow.replace("run = \"echo $TIDEGATE_MODE", "run = \"test $TIDEGATE_MODE = deploy || while test -e $PLACE/back; do sleep 0.02; done; echo $TIDEGATE_MODE"));
+    world.wait("pipeline_loaded", &[]);
+    world.push("1.2.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging"), ("version", "1.2.0")]);
+    std::fs::write(world.path("place/back"), "").expect("a file");
+    world.push("1.3.0", &[("broken", "")]);
+    world.wait("rollback", &[("tier", "staging")]);
+    let why = world.tidegate(&["why", "shop", "staging"]);
+    let said = String::from_utf8_lossy(&why.stdout).into_owned();
+    assert!(said.contains("staging: goes back to 1.2.0: gate `smoke`"), "{said}");
+    std::fs::remove_file(world.path("place/back")).expect("removed");
+    world.wait("promote_failed", &[("version", "1.3.0"), ("end", "rolled_back")]);
+}
+
+#[test]
 fn text_from_outside_never_reaches_a_terminal_raw() {
     let mut world = World::new(SHOP);
     world.commit("1.0.0", &[]);
