@@ -121,15 +121,25 @@ fn install(place: &Where, repo: &Path, pipeline: Option<&str>) -> Result<(), Tro
         pipeline: pipeline.map(str::to_owned),
     };
     let installed = block_on(hook::install(&git, &repo, &settings))??;
-    let word = if installed.changed { "installed" } else { "was there already" };
-    talk::say(format_args!("hook {word}: {}", printable::line(&installed.hook.display().to_string())));
-    if let Some(earlier) = &installed.earlier {
-        talk::say(format_args!(
-            "the hook that was there runs first: {}",
-            printable::line(&earlier.display().to_string())
-        ));
+    if place.json {
+        talk::json(json!({
+            "hook": installed.hook.display().to_string(),
+            "changed": installed.changed,
+            "earlier": installed.earlier.as_ref().map(|path| path.display().to_string()),
+            "token": name,
+            "token_file": token_file.display().to_string(),
+        }));
+        return Ok(());
     }
-    talk::say(format_args!("its token `{name}`: {}", printable::line(&token_file.display().to_string())));
+    let say = |what: String, path: &Path| {
+        talk::say(format_args!("{what}: {}", printable::line(&path.display().to_string())));
+    };
+    let word = if installed.changed { "installed" } else { "was there already" };
+    say(format!("hook {word}"), &installed.hook);
+    if let Some(earlier) = &installed.earlier {
+        say("the hook that was there runs first".into(), earlier);
+    }
+    say(format!("its token `{name}`"), &token_file);
     Ok(())
 }
 
@@ -161,7 +171,11 @@ fn uninstall(place: &Where, repo: &Path) -> Result<(), Trouble> {
         Ok(_) | Err(TokenError::UnknownName { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    talk::say(if was_there { "the hook is gone" } else { "there was no hook of tidegate" });
+    if place.json {
+        talk::json(json!({"removed": was_there}));
+    } else {
+        talk::say(if was_there { "the hook is gone" } else { "there was no hook of tidegate" });
+    }
     Ok(())
 }
 
@@ -187,11 +201,21 @@ fn notify(place: &Where, repo: &Path, pipeline: Option<&str>) {
         }
         if let Err(trouble) = tell(place, repo, pipeline, update, left) {
             talk::say(format_args!("tidegate: {} [{}]", printable::line(&trouble.message), trouble.code));
-            if !trouble.help.is_empty() {
-                talk::say(format_args!("tidegate: help: {}", printable::line(&trouble.help)));
+            let help = way_out(trouble, pipeline);
+            if !help.is_empty() {
+                talk::say(format_args!("tidegate: help: {}", printable::line(&help)));
             }
         }
     }
+}
+
+/// Whoever pushes can do nothing about a controller that is away, but the push is not lost.
+fn way_out(trouble: Trouble, pipeline: Option<&str>) -> String {
+    if trouble.exit != Exit::NoController {
+        return trouble.help;
+    }
+    let pipeline = pipeline.unwrap_or("PIPELINE");
+    format!("the push is stored; when the controller is back, `tidegate rebuild {pipeline}` builds it")
 }
 
 fn tell(

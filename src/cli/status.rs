@@ -46,11 +46,29 @@ fn ask(args: &Args) -> Result<(), Trouble> {
 }
 
 fn everything(all: &StateView) {
-    all.pipelines.iter().for_each(|one| pipeline(one, all.at));
+    for one in &all.pipelines {
+        if is_history(one) {
+            let what = format!("removed; `tidegate status {}` shows what it left", safe(&one.name));
+            talk::data(format_args!(
+                "{}  {}",
+                tint(&safe(&one.name), Tone::Strong),
+                tint(&what, Tone::Quiet)
+            ));
+        } else {
+            pipeline(one, all.at);
+        }
+    }
     all.rejected.iter().for_each(|file| rejected(file, all.at));
     if all.pipelines.is_empty() && all.rejected.is_empty() {
         talk::say("no pipeline is loaded yet");
     }
+}
+
+/// Whether it is removed and nothing of it goes on any more.
+fn is_history(one: &PipelineView) -> bool {
+    let goes_on =
+        |tier: &TierView| tier.inside.is_some() || tier.going_back.is_some() || tier.redeploy.is_some();
+    one.definition.is_none() && one.build.is_none() && !one.tiers.iter().any(goes_on)
 }
 
 /// Text from outside, safe for a terminal.

@@ -136,12 +136,25 @@ fn ask(args: &Args, version: &str) -> Result<(), Trouble> {
         remark("nobody to ask here: the demo confirms by itself");
         return Ok(());
     }
-    talk::say(format_args!(
-        "\n         Production wants a person's word. Confirm {version}? [Enter, or Ctrl-C]"
-    ));
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    read.map(drop).map_err(|error| stage::broken("read an answer", error))
+    loop {
+        talk::say(format_args!("\n         Production wants a person's word. Confirm {version}? [Y/n]"));
+        let mut line = String::new();
+        let read = std::io::stdin().lock().read_line(&mut line);
+        let read = read.map_err(|error| stage::broken("read an answer", error))?;
+        match line.trim().to_lowercase().as_str() {
+            // Nobody is there any more.
+            "" if read == 0 => return Err(refused(version)),
+            "" | "y" | "yes" => return Ok(()),
+            "n" | "no" => return Err(refused(version)),
+            _ => talk::say("         y or n?"),
+        }
+    }
+}
+
+fn refused(version: &str) -> Trouble {
+    let message = format!("{version} was not confirmed, and the demo goes no further");
+    let help = "`tidegate demo --yes` confirms without asking";
+    Trouble::new("TG-DEMO-005", message, help, Exit::Interrupted)
 }
 
 fn add_gate(stage: &mut Stage) -> Result<(), Trouble> {

@@ -141,6 +141,7 @@ fn a_push_is_stored_and_quick_when_the_controller_is_away_and_rebuild_makes_up_f
     let said = world.push("1.0.0", &[]);
     assert!(begin.elapsed().as_secs() < 6, "{:?}", begin.elapsed());
     assert!(said.contains("tidegate: no controller answers"), "{said}");
+    assert!(said.contains("the push is stored; when the controller is back, `tidegate rebuild"), "{said}");
     world.start();
     world.wait("controller_started", &[]);
     world.good(&["rebuild", "shop"]);
