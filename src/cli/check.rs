@@ -121,7 +121,8 @@ pub(super) fn draw(files: &[(String, Vec<u8>)], diagnostics: &[Diagnostic]) {
         .map(|(name, bytes)| (name.as_str(), String::from_utf8_lossy(bytes).into_owned()))
         .collect();
     let colour = talk::colours(&std::io::stdout());
-    let rendered = definition::render(diagnostics, &|file| texts.get(file).cloned(), colour, talk::columns());
+    let rendered =
+        definition::render(diagnostics, &|file| texts.get(file).map(String::as_str), colour, talk::columns());
     if !rendered.is_empty() {
         talk::data(rendered.trim_end());
     }

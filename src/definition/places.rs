@@ -82,6 +82,11 @@ impl<'a> Lines<'a> {
         Lines { text, starts }
     }
 
+    /// The text.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// Line and column of a byte; what lies behind the end is at the end.
     pub(super) fn position(&self, byte: usize) -> (u32, u32) {
         let byte = self.text.floor_char_boundary(byte);

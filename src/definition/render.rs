@@ -4,19 +4,26 @@ use super::places::Lines;
 use crate::domain::{Diagnostic, Severity};
 use crate::printable;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use std::collections::HashMap;
+use std::ops::Range;
 
 /// Draws diagnostics. `source_of` gives the text of a file, if it can be had; `width` is that of the terminal, in
 /// columns.
-pub fn render(
-    diagnostics: &[Diagnostic],
-    source_of: &dyn Fn(&str) -> Option<String>,
+pub fn render<'a>(
+    diagnostics: &'a [Diagnostic],
+    source_of: &dyn Fn(&str) -> Option<&'a str>,
     color: bool,
     width: usize,
 ) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() }.term_width(width.max(40));
+    let mut sources: HashMap<&str, Option<Lines<'a>>> = HashMap::new();
     let mut out = String::new();
     for diagnostic in diagnostics {
-        out.push_str(&one(diagnostic, source_of(&diagnostic.file), &renderer));
+        let lines = sources.entry(&diagnostic.file).or_insert_with(|| {
+            // A byte-order mark is not part of the first line's columns.
+            source_of(&diagnostic.file).map(|text| Lines::of(text.trim_start_matches('\u{feff}')))
+        });
+        out.push_str(&one(diagnostic, lines.as_ref(), &renderer));
         out.push_str("\n\n");
     }
     out
@@ -31,7 +38,7 @@ fn tame(text: &str) -> String {
     text.chars().map(|c| if acts(c) { '\u{fffd}' } else { c }).collect()
 }
 
-fn one(diagnostic: &Diagnostic, source: Option<String>, renderer: &Renderer) -> String {
+fn one(diagnostic: &Diagnostic, lines: Option<&Lines<'_>>, renderer: &Renderer) -> String {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -39,16 +46,23 @@ fn one(diagnostic: &Diagnostic, source: Option<String>, renderer: &Renderer) -> 
     let message = printable::line(&diagnostic.message).into_owned();
     let file = printable::line(&diagnostic.file).into_owned();
     let title = level.primary_title(message).id(diagnostic.code.clone());
-    // A byte-order mark is not part of the first line's columns.
-    let source = source.map(|text| tame(text.trim_start_matches('\u{feff}')));
-    let mut group: Group<'_> = match &source {
-        Some(text) => {
-            let lines = Lines::of(text);
-            let from = lines.byte(diagnostic.line, diagnostic.column);
-            let line_end = lines.range(lines.line(from)).end;
-            let to = lines.byte(diagnostic.end_line, diagnostic.end_column).clamp(from, line_end.max(from));
-            let caret = AnnotationKind::Primary.span(from..to);
-            title.element(Snippet::source(text.as_str()).path(file).annotation(caret))
+    // Only the line that is drawn is handed on: a file may be large, and its problems many.
+    let shown = lines.map(|lines| {
+        let from = lines.byte(diagnostic.line, diagnostic.column);
+        let number = lines.line(from);
+        let mut line = lines.range(number);
+        line.end -= usize::from(lines.text()[line.clone()].ends_with('\r'));
+        let to = lines.byte(diagnostic.end_line, diagnostic.end_column).min(line.end).max(from);
+        let part = |range: Range<usize>| tame(&lines.text()[range]);
+        let start = part(line.start..from).len();
+        let end = start + part(from..to).len();
+        (part(line.start..line.end.max(from)), start..end, number + 1)
+    });
+    let mut group: Group<'_> = match &shown {
+        Some((line, caret, number)) => {
+            let caret = AnnotationKind::Primary.span(caret.clone());
+            let snippet = Snippet::source(line.as_str()).line_start(*number).path(file);
+            title.element(snippet.annotation(caret))
         }
         None => {
             let origin =

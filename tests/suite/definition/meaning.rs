@@ -169,7 +169,7 @@ mod anything {
         for diagnostic in &diagnostics {
             prop_assert!(diagnostic.line >= 1 && diagnostic.line <= lines, "{diagnostic:?}");
         }
-        let drawn = render(&diagnostics, &|_| Some(text.clone()), false, 100);
+        let drawn = render(&diagnostics, &|_| Some(text.as_str()), false, 100);
         prop_assert!(drawn.matches("TG-DEF-").count() >= diagnostics.len());
         Ok(())
     }

@@ -27,7 +27,7 @@ fn said_of(path: &Path) -> (Vec<Diagnostic>, String) {
         Err(diagnostics) => diagnostics,
     };
     let text = String::from_utf8(bytes).expect("text");
-    let drawn = render(&diagnostics, &|_| Some(text.clone()), false, 120);
+    let drawn = render(&diagnostics, &|_| Some(text.as_str()), false, 120);
     (diagnostics, drawn)
 }
 
