@@ -26,6 +26,8 @@ pub enum Effect {
 pub struct Work {
     /// The pipeline.
     pub pipeline: PipelineName,
+    /// What its folders are called.
+    pub home: PipelineName,
     /// The definition that it is done by.
     pub definition: Arc<Pipeline>,
     /// The commit.
@@ -139,6 +141,7 @@ pub fn work(state: &State, effect: &Effect) -> Option<Work> {
             let front = p.queue.iter().find(|r| r.id == *request)?;
             Some(Work {
                 pipeline: name.clone(),
+                home: p.home.clone(),
                 definition: p.definition()?.clone(),
                 sha: front.sha.clone(),
                 ref_name: front.ref_name.clone(),
@@ -170,6 +173,7 @@ fn work_of(
     let v = p.versions.get(version)?;
     Some(Work {
         pipeline: name.clone(),
+        home: p.home.clone(),
         definition: p.known.get(digest)?.clone(),
         sha: v.sha.clone(),
         ref_name: v.ref_name.clone(),

@@ -16,7 +16,11 @@ pub(super) fn load(state: &mut State, in_force: InForce, id: EventId) {
         rename_running(state, was, &definition.name);
         state.pipelines.insert(definition.name.clone(), moved);
     }
-    let p = state.pipelines.entry(definition.name.clone()).or_insert_with(PipelineState::empty);
+    if !state.pipelines.contains_key(&definition.name) {
+        let new = PipelineState::empty(free_home(state, &definition.name, id));
+        state.pipelines.insert(definition.name.clone(), new);
+    }
+    let p = state.pipelines.get_mut(&definition.name).expect("BUG: it was put there just now");
     for tier in &definition.tiers {
         if let Some(was) = &tier.was
             && !p.tiers.contains_key(&tier.name)
@@ -42,6 +46,14 @@ pub(super) fn load(state: &mut State, in_force: InForce, id: EventId) {
     p.in_force = Some(in_force);
     let used = p.digests_in_use();
     p.known.retain(|digest, _| used.contains(digest));
+}
+
+/// The pipeline's name, unless the folders of that name belong to one that was called so before.
+fn free_home(state: &State, name: &PipelineName, id: EventId) -> PipelineName {
+    match state.pipelines.values().any(|p| p.home == *name) {
+        true => format!("{name}@{id}").into(),
+        false => name.clone(),
+    }
 }
 
 fn rename_tier(place: &mut Place, was: &TierName, name: &TierName) {

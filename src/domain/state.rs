@@ -64,6 +64,8 @@ pub enum Task {
 /// One pipeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PipelineState {
+    /// What its folders are called: the name that it had at first. A rename moves no folder.
+    pub home: PipelineName,
     /// The definition in force; none: the pipeline is removed.
     pub in_force: Option<InForce>,
     /// Every definition that something still depends on.
@@ -431,8 +433,9 @@ impl State {
 
 impl PipelineState {
     /// A pipeline of which nothing is known yet.
-    pub(super) fn empty() -> PipelineState {
+    pub(super) fn empty(home: PipelineName) -> PipelineState {
         PipelineState {
+            home,
             in_force: None,
             known: BTreeMap::new(),
             hold: None,

@@ -49,10 +49,11 @@ impl LocalInterpreter {
 
     fn task(&self, stop: Arc<Stop>, work: &Work) -> Task {
         Task {
-            places: Places::new(&self.shop.state, &work.pipeline),
+            places: Places::new(&self.shop.state, &work.home),
             shop: self.shop.clone(),
             stop,
             pipeline: work.pipeline.clone(),
+            home: work.home.clone(),
             definition: work.definition.clone(),
             sha: work.sha.clone(),
             ref_name: work.ref_name.clone(),

@@ -32,9 +32,9 @@ pub struct Places {
 pub struct Folder(PathBuf);
 
 impl Places {
-    /// Those of `pipeline`.
-    pub fn new(state: &StateDir, pipeline: &PipelineName) -> Places {
-        Places { state: state.clone(), pipeline: folder_name(pipeline.as_str()).into_owned() }
+    /// Those of the pipeline whose folders are called `home`.
+    pub fn new(state: &StateDir, home: &PipelineName) -> Places {
+        Places { state: state.clone(), pipeline: folder_name(home.as_str()).into_owned() }
     }
 
     fn work(&self) -> PathBuf {

@@ -33,6 +33,8 @@ pub(super) struct Task {
     pub(super) stop: Arc<Stop>,
     pub(super) places: Places,
     pub(super) pipeline: PipelineName,
+    /// What the pipeline's folders are called.
+    pub(super) home: PipelineName,
     pub(super) definition: Arc<Pipeline>,
     pub(super) sha: Sha,
     pub(super) ref_name: Option<RefName>,

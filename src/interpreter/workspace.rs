@@ -134,7 +134,7 @@ fn in_words(error: source::Error) -> String {
 fn repo(task: &Task) -> Result<Repo, source::Error> {
     let source = &task.definition.source;
     let git = task.shop.workspaces.git.clone();
-    let mirror = mirror::place(&task.shop.state.work(), &task.pipeline);
+    let mirror = mirror::place(&task.shop.state.work(), &task.home);
     let repo = Repo::new(git, Location::parse(&source.repo)?, mirror);
     Ok(repo.with_submodules(source.submodules).with_lfs(source.lfs))
 }
@@ -220,6 +220,7 @@ pub(super) fn folders_in(path: &Path) -> Vec<Folder> {
 /// Ends the processes, and removes the folders, that an earlier process of the controller left when it was killed. To be
 /// called before anything begins. `running`: the runs without an end. The workspaces of the builds that go on are kept,
 /// so that a step that passed need not run again, and so are those of deploys that may have left something running.
+/// Pipelines go by what their folders are called.
 pub async fn sweep(
     state: &StateDir,
     going_on: &[(PipelineName, EventId)],

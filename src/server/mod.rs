@@ -63,7 +63,8 @@ pub struct ServerOptions {
     pub git: Git,
     /// How long a subscriber that reads nothing is kept.
     pub stall: Duration,
-    /// Where the log of a run that has not ended is, as a path below the state folder.
+    /// Where the log of a run that has not ended is, as a path below the state folder; from what the pipeline's folders
+    /// are called.
     pub log_ref: fn(&PipelineName, RunId) -> String,
     /// Limits of connections.
     pub limits: Limits,

@@ -86,6 +86,8 @@ pub struct Ignored {
 #[derive(Clone)]
 struct Candidate {
     name: PipelineName,
+    /// What its folders are called.
+    home: PipelineName,
     definition: Arc<Pipeline>,
     /// The last commit taken from the ref.
     previous: Option<Sha>,
@@ -194,6 +196,7 @@ fn candidates(
         let in_force = state.pipelines.iter().filter_map(|(name, p)| Some((name, p, p.definition()?)));
         let candidates = in_force.map(|(name, p, definition)| Candidate {
             name: name.clone(),
+            home: p.home.clone(),
             definition: definition.clone(),
             previous: ref_name.and_then(|name| p.refs.get(name)?.taken.clone()),
         });
@@ -295,7 +298,7 @@ async fn head_of(server: &Server, candidate: &Candidate) -> Result<Head, Problem
 
 fn repo_of(server: &Server, candidate: &Candidate) -> Result<Repo, source::Error> {
     let from = &candidate.definition.source;
-    let mirror = source::mirror::place(&server.options.state.work(), &candidate.name);
+    let mirror = source::mirror::place(&server.options.state.work(), &candidate.home);
     Ok(Repo::new(server.options.git.clone(), Location::parse(&from.repo)?, mirror)
         .with_submodules(from.submodules)
         .with_lfs(from.lfs))

@@ -212,7 +212,8 @@ fn fold(server: &Server, view: &mut Option<RunView>, envelope: Envelope) {
     let pipeline = envelope.fact.pipeline;
     let begin = |run_id: RunId, version: VersionLabel, task: TaskView| {
         let pipeline = pipeline?;
-        let log_ref = (server.options.log_ref)(&pipeline, run_id);
+        let home = server.engine.read(|state| state.pipeline(&pipeline).map(|p| p.home.clone()));
+        let log_ref = (server.options.log_ref)(home.as_ref().unwrap_or(&pipeline), run_id);
         let (start_id, started_at) = (id, at);
         let (end, said, said_more) = (None, Vec::new(), false);
         Some(RunView { run_id, pipeline, version, task, start_id, started_at, end, log_ref, said, said_more })

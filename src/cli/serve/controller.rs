@@ -176,14 +176,15 @@ async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) 
 
 fn builds(state: &State) -> Vec<(PipelineName, EventId)> {
     let builds =
-        state.pipelines.iter().filter_map(|(name, p)| Some((name.clone(), p.build.as_ref()?.request.id)));
+        state.pipelines.values().filter_map(|p| Some((p.home.clone(), p.build.as_ref()?.request.id)));
     builds.collect()
 }
 
 fn runs(state: &State) -> Vec<(PipelineName, RunId)> {
-    state.running.iter().map(|(run, place)| (place.pipeline.clone(), *run)).collect()
+    let home = |name| state.pipeline(name).map(|p| p.home.clone());
+    state.running.iter().filter_map(|(run, place)| Some((home(&place.pipeline)?, *run))).collect()
 }
 
-fn log_ref(pipeline: &PipelineName, run: RunId) -> String {
-    Places::new(&StateDir::new(""), pipeline).log_ref(run)
+fn log_ref(home: &PipelineName, run: RunId) -> String {
+    Places::new(&StateDir::new(""), home).log_ref(run)
 }

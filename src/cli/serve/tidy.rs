@@ -26,16 +26,17 @@ pub(super) async fn daily(engine: Engine, git: Git, state: StateDir, end: Cancel
     }
 }
 
-/// The commits of every version that is known: each may still be deployed again.
+/// The commits of every version that is known: each may still be deployed again. Pipelines go by what their folders are
+/// called.
 fn needed(engine: &Engine) -> Vec<(PipelineName, String, Vec<Sha>)> {
     engine.read(|state| {
-        let in_force = state.pipelines.iter().filter_map(|(name, p)| Some((name, p, p.definition()?)));
+        let in_force = state.pipelines.values().filter_map(|p| Some((p, p.definition()?)));
         in_force
-            .map(|(name, p, definition)| {
+            .map(|(p, definition)| {
                 let asked = p.queue.iter().map(|request| &request.sha);
                 let building = p.build.iter().map(|build| &build.request.sha);
                 let keep = p.by_sha.keys().chain(asked).chain(building).cloned().collect();
-                (name.clone(), definition.source.repo.clone(), keep)
+                (p.home.clone(), definition.source.repo.clone(), keep)
             })
             .collect()
     })

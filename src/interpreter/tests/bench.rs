@@ -88,6 +88,7 @@ impl Bench {
             Job::Step { run, .. } | Job::Gate { run, .. } | Job::Deploy { run, .. } => Effect::Run(*run),
         };
         let work = Work {
+            home: pipeline.clone(),
             pipeline,
             definition: Arc::new(self.pipeline.clone()),
             sha: self.sha.clone(),

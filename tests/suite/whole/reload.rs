@@ -128,3 +128,29 @@ fn while_a_file_is_broken_no_other_one_takes_its_pipeline_over() {
     fs::remove_file(world.path("pipelines/shop.toml")).expect("removed");
     world.wait("pipeline_loaded", &[("file", "b.toml")]);
 }
+
+#[test]
+fn a_pipeline_that_is_renamed_while_it_builds_goes_on_in_its_workspace() {
+    let two = SHOP.replace(
+        "name = \"make\"",
+        "name = \"half\"\nrun = \"while test -e $PLACE/wait; do sleep 0.02; done; echo half > half\"\n\n[[build.step]]\nname = \"make\"",
+    );
+    let two = two.replace("echo making", "test -e half && echo making");
+    let mut world = World::new(&two);
+    fs::write(world.path("place/wait"), "").expect("a file");
+    world.push("1.0.0", &[]);
+    world.wait("step_start", &[("step", "half")]);
+    world.edit(&format!("name = \"store\"\nwas = \"shop\"\n{two}"));
+    world.wait("pipeline_loaded", &[("pipeline", "store")]);
+    fs::remove_file(world.path("place/wait")).expect("removed");
+    world.wait("promote_complete", &[("pipeline", "store"), ("tier", "staging")]);
+    assert_eq!(world.kinds().iter().filter(|kind| **kind == "build_start").count(), 1);
+    // Another one may take the old name, and does not meet the folders of the first.
+    let other = world.filled(&format!("name = \"shop\"\n{SHOP}"));
+    fs::write(world.path("pipelines/other.toml"), other).expect("saved");
+    world.wait("pipeline_loaded", &[("pipeline", "shop")]);
+    world.good(&["rebuild", "shop"]);
+    world.wait("build_ok", &[("pipeline", "shop")]);
+    let works = fs::read_dir(world.path("state/work")).expect("the work folder").count();
+    assert!(works >= 2, "each has its own");
+}
