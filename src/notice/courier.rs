@@ -65,9 +65,10 @@ impl Courier {
         Courier { stop, work, tally }
     }
 
-    /// How the notices do.
-    pub fn notices(&self) -> Notices {
-        self.tally.look()
+    /// Tells how the notices do, whenever it is asked.
+    pub fn notices(&self) -> impl Fn() -> Notices + Clone + Send + Sync + 'static {
+        let tally = self.tally.clone();
+        move || tally.look()
     }
 
     /// Ends it: what is under way has two seconds, and the rest is told by the next controller.

@@ -37,7 +37,7 @@ mod status;
 mod tally;
 
 pub use courier::{Courier, Parts};
-pub use tally::{NoticeState, Notices};
+pub use tally::{NoticeState, Notices, Trouble};
 
 /// Posts under way at once, in the whole controller.
 pub const POSTS: usize = 32;

@@ -210,7 +210,7 @@ mod tests {
         let state = StateDir::new(folder.path());
         let one = Places::new(&state, &"shop".into()).notice(EventId(7), 1);
         prepare(&one, "{}").unwrap();
-        assert_eq!(left(&state.work()), [one.clone()]);
+        assert_eq!(left(&state.work()), std::slice::from_ref(&one));
         sweep(&state);
         assert!(!one.exists());
     }

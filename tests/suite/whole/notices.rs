@@ -384,3 +384,26 @@ fn a_new_file_about_notices_begins_now_and_a_damaged_one_is_set_aside() {
     assert_eq!(receiver.next().body["version"], "1.1.0", "the past is not sent again");
     assert_eq!(world.read("state/notices.json.damaged"), "{ damaged");
 }
+
+#[test]
+fn a_notice_that_no_file_knows_begins_with_the_load_that_brought_it() {
+    let receiver = Receiver::new();
+    let mut world = World::new(SHOP);
+    world.push("1.0.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging")]);
+    let notice = post_to(&receiver.url("/"), r#"["build_ok", "pipeline_loaded"]"#);
+    std::fs::write(world.path("place/secret"), "sesame-open-wide\n").expect("a secret");
+    world.edit(&shop_with(&notice));
+    let loaded = world.wait("pipeline_loaded", &[]);
+    assert_eq!(receiver.next().body["id"], loaded["id"]);
+    assert_eq!(world.stop(), 0);
+    // As if the controller had been killed before it wrote down anything of it, long ago.
+    let text = world.read("state/notices.json");
+    let mut kept: Value = serde_json::from_str(&text).expect("the file");
+    assert_eq!(kept["pipelines"]["shop"][0]["done"], kept["upto"], "nothing waits");
+    kept["upto"] = 0.into();
+    kept["pipelines"] = serde_json::json!({});
+    std::fs::write(world.path("state/notices.json"), kept.to_string()).expect("written");
+    world.start();
+    assert_eq!(receiver.next().body["id"], loaded["id"], "and not with the version that was built before");
+}
