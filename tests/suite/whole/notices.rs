@@ -142,20 +142,27 @@ fn a_kill_and_a_restart_lose_nothing_and_send_nothing_of_what_was_done() {
         // Down for a while, from the second request on.
         Some(if (1..=2).contains(&number) { answer(503, "") } else { answer(200, "") })
     });
-    let mut world = world_with(&post_to(&receiver.url("/"), r#"["pipeline_loaded", "promote_complete"]"#));
+    let good = Receiver::new();
+    let kinds = r#"["pipeline_loaded", "promote_complete"]"#;
+    let mut world = world_with(&[&receiver, &good].map(|to| post_to(&to.url("/"), kinds)).join("\n"));
     let loaded = id(&receiver.next());
     let kept = |world: &World| -> Value {
         let text = std::fs::read_to_string(world.path("state/notices.json")).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     };
-    let begin = Instant::now();
-    while kept(&world)["pipelines"]["shop"][0]["done"].as_u64() < Some(loaded) {
-        assert!(begin.elapsed() < Duration::from_secs(60), "{}", kept(&world));
-        std::thread::yield_now();
-    }
+    let wait_for_file = |world: &World, is_there: &dyn Fn(&Value) -> bool| {
+        let begin = Instant::now();
+        while !is_there(&kept(world)) {
+            assert!(begin.elapsed() < Duration::from_secs(60), "{}", kept(world));
+            std::thread::yield_now();
+        }
+    };
+    wait_for_file(&world, &|kept| kept["pipelines"]["shop"][0]["done"].as_u64() >= Some(loaded));
     world.push("1.0.0", &[]);
-    world.wait("promote_complete", &[("tier", "staging")]);
+    let staging = world.wait("promote_complete", &[("tier", "staging")]);
     let failed = id(&receiver.next());
+    // The other one has gone on meanwhile, and that is written down.
+    wait_for_file(&world, &|kept| kept["pipelines"]["shop"][1]["done"].as_u64() >= staging["id"].as_u64());
     world.kill();
     world.start();
     world.wait("controller_started", &[]);
@@ -172,6 +179,8 @@ fn a_kill_and_a_restart_lose_nothing_and_send_nothing_of_what_was_done() {
     };
     ids.dedup();
     assert_eq!(ids, told);
+    wait_for_file(&world, &|kept| kept["pipelines"]["shop"][0]["done"].as_u64() >= Some(told[1]));
+    receiver.so_far();
     assert_eq!(world.stop(), 0);
     world.start();
     world.wait("controller_started", &[]);
