@@ -22,6 +22,7 @@
 //! | [`interpreter`] | turning an effect into real work: builds, gates, deploys | decide what comes next |
 //! | [`watch`] | noticing that definition files changed | parse them |
 //! | [`engine`] | the loop; the only writer of the journal | do I/O of its own beside the journal |
+//! | [`notice`] | telling others of events: posts, programs, commit statuses | get in the way of a delivery |
 //! | [`server`] | HTTP, `/events` | hold state that is not a fold of events |
 //! | [`cli`] | the command line: one file a family of commands | decide, or change the state but by commands |
 //!
@@ -47,5 +48,6 @@ pub mod runner;
 pub mod interpreter;
 pub mod watch;
 pub mod engine;
+pub mod notice;
 pub mod server;
 pub mod cli;

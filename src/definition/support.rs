@@ -53,9 +53,6 @@ fn of_pipeline(report: &Report, pipeline: &Pipeline) -> Vec<Key> {
         keys.push(Key::new("source.poll".into(), "source.poll"));
     }
     keys.extend(
-        pipeline.notify.iter().enumerate().map(|(at, _)| Key::new(format!("notify[{at}]"), "notify")),
-    );
-    keys.extend(
         pipeline.schedule.iter().enumerate().map(|(at, _)| Key::new(format!("schedule[{at}]"), "schedule")),
     );
     for (at, step) in pipeline.build.steps.iter().enumerate() {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 /// A whole environment.
-pub(super) type Env = BTreeMap<OsString, OsString>;
+pub(crate) type Env = BTreeMap<OsString, OsString>;
 
 /// What steps get of the controller's own environment.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
@@ -37,7 +37,7 @@ pub(super) struct About<'a> {
 }
 
 /// The controller's own variables that steps get.
-pub(super) fn inherited() -> Vec<(OsString, OsString)> {
+pub(crate) fn inherited() -> Vec<(OsString, OsString)> {
     let of_ours = |name: &str| Some((OsString::from(name), std::env::var_os(name)?));
     let mut found: Vec<_> = INHERITED.into_iter().filter_map(of_ours).collect();
     if !found.iter().any(|(name, _)| name == "PATH") {
@@ -96,7 +96,7 @@ fn slug(version: &VersionLabel) -> String {
 }
 
 /// A command as it is executed.
-pub(super) fn argv(script: &Script) -> Vec<OsString> {
+pub(crate) fn argv(script: &Script) -> Vec<OsString> {
     match script {
         Script::Shell(text) => vec!["/bin/sh".into(), "-c".into(), text.into()],
         Script::Argv(words) => words.iter().map(OsString::from).collect(),
@@ -104,7 +104,7 @@ pub(super) fn argv(script: &Script) -> Vec<OsString> {
 }
 
 /// As the runner takes it.
-pub(super) fn pairs(env: &Env) -> Vec<(OsString, OsString)> {
+pub(crate) fn pairs(env: &Env) -> Vec<(OsString, OsString)> {
     env.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 
 /// Why a text cannot be expanded. Reads after "failed to".
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ExpandError {
+pub(crate) enum ExpandError {
     /// The variable is not in the step's environment.
     Unset {
         /// Its name.
@@ -40,7 +40,7 @@ impl std::error::Error for ExpandError {}
 
 /// Replaces each `$NAME` and `${NAME}` by its value, once: what a value holds is not looked at again. A `$` that begins
 /// no name stays.
-pub(super) fn expand(text: &str, env: &BTreeMap<OsString, OsString>) -> Result<OsString, ExpandError> {
+pub(crate) fn expand(text: &str, env: &BTreeMap<OsString, OsString>) -> Result<OsString, ExpandError> {
     let (mut whole, mut rest) = (OsString::with_capacity(text.len()), text);
     while let Some(dollar) = rest.find('$') {
         whole.push(&rest[..dollar]);

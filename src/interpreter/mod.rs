@@ -8,8 +8,8 @@
 pub mod places;
 mod bounded;
 mod deploy;
-mod environment;
-mod expand;
+pub(crate) mod environment;
+pub(crate) mod expand;
 mod gate;
 mod health;
 mod local;
@@ -20,7 +20,7 @@ mod process;
 mod question;
 mod run_log;
 mod said;
-mod secrets;
+pub(crate) mod secrets;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 //! work/<pipeline>/versions/<request>/             the checkout that a version command runs in
 //! work/<pipeline>/gates/<run>/                    one gate's own: `checkout`, `artifacts`
 //! work/<pipeline>/deploys/<tier>/<node>/<run>/    one deploy's own: the same, and `kept` when it lives on
+//! work/<pipeline>/notices/<event>-<try>/          one try of a notice that runs something
 //! logs/<pipeline>/<run>.log, <run>.events         what a run wrote and said
 //! ```
 
@@ -74,6 +75,11 @@ impl Places {
     /// The folder of one deploy's run.
     pub fn deploy(&self, tier: &TierName, node: &NodeName, run: RunId) -> Folder {
         Folder(self.deploys(tier, node).join(run.to_string()))
+    }
+
+    /// The folder of one try of a notice that runs something. `number`: counts the tries of all notices.
+    pub fn notice(&self, event: EventId, number: u64) -> PathBuf {
+        self.work().join("notices").join(format!("{event}-{number}"))
     }
 
     /// The log of a run as a path below the state folder, always with `/` and ASCII only.

@@ -6,7 +6,9 @@ use super::workspace::Unready;
 use crate::domain::pipeline::{Exec, SecretSource};
 use crate::printable;
 use crate::runner::tool::{self, Tool};
+use crate::settings::StateDir;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::time::Duration;
@@ -23,7 +25,7 @@ const HIDDEN: &[u8] = b"***";
 
 /// The secrets of one run.
 #[derive(Clone, Default)]
-pub(super) struct Secrets {
+pub(crate) struct Secrets {
     values: Vec<(OsString, OsString)>,
     /// What is hidden, the longest first; none is empty.
     words: Vec<Vec<u8>>,
@@ -35,14 +37,25 @@ pub(super) async fn provide(task: &Task, exec: &Exec) -> Result<Secrets, Unready
     read.map_err(|message| Unready::Failed { message, is_full: false })
 }
 
-/// Reads the secrets that a step lists. The error reads after "failed to" and holds no value.
 async fn read(task: &Task, exec: &Exec) -> Result<Secrets, String> {
+    let read = read_listed(&task.definition.secrets, &exec.secrets, &task.shop.inherited, &task.shop.state);
+    read.await
+}
+
+/// Reads the secrets of these names. `env` is the environment of commands that print one; they run in the state folder.
+/// The error reads after "failed to" and holds no value.
+pub(crate) async fn read_listed(
+    declared: &BTreeMap<String, SecretSource>,
+    names: &[String],
+    env: &[(OsString, OsString)],
+    state: &StateDir,
+) -> Result<Secrets, String> {
     let mut values = Vec::new();
-    for name in &exec.secrets {
-        let source = task.definition.secrets.get(name);
+    for name in names {
+        let source = declared.get(name);
         let source =
             source.ok_or_else(|| format!("read the secret `{name}`: `[secrets]` has none of that name"))?;
-        let read = tokio::time::timeout(PATIENCE, value(task, source)).await;
+        let read = tokio::time::timeout(PATIENCE, value(source, env, state)).await;
         let read = read.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}")));
         let value = read.map_err(|why| format!("read the secret `{name}`: {}", printable::line(&why)))?;
         values.push((OsString::from(name), value));
@@ -50,7 +63,11 @@ async fn read(task: &Task, exec: &Exec) -> Result<Secrets, String> {
     Ok(Secrets::of(values))
 }
 
-async fn value(task: &Task, source: &SecretSource) -> Result<OsString, String> {
+async fn value(
+    source: &SecretSource,
+    env: &[(OsString, OsString)],
+    state: &StateDir,
+) -> Result<OsString, String> {
     let bytes = match source {
         SecretSource::Env(name) => {
             let found = std::env::var_os(name);
@@ -63,7 +80,7 @@ async fn value(task: &Task, source: &SecretSource) -> Result<OsString, String> {
             file.take(LONGEST + 1).read_to_end(&mut bytes).await.map_err(failed)?;
             bytes
         }
-        SecretSource::Command(argv) => of_command(task, argv).await?,
+        SecretSource::Command(argv) => of_command(argv, env, state).await?,
     };
     if bytes.len() as u64 > LONGEST {
         return Err(format!("it is longer than {LONGEST} bytes"));
@@ -71,11 +88,15 @@ async fn value(task: &Task, source: &SecretSource) -> Result<OsString, String> {
     Ok(OsString::from_vec(without_last_newline(bytes)))
 }
 
-async fn of_command(task: &Task, argv: &[String]) -> Result<Vec<u8>, String> {
+async fn of_command(
+    argv: &[String],
+    env: &[(OsString, OsString)],
+    state: &StateDir,
+) -> Result<Vec<u8>, String> {
     let tool = Tool {
         argv: argv.iter().map(OsString::from).collect(),
-        env: task.shop.inherited.clone(),
-        dir: task.shop.state.path().to_owned(),
+        env: env.to_vec(),
+        dir: state.path().to_owned(),
         timeout: PATIENCE,
         output_limit: usize::try_from(LONGEST + 1).unwrap_or(usize::MAX),
     };
@@ -107,12 +128,12 @@ impl Secrets {
     }
 
     /// Names and values, for the environment.
-    pub(super) fn values(&self) -> &[(OsString, OsString)] {
+    pub(crate) fn values(&self) -> &[(OsString, OsString)] {
         &self.values
     }
 
     /// What is hidden in the step's own output.
-    pub(super) fn words(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn words(&self) -> Vec<Vec<u8>> {
         self.words.clone()
     }
 
@@ -128,7 +149,7 @@ impl Secrets {
     }
 
     /// The text without any value.
-    pub(super) fn hide_text(&self, text: &str) -> String {
+    pub(crate) fn hide_text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.hide(text.as_bytes())).into_owned()
     }
 }

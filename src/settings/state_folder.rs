@@ -56,6 +56,11 @@ impl StateDir {
         self.path.join("tokens.json")
     }
 
+    /// How far each notice is.
+    pub fn notices(&self) -> PathBuf {
+        self.path.join("notices.json")
+    }
+
     /// Makes what is missing, mode 0700, and refuses a folder that others could look or write into, or that cannot be
     /// written. An empty folder of ours is closed to others instead of refused: nothing in it can have been seen.
     pub fn prepare(&self) -> Result<(), StateDirError> {

@@ -12,7 +12,8 @@ use crate::engine::{self, Engine, Parts};
 use crate::interpreter::places::Places;
 use crate::interpreter::{LocalInterpreter, sweep};
 use crate::journal::{self, Journal, SqliteJournal};
-use crate::runner::LocalRunner;
+use crate::notice::{self, Courier};
+use crate::runner::{LocalRunner, Runner};
 use crate::server::{self, Limits, ServerOptions};
 use crate::settings::{Settings, StateDir, Tokens};
 use crate::source::Git;
@@ -34,6 +35,7 @@ pub(super) struct Controller {
     journal: Arc<SqliteJournal>,
     address: SocketAddr,
     watch: Watch,
+    courier: Courier,
     /// Ends the server, and what belongs to it.
     shutdown: CancellationToken,
     working: JoinHandle<Result<(), journal::Error>>,
@@ -57,9 +59,10 @@ impl Controller {
         let git = Git::default().with_ssh_command(&settings.ssh_command);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (reporter, reports) = mpsc::channel(REPORTS);
+        let runner: Arc<dyn Runner> = Arc::new(LocalRunner::new());
         let interpreter = LocalInterpreter::new(
             settings.state.clone(),
-            Arc::new(LocalRunner::new()),
+            runner.clone(),
             git.clone(),
             store,
             settings.log_limit_bytes,
@@ -75,8 +78,17 @@ impl Controller {
         };
         let jobs = u32::try_from(settings.jobs.get()).unwrap_or(u32::MAX);
         let options = engine::Options { jobs, release: env!("CARGO_PKG_VERSION").into() };
+        let begin = state.last;
         let (engine, work) = engine::start(state, parts, options);
         let working = tokio::spawn(work);
+        let courier = Courier::start(notice::Parts {
+            engine: engine.clone(),
+            clock: clock.clone(),
+            runner,
+            state: settings.state.clone(),
+            pipelines: settings.pipelines.clone(),
+            begin,
+        });
 
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(server::serve(
@@ -98,7 +110,7 @@ impl Controller {
         let (watch, changes) = Watch::start(settings.pipelines.clone());
         tokio::spawn(Definitions::new(engine.clone()).follow(changes));
         tokio::spawn(tidy::daily(engine.clone(), git, settings.state.clone(), shutdown.clone()));
-        Ok(Controller { engine, journal, address, watch, shutdown, working, serving })
+        Ok(Controller { engine, journal, address, watch, courier, shutdown, working, serving })
     }
 
     /// Where it answers.
@@ -146,6 +158,7 @@ impl Controller {
         if let Ok(Err(error)) = self.serving.await {
             tracing::warn!(%error, "the server did not end well");
         }
+        self.courier.stop().await;
         worked?;
         self.journal.close().await?;
         Ok(())

@@ -3,7 +3,9 @@
 
 mod build;
 mod deploy;
+mod forge;
 mod gate;
+mod notify;
 mod others;
 mod promote;
 mod source;
@@ -66,7 +68,7 @@ pub(super) fn lower(report: &mut Report, stem: &str, raw: &raw::File) -> Pipelin
         secrets,
         build,
         tiers,
-        notify: others::notices(report, &around, &names, &raw.notify),
+        notify: notify::notices(report, &around, &names, raw),
         schedule: others::schedule(report, &raw.schedule),
         tests: others::tests(&raw.test),
         unsupported: Vec::new(),

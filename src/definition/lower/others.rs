@@ -1,63 +1,10 @@
-//! Notices, builds by the clock, tests of the pipeline.
+//! Builds by the clock, tests of the pipeline.
 
 use super::promote::zone;
-use super::terms::{self, Around};
 use crate::definition::codes::Code;
 use crate::definition::raw;
 use crate::definition::report::Report;
-use crate::domain::event::KINDS;
-use crate::domain::pipeline::{Notify, Schedule, TestCase};
-
-pub(super) fn notices(
-    report: &mut Report,
-    around: &Around,
-    tiers: &[&str],
-    raw: &[raw::Notify],
-) -> Vec<Notify> {
-    raw.iter()
-        .enumerate()
-        .map(|(at, raw)| {
-            let path = format!("notify[{at}]");
-            terms::say_one(report, &path, &["url", "run", "forge"]);
-            let kinds = raw.kinds.clone().unwrap_or_default();
-            for (n, kind) in kinds.iter().enumerate() {
-                known_kind(report, &format!("{path}.kinds[{n}]"), kind);
-            }
-            for (n, name) in raw.tiers.iter().enumerate() {
-                if !tiers.contains(&name.as_str()) && !report.places.is_incomplete("tier") {
-                    let message = format!("there is no tier `{name}`");
-                    let problem = report.error(Code::UnknownTier, &format!("{path}.tiers[{n}]"), message);
-                    problem.nearest(name, tiers.iter().copied());
-                }
-            }
-            if let Some(url) = &raw.url {
-                terms::address(report, &format!("{path}.url"), url, true);
-            }
-            Notify {
-                kinds,
-                tiers: raw.tiers.iter().map(|name| name.as_str().into()).collect(),
-                url: raw.url.clone(),
-                run: terms::script(report, &format!("{path}.run"), raw.run.as_ref()),
-                forge: raw.forge.map(|forge| forge.as_str().into()),
-                secrets: around.secrets(report, &format!("{path}.secrets"), &raw.secrets),
-            }
-        })
-        .collect()
-}
-
-fn known_kind(report: &mut Report, path: &str, kind: &str) {
-    let is_known = match kind.strip_suffix('*') {
-        Some(start) => KINDS.iter().any(|known| known.starts_with(start)),
-        None => KINDS.contains(&kind),
-    };
-    if !is_known {
-        let problem = report.error(Code::UnknownKind, path, format!("there is no event of kind `{kind}`"));
-        problem.help("the kinds are in schemas/event.schema.json");
-        if crate::definition::report::nearest(kind, &KINDS).is_some() {
-            problem.nearest(kind, KINDS);
-        }
-    }
-}
+use crate::domain::pipeline::{Schedule, TestCase};
 
 pub(super) fn schedule(report: &mut Report, raw: &[raw::Schedule]) -> Vec<Schedule> {
     raw.iter()

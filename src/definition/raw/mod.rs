@@ -12,6 +12,7 @@ pub(super) use terms::{Clock, Exec, Limits, Moment, Name, Percent, Retry, Script
 pub(super) use tier::{Confirm, Freeze, Mode, Node, Pick, Promote, Require, Tier, Window};
 
 use crate::domain::Span;
+use crate::domain::pipeline::Forge;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -174,49 +175,41 @@ pub(in crate::definition) struct Step {
     pub(in crate::definition) exec: Exec,
 }
 
-/// Who is told of what: say `url`, `run` or `forge`.
+/// Who is told of what: say `url`, `run` or `forge`. A notice is told of every event of the pipeline that fits, in order
+/// and at least once, beginning with the load that brought the notice; whoever does not answer is tried again for a
+/// day, and holds up nobody else.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::definition) struct Notify {
-    /// Kinds of events; a `*` at the end stands for any rest.
-    #[schemars(required, length(min = 1), example = ["promote_failed", "rollback*"])]
+    /// Kinds of events; a `*` at the end stands for any rest. Default with `forge`: those that make a status.
+    #[schemars(length(min = 1), example = ["promote_failed", "rollback*"])]
     pub(in crate::definition) kinds: Option<Vec<String>>,
-    /// Only events about these tiers. Default: all.
+    /// Only events about these tiers; one about no tier, such as `build_failed`, then does not fit. Default: all.
     #[serde(default)]
     pub(in crate::definition) tiers: Vec<String>,
-    /// Where the event is posted as JSON.
+    /// Where the event is posted as JSON, the same object that `/events` sends, with its number in the header
+    /// `X-Tidegate-Event-Id`. `$NAME` is replaced from the environment of the notice: `[env]`, its `secrets`,
+    /// `TIDEGATE_PIPELINE`, and `TIDEGATE_TIER`, `TIDEGATE_VERSION` and `TIDEGATE_SHA` where the event has them. A 2xx
+    /// is success; a redirect is not followed and, like a 4xx other than 408, 425 and 429, not tried again.
+    /// With `forge`: where its API is, needed where `source.repo` does not tell.
     pub(in crate::definition) url: Option<String>,
-    /// What is run, with the event as JSON on its input.
+    /// What is run, in an empty folder of its own, with the environment described at `url` and the event as JSON in the
+    /// file `$TIDEGATE_EVENT`. Exit 0 is success; what it started ends with it.
     pub(in crate::definition) run: Option<Script>,
-    /// The forge whose commit status is set.
+    /// The forge whose commit status is set, with the token that is the one entry of `secrets`. The status
+    /// `tidegate/PIPELINE` is pending from `build_start`, success by `build_ok`, failure by `build_failed`, error by
+    /// `build_aborted`; `tidegate/PIPELINE/TIER` is pending from `promote_start`, success by `promote_complete` and
+    /// `rollback_complete`, failure by `promote_failed` and `rollback`, error where it was canceled or by
+    /// `rollback_failed`. On GitLab pending is `running`, failure `failed`, and error `canceled` or `failed`.
     pub(in crate::definition) forge: Option<Forge>,
+    /// The repository's name on the forge. Default: from `source.repo`.
+    #[schemars(example = &"acme/shop")]
+    pub(in crate::definition) project: Option<String>,
+    /// Limit of one try of `run`. A post has ten seconds.
+    #[schemars(with = "Option<Span>", extend("default" = "1m"))]
+    pub(in crate::definition) timeout: Option<String>,
     /// Names of the secrets that it gets.
     #[serde(default)]
     pub(in crate::definition) secrets: Vec<String>,
-}
-
-/// A forge.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::definition) enum Forge {
-    /// GitHub.
-    Github,
-    /// GitLab.
-    Gitlab,
-    /// Gitea.
-    Gitea,
-    /// Forgejo.
-    Forgejo,
-}
-
-impl Forge {
-    pub(in crate::definition) fn as_str(self) -> &'static str {
-        match self {
-            Forge::Github => "github",
-            Forge::Gitlab => "gitlab",
-            Forge::Gitea => "gitea",
-            Forge::Forgejo => "forgejo",
-        }
-    }
 }
 
 /// Builds by the clock.

@@ -3,10 +3,12 @@
 
 mod deploy;
 mod gate;
+mod notify;
 mod tier;
 
 pub use deploy::{Deploy, Health, OnFailure, Probe, Upload, Wave};
 pub use gate::{Check, Gate, Phase};
+pub use notify::{Forge, Notify, STATUS_KINDS};
 pub use tier::{Confirm, Freeze, Mode, Node, Pick, Promote, Require, Tier, Window};
 
 use crate::domain::id::{PipelineName, StepName, TierName};
@@ -228,28 +230,6 @@ pub struct Limits {
     /// Size of the log, in bytes.
     #[serde(default)]
     pub output: Option<u64>,
-}
-
-/// Who is told of what.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Notify {
-    /// Kinds of events, `*` allowed at the end.
-    pub kinds: Vec<String>,
-    /// Tiers; empty: all.
-    #[serde(default)]
-    pub tiers: Vec<TierName>,
-    /// Where the event is posted as JSON.
-    #[serde(default)]
-    pub url: Option<String>,
-    /// What is run with the event as JSON on its input.
-    #[serde(default)]
-    pub run: Option<Script>,
-    /// The forge whose commit status is set.
-    #[serde(default)]
-    pub forge: Option<String>,
-    /// Names of the secrets that it gets.
-    #[serde(default)]
-    pub secrets: Vec<String>,
 }
 
 /// Builds by the clock.

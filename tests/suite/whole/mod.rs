@@ -4,6 +4,8 @@ mod commands;
 mod delivery;
 mod escapes;
 mod killing;
+mod notices;
+mod receiver;
 mod reload;
 mod stops;
 mod world;

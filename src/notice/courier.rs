@@ -1,0 +1,383 @@
+//! Follows the events in order, says to each queue what is due, keeps the queues as the definitions want them, and writes
+//! down how far each is.
+
+use super::book::{Book, Line};
+use super::program::{self, Programs};
+use super::queue::{Orders, Queue};
+use super::rule::{self, Rule};
+use super::sending::Sending;
+use super::tally::{Notices, Tally};
+use super::{POSTS, PROGRAMS, codes};
+use crate::bus::{Frame, Item, Start};
+use crate::clock::Clock;
+use crate::domain::{EventId, PipelineName, Time};
+use crate::engine::Engine;
+use crate::interpreter::environment;
+use crate::journal::{Filter, Journal, KindPattern, META_INSTANCE};
+use crate::runner::Runner;
+use crate::settings::StateDir;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// So many events may be looked at before that is written down, so that a start never looks at more anew.
+const UNWRITTEN: u64 = 1_000;
+/// Pause before the file is written again after that failed.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Most records read at once.
+const PAGE: usize = 500;
+
+/// What a courier works with.
+pub struct Parts {
+    /// Whose events are told.
+    pub engine: Engine,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Who runs programs.
+    pub runner: Arc<dyn Runner>,
+    /// Where it keeps how far it is.
+    pub state: StateDir,
+    /// The folder of the pipeline files, in which programs work.
+    pub pipelines: PathBuf,
+    /// The end of the journal before this controller wrote to it: where notices begin that nothing is known of.
+    pub begin: EventId,
+}
+
+/// The courier at work.
+pub struct Courier {
+    stop: CancellationToken,
+    work: JoinHandle<()>,
+    tally: Tally,
+}
+
+impl Courier {
+    /// Begins to tell. Must be called within a tokio runtime, which does the work from then on.
+    pub fn start(parts: Parts) -> Courier {
+        let (stop, tally) = (CancellationToken::new(), Tally::default());
+        let work = tokio::spawn(run(parts, stop.clone(), tally.clone()));
+        Courier { stop, work, tally }
+    }
+
+    /// Tells how the notices do, whenever it is asked.
+    pub fn notices(&self) -> impl Fn() -> Notices + Clone + Send + Sync + 'static {
+        let tally = self.tally.clone();
+        move || tally.look()
+    }
+
+    /// Ends it: what is under way has two seconds, and the rest is told by the next controller.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if self.work.await.is_err() {
+            tracing::error!("BUG: the courier of notices broke");
+        }
+    }
+}
+
+/// One queue as the courier holds it.
+struct Held {
+    digest: String,
+    orders: watch::Sender<Orders>,
+    done: Arc<AtomicU64>,
+    /// Its number among all queues of this courier.
+    number: u64,
+}
+
+impl Held {
+    /// From where it would go on after a crash. An idle queue is as far as everything.
+    fn place(&self, upto: EventId) -> EventId {
+        let done = EventId(self.done.load(Ordering::Acquire));
+        if done >= self.orders.borrow().due { done.max(upto) } else { done }
+    }
+}
+
+struct Work {
+    sending: Arc<Sending>,
+    journal: Arc<dyn Journal>,
+    tally: Tally,
+    began: Time,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    progress: Arc<Notify>,
+    instance: String,
+    file: PathBuf,
+    /// Every event up to and with this one was looked at.
+    upto: EventId,
+    /// What the file says of that.
+    written: EventId,
+    queues: BTreeMap<PipelineName, Vec<Held>>,
+    last_number: u64,
+    /// The file is behind.
+    is_behind: bool,
+}
+
+async fn run(parts: Parts, stop: CancellationToken, tally: Tally) {
+    let journal = parts.engine.journal().clone();
+    let (state, file) = (parts.state.clone(), parts.state.notices());
+    let instance = match journal.meta_get(META_INSTANCE).await {
+        Ok(instance) => instance.unwrap_or_default(),
+        Err(error) => return tracing::error!(code = codes::JOURNAL, "no notice is told: failed to {error}"),
+    };
+    let (to_read, name, begin) = (file.clone(), instance.clone(), parts.begin);
+    let opened = tokio::task::spawn_blocking(move || {
+        program::sweep(&state);
+        Book::open(&to_read, &name, begin)
+    });
+    let book = opened.await.expect("BUG: reading how far notices are panicked");
+    let mut work = Work::new(parts, book.upto, stop, tally, instance, file);
+    work.take_up(book.pipelines).await;
+    work.follow().await;
+}
+
+impl Work {
+    fn new(
+        parts: Parts,
+        upto: EventId,
+        stop: CancellationToken,
+        tally: Tally,
+        instance: String,
+        file: PathBuf,
+    ) -> Work {
+        let tasks = TaskTracker::new();
+        let programs = Programs {
+            runner: parts.runner,
+            state: parts.state,
+            pipelines: parts.pipelines,
+            under_way: tasks.clone(),
+        };
+        let journal = parts.engine.journal().clone();
+        let began = parts.clock.now();
+        let sending = Sending {
+            engine: parts.engine,
+            clock: parts.clock,
+            programs,
+            inherited: environment::inherited(),
+            posts: Semaphore::new(POSTS),
+            running: Semaphore::new(PROGRAMS),
+        };
+        Work {
+            sending: Arc::new(sending),
+            journal,
+            tally,
+            began,
+            stop,
+            tasks,
+            progress: Arc::default(),
+            instance,
+            file,
+            upto,
+            written: upto,
+            queues: BTreeMap::new(),
+            last_number: 0,
+            is_behind: true,
+        }
+    }
+
+    /// Goes on with what the book knows. A notice that it does not know begins with the load that brought it, if that
+    /// was later.
+    async fn take_up(&mut self, mut known: BTreeMap<PipelineName, Vec<Line>>) {
+        for (name, was, rules) in self.in_force() {
+            let lines = known.remove(&name);
+            let lines = lines.or_else(|| known.remove(was.as_ref()?)).unwrap_or_default();
+            let digests: Vec<String> = lines.iter().map(|line| line.notice.clone()).collect();
+            let wanted: Vec<String> = rules.iter().map(Rule::digest).collect();
+            let places = super::matching::matched(&digests, &wanted);
+            let fresh = if places.contains(&None) { self.last_load(&name).await } else { self.upto };
+            let each = rules.into_iter().zip(places);
+            let queues =
+                each.map(|(rule, at)| (rule, at.map_or(fresh, |at| lines[at].done))).collect::<Vec<_>>();
+            let queues = queues.into_iter().map(|(rule, done)| self.begin(rule, done)).collect();
+            self.queues.insert(name, queues);
+        }
+    }
+
+    /// The event before the last one that loaded a pipeline and has not been looked at.
+    async fn last_load(&self, pipeline: &PipelineName) -> EventId {
+        let filter = Filter {
+            pipeline: vec![pipeline.as_str().into()],
+            kinds: vec![KindPattern::Exact("pipeline_loaded".into())],
+            ..Filter::default()
+        };
+        let (mut place, mut from) = (self.upto, self.upto);
+        // An error here is one that following runs into as well, and says.
+        while let Ok(page) = self.journal.read(from, PAGE, &filter).await
+            && page.scanned > from
+        {
+            from = page.scanned;
+            place = page.records.last().map_or(place, |record| EventId(record.id.0 - 1));
+        }
+        place
+    }
+
+    /// Begins a queue. What was looked at before and is not done is due.
+    fn begin(&mut self, rule: Rule, done: EventId) -> Held {
+        self.last_number += 1;
+        let (number, digest) = (self.last_number, rule.digest());
+        self.tally.enter(number, &rule);
+        let (orders, taken) = watch::channel(Orders { rule: Arc::new(rule), due: self.upto });
+        let done = Arc::new(AtomicU64::new(done.0));
+        let queue = Queue {
+            number,
+            orders: taken,
+            done: done.clone(),
+            progress: self.progress.clone(),
+            journal: self.journal.clone(),
+            sending: self.sending.clone(),
+            tally: self.tally.clone(),
+            began: self.began,
+            stop: self.stop.clone(),
+        };
+        self.tasks.spawn(queue.work());
+        Held { digest, orders, done, number }
+    }
+
+    fn in_force(&self) -> Vec<(PipelineName, Option<PipelineName>, Vec<Rule>)> {
+        self.sending.engine.read(rule::in_force)
+    }
+
+    /// Makes the queues what the definitions in force want. What is new begins after `fresh`.
+    fn keep_up(&mut self, fresh: EventId) {
+        let mut before = std::mem::take(&mut self.queues);
+        for (name, was, rules) in self.in_force() {
+            let held = before.remove(&name).or_else(|| before.remove(was.as_ref()?)).unwrap_or_default();
+            let digests: Vec<String> = held.iter().map(|held| held.digest.clone()).collect();
+            let wanted: Vec<String> = rules.iter().map(Rule::digest).collect();
+            let mut held: Vec<Option<Held>> = held.into_iter().map(Some).collect();
+            let places = super::matching::matched(&digests, &wanted);
+            let queues =
+                rules.into_iter().zip(places).map(|(rule, at)| match at.and_then(|at| held[at].take()) {
+                    Some(held) => self.change(held, rule),
+                    None => self.begin(rule, fresh),
+                });
+            let queues = queues.collect();
+            self.queues.insert(name, queues);
+        }
+        self.is_behind = true;
+    }
+
+    /// Lets a queue go on under an edited notice; one that is the same is not disturbed.
+    fn change(&self, mut held: Held, rule: Rule) -> Held {
+        held.digest = rule.digest();
+        self.tally.enter(held.number, &rule);
+        held.orders.send_if_modified(|orders| {
+            let is_other = *orders.rule != rule;
+            if is_other {
+                orders.rule = Arc::new(rule);
+            }
+            is_other
+        });
+        held
+    }
+
+    /// Looks at one event for every queue.
+    fn look_at(&mut self, frame: &Frame) {
+        let Some(id) = frame.id else { return };
+        if matches!(&*frame.kind, "pipeline_loaded" | "pipeline_removed") {
+            self.keep_up(EventId(id.0 - 1));
+        }
+        self.upto = id;
+        for held in self.queues.values().flatten() {
+            held.orders.send_if_modified(|orders| {
+                let wants = orders.rule.wants(&frame.kind, frame.pipeline.as_deref(), frame.tier.as_deref());
+                if wants {
+                    orders.due = id;
+                }
+                wants
+            });
+        }
+        self.is_behind |= id.0 - self.written.0 >= UNWRITTEN;
+    }
+
+    /// Follows the events until the controller stops, and writes down how far everything is.
+    async fn follow(mut self) {
+        let start = Start { logs: false, ..Start::since(self.upto) };
+        let subscription = self.sending.engine.bus().subscribe(start);
+        let mut subscription = match subscription {
+            Ok(subscription) => subscription,
+            Err(error) => {
+                return tracing::error!(
+                    code = crate::bus::Future::CODE,
+                    "BUG: no notice is told: failed to {error}"
+                );
+            }
+        };
+        let (stop, progress) = (self.stop.clone(), self.progress.clone());
+        let mut writing: Option<JoinHandle<io::Result<()>>> = None;
+        let mut is_open = true;
+        loop {
+            if self.is_behind && writing.is_none() {
+                writing = Some(self.write());
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = progress.notified() => self.is_behind = true,
+                written = finished(&mut writing) => self.is_behind |= !written,
+                item = subscription.next(), if is_open => match item {
+                    Item::Event(frame) => self.look_at(&frame),
+                    Item::Gap { oldest } => self.upto = self.upto.max(EventId(oldest.0 - 1)),
+                    // Only chunks of logs are lost by that: events are made up from the journal.
+                    Item::Lagged { .. } => {}
+                    Item::Failed(error) => {
+                        tracing::error!(code = codes::JOURNAL, "no more notices are told: failed to {error}");
+                    }
+                    Item::Ended => is_open = false,
+                },
+            }
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        if let Some(writing) = writing {
+            let _ = writing.await;
+        }
+        let _ = self.write_once().await;
+    }
+
+    /// Begins to write down how far everything is; after a failure with a pause behind it.
+    fn write(&mut self) -> JoinHandle<io::Result<()>> {
+        let stop = self.stop.clone();
+        let writing = self.write_once();
+        tokio::spawn(async move {
+            let written = writing.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+            if written.is_err() {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+            }
+            written
+        })
+    }
+
+    fn write_once(&mut self) -> JoinHandle<io::Result<()>> {
+        self.is_behind = false;
+        self.written = self.upto;
+        let lines = |queues: &Vec<Held>| {
+            let line = |held: &Held| Line { notice: held.digest.clone(), done: held.place(self.upto) };
+            queues.iter().map(line).collect()
+        };
+        let with_notices = self.queues.iter().filter(|(_, queues)| !queues.is_empty());
+        let pipelines = with_notices.map(|(name, queues)| (name.clone(), lines(queues))).collect();
+        let book = Book { pipelines, ..Book::new(&self.instance, self.upto) };
+        let file = self.file.clone();
+        tokio::task::spawn_blocking(move || {
+            book.write(&file).inspect_err(|error| {
+                let help = "make room on the disk of the state folder; what is told meanwhile may come twice after a crash";
+                tracing::warn!(code = codes::NOT_KEPT, help, "failed to write `{}`: {error}", file.display());
+            })
+        })
+    }
+}
+
+/// Whether the file was written; waits until it is. Without a write under way for ever.
+async fn finished(writing: &mut Option<JoinHandle<io::Result<()>>>) -> bool {
+    let Some(handle) = writing else { return std::future::pending().await };
+    let written = handle.await;
+    *writing = None;
+    matches!(written, Ok(Ok(())))
+}

@@ -1,0 +1,111 @@
+//! One notice of one pipeline, as the definition in force has it.
+
+use crate::domain::pipeline::{Notify, Pipeline, SecretSource};
+use crate::domain::{PipelineName, State};
+use crate::journal::{Filter, KindPattern};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Everything that one notice depends on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Rule {
+    /// The pipeline.
+    pub(super) pipeline: PipelineName,
+    /// Its place among the notices of the pipeline, from 1.
+    pub(super) number: usize,
+    /// What it says.
+    pub(super) notice: Notify,
+    /// The pipeline's environment.
+    pub(super) env: BTreeMap<String, String>,
+    /// The pipeline's secrets.
+    pub(super) secrets: BTreeMap<String, SecretSource>,
+    /// Which events it is told of.
+    pub(super) filter: Filter,
+}
+
+impl Rule {
+    /// The notices of a pipeline. `was`: a name under which events of it still are in the journal.
+    fn of(definition: &Pipeline, was: Option<&PipelineName>) -> Vec<Rule> {
+        let names = [Some(&definition.name), was];
+        let names: Vec<_> = names.into_iter().flatten().map(|name| name.as_str().into()).collect();
+        let each = definition.notify.iter().enumerate();
+        each.map(|(at, notice)| Rule {
+            pipeline: definition.name.clone(),
+            number: at + 1,
+            notice: notice.clone(),
+            env: definition.env.clone(),
+            secrets: definition.secrets.clone(),
+            filter: Filter {
+                pipeline: names.clone(),
+                tier: notice.tiers.iter().map(|tier| tier.as_str().into()).collect(),
+                // What cannot be a pattern was an error of the definition, and fits nothing.
+                kinds: notice.kinds.iter().filter_map(|kind| kind.parse::<KindPattern>().ok()).collect(),
+                run: None,
+            },
+        })
+        .collect()
+    }
+
+    /// What tells this notice from others of its pipeline.
+    pub(super) fn digest(&self) -> String {
+        let text = serde_json::to_vec(&self.notice).expect("BUG: a notice is always JSON");
+        Sha256::digest(&text)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether it is told of something.
+    pub(super) fn wants(&self, kind: &str, pipeline: Option<&str>, tier: Option<&str>) -> bool {
+        !self.filter.kinds.is_empty() && self.filter.matches(kind, pipeline, tier, None)
+    }
+}
+
+impl fmt::Display for Rule {
+    /// Which notice it is, for the log: `notice 1 of pipeline shop, to https://chat.internal`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "notice {} of pipeline `{}`", self.number, self.pipeline)?;
+        match (&self.notice.forge, &self.notice.url) {
+            (Some(forge), _) => write!(f, ", to {}", forge.as_str()),
+            // The path may be a secret in itself.
+            (None, Some(url)) => write!(f, ", to {}", crate::printable::line(host_of(url))),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// A URL up to its host, without a user; where it begins with a variable, that.
+fn host_of(url: &str) -> &str {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => &rest[at + 1..end],
+        None if scheme.is_empty() => &rest[..end],
+        None => &url[..scheme.len() + 3 + end],
+    }
+}
+
+/// The notices of every pipeline that is in force, by its name, and the name that it had before.
+pub(super) fn in_force(state: &State) -> Vec<(PipelineName, Option<PipelineName>, Vec<Rule>)> {
+    let definition = |name: &PipelineName| state.pipelines.get(name).and_then(|p| p.definition());
+    let names = state.pipelines.keys();
+    names
+        .filter_map(|name| {
+            let definition_in_force = definition(name)?;
+            // A name that another pipeline has now means that one.
+            let was = definition_in_force.was.as_ref().filter(|was| definition(was).is_none());
+            Some((name.clone(), was.cloned(), Rule::of(definition_in_force, was)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_of;
+
+    #[test]
+    fn a_log_shows_the_host_and_no_more() {
+        assert_eq!(host_of("https://chat.internal:8/hook/T0KEN"), "https://chat.internal:8");
+        assert_eq!(host_of("https://u:p@chat.internal/hook"), "chat.internal");
+        assert_eq!(host_of("$HOOK/x"), "$HOOK");
+        assert_eq!(host_of("http://a?t=1"), "http://a");
+    }
+}
