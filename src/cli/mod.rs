@@ -1,5 +1,5 @@
 //! The command line: one file a family of commands. Data goes to stdout, talk to stderr; a command ends with an
-//! `Exit`. Everything but `serve`, `run`, `demo`, `check`, `schema`, `hook install` and `token` speaks to a controller over HTTP,
+//! `Exit`. Everything but `serve`, `run`, `demo`, `init`, `check`, `schema`, `hook install` and `token` speaks to a controller over HTTP,
 //! like any other client.
 
 mod actions;
@@ -8,6 +8,7 @@ mod client;
 mod demo;
 mod events;
 mod hook;
+mod init;
 mod logs;
 mod narrate;
 mod rebuild;
@@ -72,6 +73,8 @@ enum Command {
     /// Serve one page: what runs on the demo's nodes
     #[command(hide = true)]
     DemoNode(demo::node::Args),
+    /// Write a first pipeline for the repository that this folder is in
+    Init(init::Args),
     /// Check pipeline files: every problem of every file at once
     Check(check::Args),
     /// Print the JSON Schemas, or write them into a folder
@@ -131,6 +134,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoNode(args) => demo::node::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Run(args) => run::run(&args),
