@@ -11,6 +11,7 @@ mod hook;
 mod init;
 mod logs;
 mod narrate;
+mod plan;
 mod rebuild;
 mod run;
 mod schema;
@@ -81,6 +82,8 @@ enum Command {
     Schema(schema::Args),
     /// Build here and now, without a controller, and run the gates up to the first deploy
     Run(run::Args),
+    /// Show what an edit changes and what the next version would do, without doing it
+    Plan(plan::Args),
     /// Show what is where, and what goes on
     Status(status::Args),
     /// Print events as JSON lines
@@ -138,6 +141,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Logs(args) => logs::run(&args),

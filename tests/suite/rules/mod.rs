@@ -7,5 +7,6 @@ mod definitions;
 mod entry;
 mod hand;
 mod inside;
+mod plan;
 mod push;
 mod rollback;

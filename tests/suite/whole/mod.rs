@@ -5,6 +5,7 @@ mod delivery;
 mod escapes;
 mod first;
 mod killing;
+mod plan;
 mod reload;
 mod stops;
 mod world;
