@@ -106,6 +106,8 @@ enum Command {
     Retry(actions::VersionArgs),
     /// Run the deploy of the current version again
     Redeploy(actions::RedeployArgs),
+    /// Say what a tier runs already, so that the first rollback has somewhere to go
+    Adopt(actions::AdoptArgs),
     /// Stop every entry by automation, of a tier or of the pipeline
     Hold(actions::TierArgs),
     /// Lift a hold
@@ -153,6 +155,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Rollback(args) => actions::rollback(&args),
         Command::Retry(args) => actions::retry(&args),
         Command::Redeploy(args) => actions::redeploy(&args),
+        Command::Adopt(args) => actions::adopt(&args),
         Command::Hold(args) => actions::on_tier("hold", &args),
         Command::Resume(args) => actions::on_tier("resume", &args),
         Command::Cancel(args) => actions::cancel(&args),

@@ -2,6 +2,7 @@
 
 pub(crate) mod world;
 
+mod adopt;
 mod crash;
 mod definitions;
 mod entry;
