@@ -6,6 +6,7 @@ mod actions;
 mod check;
 mod client;
 mod demo;
+mod doctor;
 mod events;
 mod hook;
 mod init;
@@ -120,6 +121,8 @@ enum Command {
     Unblock(actions::BlockArgs),
     /// Install or remove the git hook that tells the controller of pushes
     Hook(hook::Args),
+    /// Look at everything that a controller needs, and say what is not right
+    Doctor(doctor::Args),
     /// Make, list and revoke tokens
     Token(token::Args),
 }
@@ -162,6 +165,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Block(args) => actions::block("block", &args),
         Command::Unblock(args) => actions::block("unblock", &args),
         Command::Hook(args) => hook::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Token(args) => token::run(&args),
     };
     exit.into()

@@ -2,6 +2,7 @@
 
 mod commands;
 mod delivery;
+mod doctor;
 mod escapes;
 mod first;
 mod killing;
