@@ -5,12 +5,14 @@
 mod actions;
 mod check;
 mod client;
+mod complete;
 mod demo;
 mod doctor;
 mod events;
 mod hook;
 mod init;
 mod logs;
+mod man;
 mod narrate;
 mod plan;
 mod rebuild;
@@ -24,7 +26,7 @@ mod trouble;
 mod why;
 mod words;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -125,6 +127,13 @@ enum Command {
     Doctor(doctor::Args),
     /// Make, list and revoke tokens
     Token(token::Args),
+    /// Print a script that lets a shell complete words
+    Completions(complete::Args),
+    /// Print the manual page, or write all of them
+    Man(man::Args),
+    /// What the last word may become
+    #[command(name = "__complete", hide = true)]
+    Complete(complete::WordsArgs),
 }
 
 /// Runs a command line; gives the process's exit code.
@@ -167,6 +176,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Hook(args) => hook::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Completions(args) => complete::run(&args),
+        Command::Man(args) => man::run(&args, Cli::command()),
+        Command::Complete(args) => complete::complete(&args, Cli::command()),
     };
     exit.into()
 }

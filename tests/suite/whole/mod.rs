@@ -1,6 +1,7 @@
 //! The whole thing: the real program, real git, real processes.
 
 mod commands;
+mod completing;
 mod delivery;
 mod doctor;
 mod escapes;
