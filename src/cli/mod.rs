@@ -23,6 +23,7 @@ mod status;
 mod talk;
 mod token;
 mod trouble;
+mod wait;
 mod why;
 mod words;
 

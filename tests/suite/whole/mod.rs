@@ -10,6 +10,7 @@ mod killing;
 mod plan;
 mod reload;
 mod stops;
+mod waiting;
 mod world;
 
 /// A build, a tier that checks, one that deploys, and one that wants a person's word.
