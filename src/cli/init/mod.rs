@@ -226,7 +226,8 @@ fn offer_hook(args: &Args, repository: &Repository, name: &str) -> Result<bool, 
         return Ok(false);
     };
     let is_asked = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    if !args.hook && !(is_asked && says_yes(bare)) {
+    let is_wanted = args.hook || (is_asked && says_yes(bare));
+    if !is_wanted {
         return Ok(false);
     }
     hook::install(&args.place, bare, Some(name)).map(|()| true)

@@ -28,8 +28,8 @@ pub(super) struct Repository {
 impl Repository {
     /// Looks at the working copy that a folder is in.
     pub(super) fn of(folder: &Path) -> Result<Repository, Trouble> {
-        let top = git(folder, &["rev-parse", "--show-toplevel"])?.map(PathBuf::from).ok_or_else(|| {
-            let message = format!("`{}` is not in the working copy of a git repository", folder.display());
+        let top = asked(folder, &["rev-parse", "--show-toplevel"])?.map(PathBuf::from).map_err(|why| {
+            let message = format!("`{}` is not in a working copy: git says: {why}", folder.display());
             let help = "go into one, or make one: git init && git add . && git commit -m First";
             Trouble::new("TG-INIT-001", message, help, Exit::Usage)
         })?;
@@ -67,6 +67,11 @@ impl Repository {
 
 /// The first line that git answers; none: it says no.
 fn git(folder: &Path, arguments: &[&str]) -> Result<Option<String>, Trouble> {
+    Ok(asked(folder, arguments)?.ok())
+}
+
+/// The first line that git answers, or with which it refuses.
+fn asked(folder: &Path, arguments: &[&str]) -> Result<Result<String, String>, Trouble> {
     let mut command = Command::new("git");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"GIT_")) {
         // Where to look for its configuration is the user's to say; which repository is meant is not.
@@ -79,9 +84,8 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<Option<String>, Trouble> {
         let message = format!("failed to run git in `{}`: {error}", folder.display());
         Trouble::new("TG-INIT-002", message, "install git, or name a folder that is there", Exit::Usage)
     })?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let line = text.lines().next().unwrap_or_default().to_owned();
-    Ok(output.status.success().then_some(line))
+    let first = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned();
+    Ok(if output.status.success() { Ok(first(&output.stdout)) } else { Err(first(&output.stderr)) })
 }
 
 /// The folder that a remote means, if it is one of this machine.

@@ -55,8 +55,8 @@ pub enum Ends {
 
 /// Follows the next version to its end.
 pub(super) fn version(trial: &mut Trial, definition: &Pipeline) -> NextVersion {
-    let mut next = NextVersion::default();
-    next.tiers = definition.tiers.iter().map(TierPlan::empty).collect();
+    let tiers = definition.tiers.iter().map(TierPlan::empty).collect();
+    let mut next = NextVersion { steps: Vec::new(), tiers };
     // What is under way goes first.
     trial.rest();
     push(trial, definition);

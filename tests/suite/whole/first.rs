@@ -207,7 +207,10 @@ fn nothing_is_overwritten_and_the_schema_is_where_the_file_says() {
     assert!(!world.path("pipelines/pipeline.schema.json").exists(), "one is enough");
     let (exit, said) = world.ends(&["init", "pipelines"]);
     assert_eq!(exit, 2);
-    assert!(said.contains("TG-INIT-001") && said.contains("git init"), "{said}");
+    assert!(
+        said.contains("TG-INIT-001") && said.contains("not a git repository") && said.contains("git init"),
+        "{said}"
+    );
 }
 
 #[test]

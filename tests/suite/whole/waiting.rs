@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 
 #[test]
 fn waiting_ends_with_how_the_version_ends() {
-    let mut world = World::new(SHOP);
+    let world = World::new(SHOP);
     world.push("1.0.0", &[]);
     let output = world.tidegate(&["status", "--wait", "shop", "staging", "--timeout", "60s"]);
     let said = String::from_utf8_lossy(&output.stdout);
