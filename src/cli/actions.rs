@@ -43,6 +43,23 @@ pub(super) struct RedeployArgs {
 }
 
 #[derive(clap::Args)]
+pub(super) struct AdoptArgs {
+    #[command(flatten)]
+    place: Where,
+    /// The pipeline
+    pipeline: String,
+    /// The tier
+    tier: String,
+    /// What the version that runs there is called
+    version: String,
+    /// Its commit
+    sha: String,
+    /// Why
+    #[arg(long)]
+    why: Option<String>,
+}
+
+#[derive(clap::Args)]
 pub(super) struct TierArgs {
     #[command(flatten)]
     place: Where,
@@ -153,6 +170,16 @@ pub(super) fn redeploy(args: &RedeployArgs) -> Exit {
         }
         Ok(())
     })
+}
+
+/// `adopt`.
+pub(super) fn adopt(args: &AdoptArgs) -> Exit {
+    let mut body = with_why(args.why.as_deref());
+    body["version"] = json!(args.version);
+    body["sha"] = json!(args.sha);
+    let path = format!("/api/pipelines/{}/tiers/{}/adopt", segment(&args.pipeline), segment(&args.tier));
+    let asked = args.place.client().and_then(|client| client.post(&path, &body));
+    finish("adopt", asked, args.place.json)
 }
 
 /// `hold` and `resume`.

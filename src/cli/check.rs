@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 /// The files that are meant.
-fn gather(path: &Path) -> Result<Vec<PathBuf>, String> {
+pub(super) fn gather(path: &Path) -> Result<Vec<PathBuf>, String> {
     let shown = path.display();
     if path.is_dir() {
         let entries =
@@ -94,7 +94,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Everything that is wrong, and how many files are good.
-fn check(files: &[(String, Vec<u8>)]) -> (Vec<Diagnostic>, usize) {
+pub(super) fn check(files: &[(String, Vec<u8>)]) -> (Vec<Diagnostic>, usize) {
     let results: Vec<_> = files.iter().map(|(name, bytes)| (name, definition::load(name, bytes))).collect();
     let loaded = results.iter().filter_map(|(name, result)| Some((name.as_str(), result.as_ref().ok()?)));
     let mut between = definition::conflicts(loaded, &[]);

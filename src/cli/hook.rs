@@ -97,7 +97,8 @@ fn token_name(repo: &Path) -> String {
     format!("hook:{stem}-{digits}")
 }
 
-fn install(place: &Where, repo: &Path, pipeline: Option<&str>) -> Result<(), Trouble> {
+/// Installs the hook into a repository of this machine.
+pub(super) fn install(place: &Where, repo: &Path, pipeline: Option<&str>) -> Result<(), Trouble> {
     let repo = existing(repo)?;
     let git = Git::default();
     let token_file = block_on(hook::token_place(&git, &repo))??;

@@ -1,15 +1,20 @@
 //! The command line: one file a family of commands. Data goes to stdout, talk to stderr; a command ends with an
-//! `Exit`. Everything but `serve`, `run`, `demo`, `check`, `schema`, `hook install` and `token` speaks to a controller over HTTP,
+//! `Exit`. Everything but `serve`, `run`, `demo`, `init`, `check`, `schema`, `hook install` and `token` speaks to a controller over HTTP,
 //! like any other client.
 
 mod actions;
 mod check;
 mod client;
+mod complete;
 mod demo;
+mod doctor;
 mod events;
 mod hook;
+mod init;
 mod logs;
+mod man;
 mod narrate;
+mod plan;
 mod rebuild;
 mod run;
 mod schema;
@@ -18,10 +23,11 @@ mod status;
 mod talk;
 mod token;
 mod trouble;
+mod wait;
 mod why;
 mod words;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -72,12 +78,16 @@ enum Command {
     /// Serve one page: what runs on the demo's nodes
     #[command(hide = true)]
     DemoNode(demo::node::Args),
+    /// Write a first pipeline for the repository that this folder is in
+    Init(init::Args),
     /// Check pipeline files: every problem of every file at once
     Check(check::Args),
     /// Print the JSON Schemas, or write them into a folder
     Schema(schema::Args),
     /// Build here and now, without a controller, and run the gates up to the first deploy
     Run(run::Args),
+    /// Show what an edit changes and what the next version would do, without doing it
+    Plan(plan::Args),
     /// Show what is where, and what goes on
     Status(status::Args),
     /// Print events as JSON lines
@@ -100,6 +110,8 @@ enum Command {
     Retry(actions::VersionArgs),
     /// Run the deploy of the current version again
     Redeploy(actions::RedeployArgs),
+    /// Say what a tier runs already, so that the first rollback has somewhere to go
+    Adopt(actions::AdoptArgs),
     /// Stop every entry by automation, of a tier or of the pipeline
     Hold(actions::TierArgs),
     /// Lift a hold
@@ -112,8 +124,17 @@ enum Command {
     Unblock(actions::BlockArgs),
     /// Install or remove the git hook that tells the controller of pushes
     Hook(hook::Args),
+    /// Look at everything that a controller needs, and say what is not right
+    Doctor(doctor::Args),
     /// Make, list and revoke tokens
     Token(token::Args),
+    /// Print a script that lets a shell complete words
+    Completions(complete::Args),
+    /// Print the manual page, or write all of them
+    Man(man::Args),
+    /// What the last word may become
+    #[command(name = "__complete", hide = true)]
+    Complete(complete::WordsArgs),
 }
 
 /// Runs a command line; gives the process's exit code.
@@ -131,9 +152,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoNode(args) => demo::node::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Logs(args) => logs::run(&args),
@@ -145,13 +168,18 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Rollback(args) => actions::rollback(&args),
         Command::Retry(args) => actions::retry(&args),
         Command::Redeploy(args) => actions::redeploy(&args),
+        Command::Adopt(args) => actions::adopt(&args),
         Command::Hold(args) => actions::on_tier("hold", &args),
         Command::Resume(args) => actions::on_tier("resume", &args),
         Command::Cancel(args) => actions::cancel(&args),
         Command::Block(args) => actions::block("block", &args),
         Command::Unblock(args) => actions::block("unblock", &args),
         Command::Hook(args) => hook::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Completions(args) => complete::run(&args),
+        Command::Man(args) => man::run(&args, Cli::command()),
+        Command::Complete(args) => complete::complete(&args, Cli::command()),
     };
     exit.into()
 }

@@ -192,6 +192,7 @@ fn action_word(action: Action) -> &'static str {
         Action::Redeploy => "redeploy",
         Action::Cancel => "cancel",
         Action::Rollback => "rollback",
+        Action::Adopt => "adopt",
     }
 }
 

@@ -1,7 +1,9 @@
 //! `tidegate rebuild`: a person asks for a build.
 
 use super::client::Where;
-use super::{Exit, talk};
+use super::trouble::Trouble;
+use super::{Exit, talk, wait};
+use crate::domain::EventId;
 use crate::printable;
 use serde_json::{Value, json};
 
@@ -16,6 +18,8 @@ pub(super) struct Args {
     /// Why
     #[arg(long)]
     why: Option<String>,
+    #[command(flatten)]
+    patience: wait::Patience,
 }
 
 pub(super) fn run(args: &Args) -> Exit {
@@ -34,10 +38,24 @@ pub(super) fn run(args: &Args) -> Exit {
             } else {
                 print(&answer);
             }
-            if has_accepted(&answer) { Exit::Done } else { Exit::Blocked }
+            match (has_accepted(&answer), args.patience.wait) {
+                (true, true) => wait_for(args, &answer).unwrap_or_else(|trouble| trouble.say()),
+                (true, false) => Exit::Done,
+                (false, _) => Exit::Blocked,
+            }
         }
         Err(trouble) => trouble.say(),
     }
+}
+
+/// Waits for everything that was accepted.
+fn wait_for(args: &Args, answer: &Value) -> Result<Exit, Trouble> {
+    let accepted = answer["accepted"].as_array().into_iter().flatten();
+    let wanted = accepted.filter_map(|one| {
+        let which = wait::Which::Request(EventId(one["id"].as_u64()?));
+        Some(wait::Wanted { pipeline: one["pipeline"].as_str()?.to_owned(), tier: None, which })
+    });
+    wait::for_all(&args.place, &args.patience, &wanted.collect::<Vec<_>>())
 }
 
 fn has_accepted(answer: &Value) -> bool {

@@ -3,7 +3,7 @@
 use super::client::{Where, segment};
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
-use super::{Exit, words};
+use super::{Exit, wait, words};
 use crate::domain::Time;
 use crate::printable;
 use crate::server::OnePipeline;
@@ -16,13 +16,37 @@ pub(super) struct Args {
     place: Where,
     /// Only this pipeline
     pipeline: Option<String>,
+    /// With --wait: only this tier, and what comes before it
+    #[arg(requires = "wait")]
+    tier: Option<String>,
+    /// With --wait: the version, or its commit [default: the newest]
+    #[arg(requires = "wait")]
+    version: Option<String>,
+    #[command(flatten)]
+    patience: wait::Patience,
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    match ask(args) {
-        Ok(()) => Exit::Done,
-        Err(trouble) => trouble.say(),
-    }
+    let done = if args.patience.wait { wait_for(args) } else { ask(args).map(|()| Exit::Done) };
+    done.unwrap_or_else(|trouble| trouble.say())
+}
+
+/// Waits for a version of the pipeline that is named, or of each.
+fn wait_for(args: &Args) -> Result<Exit, Trouble> {
+    let pipelines = match &args.pipeline {
+        Some(name) => vec![name.clone()],
+        None => {
+            let all: StateView = args.place.client()?.read("/api/state?limit=0")?;
+            all.pipelines.iter().map(|one| one.name.to_string()).collect()
+        }
+    };
+    let which = || args.version.clone().map_or(wait::Which::Newest, wait::Which::Named);
+    let wanted = pipelines.into_iter().map(|pipeline| wait::Wanted {
+        pipeline,
+        tier: args.tier.clone(),
+        which: which(),
+    });
+    wait::for_all(&args.place, &args.patience, &wanted.collect::<Vec<_>>())
 }
 
 fn ask(args: &Args) -> Result<(), Trouble> {

@@ -215,6 +215,15 @@ pub enum Deed {
         /// What is to be ended; refused when that is not so any more.
         version: Option<VersionLabel>,
     },
+    /// Says what a tier runs already, put there by other means.
+    Adopt {
+        /// The tier.
+        tier: TierName,
+        /// What that version is called.
+        version: VersionLabel,
+        /// Its commit.
+        sha: Sha,
+    },
     /// Keeps a version from entering anywhere.
     Block {
         /// The version.

@@ -17,6 +17,7 @@ pub mod promotion;
 pub mod command;
 pub mod rejection;
 pub mod effect;
+pub mod plan;
 mod apply;
 mod decide;
 mod proceed;

@@ -47,6 +47,16 @@ pub enum Rejection {
     NothingCurrent(TierName),
     /// The tier deploys nothing.
     NoDeploy(TierName),
+    /// A tier has a current version already.
+    HasCurrent(TierName, VersionLabel),
+    /// The label is another commit's.
+    LabelTaken(VersionLabel, Sha),
+    /// The commit has another label.
+    OtherLabel(Sha, VersionLabel),
+    /// What a tier deploys is not kept of that version.
+    NothingKept(TierName, VersionLabel),
+    /// No place is left before the first version.
+    NoPlaceBefore(VersionLabel),
     /// Another version is meant by now.
     Moved(VersionLabel, Option<VersionLabel>),
 }
@@ -76,6 +86,11 @@ impl Rejection {
             Rejection::NothingCurrent(_) => "TG-ASK-018",
             Rejection::NoDeploy(_) => "TG-ASK-019",
             Rejection::Moved(..) => "TG-ASK-020",
+            Rejection::HasCurrent(..) => "TG-ADOPT-001",
+            Rejection::LabelTaken(..) => "TG-ADOPT-002",
+            Rejection::OtherLabel(..) => "TG-ADOPT-003",
+            Rejection::NothingKept(..) => "TG-ADOPT-004",
+            Rejection::NoPlaceBefore(_) => "TG-ADOPT-005",
         }
     }
 
@@ -113,6 +128,15 @@ impl Rejection {
             }
             Rejection::NewerPassed(..) => "promote a newer version instead".into(),
             Rejection::NothingCurrent(_) => "promote a version first".into(),
+            Rejection::HasCurrent(..) => "only what the controller does not know yet is adopted; `tidegate promote` and `tidegate rollback` change a tier".into(),
+            Rejection::LabelTaken(version, _) => format!("name the commit of `{version}`, or another version"),
+            Rejection::OtherLabel(_, label) => format!("adopt it as `{label}`"),
+            Rejection::NothingKept(tier, _) => {
+                format!("`tidegate hold PIPELINE {tier}`, `tidegate rebuild PIPELINE SHA`, and adopt it once it is built")
+            }
+            Rejection::NoPlaceBefore(_) => {
+                "`tidegate hold PIPELINE`, `tidegate rebuild PIPELINE SHA`, and adopt it once it is built".into()
+            }
             Rejection::NoDeploy(_) => "a tier without `[tier.deploy]` only checks".into(),
         }
     }
@@ -149,6 +173,20 @@ impl fmt::Display for Rejection {
             }
             Rejection::NothingCurrent(tier) => write!(f, "tier `{tier}` has no current version"),
             Rejection::NoDeploy(tier) => write!(f, "tier `{tier}` deploys nothing"),
+            Rejection::HasCurrent(tier, version) => {
+                write!(f, "tier `{tier}` has a current version already, `{version}`")
+            }
+            Rejection::LabelTaken(version, sha) => write!(f, "`{version}` is what commit `{sha}` is called"),
+            Rejection::OtherLabel(sha, label) => write!(f, "commit `{sha}` is called `{label}`"),
+            Rejection::NothingKept(tier, version) => {
+                write!(
+                    f,
+                    "tier `{tier}` deploys artifacts, and none of `{version}` are kept: nothing could be put back"
+                )
+            }
+            Rejection::NoPlaceBefore(version) => {
+                write!(f, "no place is left for `{version}` before the first version that was pushed")
+            }
             Rejection::Moved(meant, Some(now)) => write!(f, "`{meant}` was meant, but it is `{now}` by now"),
             Rejection::Moved(meant, None) => write!(f, "`{meant}` was meant, but there is none by now"),
         }

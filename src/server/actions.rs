@@ -5,8 +5,9 @@ use super::Server;
 use super::asking::Json;
 use super::guard::Caller;
 use super::problem::Problem;
-use super::rebuild::non_empty;
-use crate::domain::{Answer, Command, Deed, EventId, NodeName, TierName, VersionLabel};
+use super::rebuild::{commit_of, non_empty};
+use crate::domain::{Answer, Command, Deed, EventId, NodeName, PipelineName, TierName, VersionLabel};
+use crate::source;
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -34,6 +35,9 @@ pub struct ActionRequest {
     /// `rollback`: where to; none: the version that was current before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<VersionLabel>,
+    /// `adopt`: the commit, 7 to 64 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha: Option<String>,
 }
 
 /// It is so.
@@ -58,8 +62,12 @@ pub(super) async fn on_tier(
 ) -> Result<Response, Problem> {
     let asked = asked(&uri, &request);
     let why = non_empty(request.why.clone());
-    let deed = tier_deed(tier.into(), &action, request)?;
-    let command = Command::ByHand { actor: caller.actor()?, why, pipeline: pipeline.into(), deed };
+    let pipeline = PipelineName::from(pipeline);
+    let deed = match action.as_str() {
+        "adopt" => adopt_deed(&server, &pipeline, tier.into(), request).await?,
+        action => tier_deed(tier.into(), action, request)?,
+    };
+    let command = Command::ByHand { actor: caller.actor()?, why, pipeline, deed };
     server.once.run(&headers, &caller, asked, ask(server.clone(), command)).await
 }
 
@@ -131,6 +139,20 @@ fn tier_deed(tier: TierName, action: &str, request: ActionRequest) -> Result<Dee
     }
 }
 
+/// `adopt` names a commit, which git is asked about as for a build.
+async fn adopt_deed(
+    server: &Arc<Server>,
+    pipeline: &PipelineName,
+    tier: TierName,
+    request: ActionRequest,
+) -> Result<Deed, Problem> {
+    let request = request.only(&["version", "sha"])?;
+    let sha = request.sha.clone().ok_or_else(|| Problem::version_missing("sha"))?;
+    let version = source::normalise(request.named()?.as_str())?.into();
+    let sha = commit_of(server, pipeline, &sha).await?;
+    Ok(Deed::Adopt { tier, version, sha })
+}
+
 fn pipeline_deed(action: &str, request: ActionRequest) -> Result<Deed, Problem> {
     match action {
         "hold" => request.only(&[]).map(|_| Deed::Hold { tier: None }),
@@ -153,6 +175,7 @@ impl ActionRequest {
             ("node", self.node.is_some()),
             ("lift", self.lift),
             ("to", self.to.is_some()),
+            ("sha", self.sha.is_some()),
         ];
         match given.iter().find(|(name, given)| *given && !known.contains(name)) {
             Some((name, _)) => Err(Problem::wrong_shape(format!("`{name}` means nothing here"))),

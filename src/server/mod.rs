@@ -18,6 +18,7 @@ mod listen;
 mod log;
 mod once;
 mod patience;
+mod plan;
 mod problem;
 mod rebuild;
 mod routes;
@@ -30,6 +31,7 @@ mod why;
 
 pub use actions::{ActionRequest, Done};
 pub use listen::serve;
+pub use plan::PlanRequest;
 pub use problem::ProblemBody;
 pub use rebuild::{Accepted, Ignored, RebuildAnswer, RebuildRequest};
 pub use runs::{RunEnd, RunView, Said, TaskView};

@@ -276,9 +276,11 @@ impl From<source::Error> for Problem {
             UnknownObject { .. } | Ambiguous { .. } | NotACommit { .. } | BadObjectName { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            ZeroObjectName | RefStartsWithDash { .. } | RefTooLong { .. } | BadRef { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            ZeroObjectName
+            | NotAVersion { .. }
+            | RefStartsWithDash { .. }
+            | RefTooLong { .. }
+            | BadRef { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             error if error.is_passing() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         };

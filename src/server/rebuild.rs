@@ -283,6 +283,19 @@ async fn examine(
     Ok((pushes, ignored))
 }
 
+/// The full name of a commit of a pipeline's repository, which must be there.
+pub(super) async fn commit_of(server: &Server, name: &PipelineName, sha: &str) -> Result<Sha, Problem> {
+    let sha = object_name(sha)?;
+    let candidate = server.engine.read(|state| {
+        let p = state.pipeline(name)?;
+        let (home, definition) = (p.home.clone(), p.definition()?.clone());
+        Some(Candidate { name: name.clone(), home, definition, previous: None })
+    });
+    let candidate = candidate.ok_or_else(|| Rejection::UnknownPipeline(name.clone()))?;
+    let repo = repo_of(server, &candidate)?;
+    Ok(source::examine(&repo, &sha, None, &[]).await?.sha)
+}
+
 /// The head of the branch that a pipeline takes, if it takes only one.
 async fn head_of(server: &Server, candidate: &Candidate) -> Result<Head, Problem> {
     let repo = repo_of(server, candidate)?;

@@ -1,7 +1,7 @@
 //! What is where. Each path says which methods it takes and who may use them; the same table answers 405, and what is
 //! not in it is denied even if a handler was mounted for it.
 
-use super::{Server, actions, events, guard, health, rebuild, runs, sse, state, why};
+use super::{Server, actions, events, guard, health, plan, rebuild, runs, sse, state, why};
 use crate::domain::Role;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -37,6 +37,7 @@ pub(super) const ROUTES: &[Route] = &[
     ("/api/pipelines", GET, Rule::Read),
     ("/api/pipelines/{pipeline}", GET, Rule::Read),
     ("/api/pipelines/{pipeline}/tiers/{tier}/why", GET, Rule::Read),
+    ("/api/plan", POST, Rule::Read),
     ("/api/runs/{run}", GET, Rule::Read),
     ("/api/runs/{run}/log", GET, Rule::Read),
     ("/api/pipelines/{pipeline}/{action}", POST, Rule::Token(Role::Operator)),
@@ -61,6 +62,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/api/pipelines", get(state::pipelines))
         .route("/api/pipelines/{pipeline}", get(state::pipeline))
         .route("/api/pipelines/{pipeline}/tiers/{tier}/why", get(why::why))
+        .route("/api/plan", post(plan::plan))
         .route("/api/runs/{run}", get(runs::run))
         .route("/api/runs/{run}/log", get(runs::log))
         .route("/api/pipelines/{pipeline}/{action}", post(actions::on_pipeline))

@@ -75,6 +75,17 @@ pub async fn install(git: &Git, repo: &Path, settings: &HookSettings) -> Result<
     Ok(Installed { hook, earlier: exists(&earlier).then_some(earlier), changed: true })
 }
 
+/// What the hook of a repository says, if there is one of ours.
+///
+/// # Errors
+/// There is no repository.
+pub async fn inspect(git: &Git, repo: &Path) -> Result<Option<HookSettings>, Error> {
+    let place = Place::of(git, repo).await?;
+    let bytes = fs::read(place.hooks.join(HOOK)).unwrap_or_default();
+    let serves = script::is_ours(&bytes) && script::serves(&bytes, &place.git_dir);
+    Ok(serves.then(|| script::read(&String::from_utf8_lossy(&bytes))))
+}
+
 /// Takes the hook away and puts back the earlier one, byte for byte; deletes the token beside it. False if there was none.
 ///
 /// # Errors

@@ -3,9 +3,12 @@
 //! `apply` never refuses: what is in the journal happened. An event that fits nothing it knows changes nothing but
 //! the counters, so that a journal of another release still folds.
 
+mod adopt;
 mod build;
 mod by_hand;
 mod tier;
+
+pub(super) use adopt::place_before_all;
 
 use crate::domain::Time;
 use crate::domain::event::{Action, Envelope, Event};

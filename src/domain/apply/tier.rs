@@ -1,8 +1,8 @@
 //! How a tier changes: what enters, its gates and nodes, how it ends.
 
-use super::{Moment, attempt_ended, backoff, by_hand};
+use super::{Moment, adopt, attempt_ended, backoff, by_hand};
 use crate::domain::Time;
-use crate::domain::event::{DeployMode, Event, PromotionEnd};
+use crate::domain::event::{Action, DeployMode, Event, PromotionEnd};
 use crate::domain::id::*;
 use crate::domain::outcome::{Classification, Failure, Outcome};
 use crate::domain::state::*;
@@ -26,6 +26,9 @@ pub(super) fn apply(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) {
                 let word = Confirmation { by: moment.by.into(), at: moment.at, digest };
                 p.tiers.entry(name).or_default().standing(version).confirmations.push(word);
             }
+        }
+        Event::ManualAction { action: Action::Adopt, version: Some(version), sha: Some(sha), .. } => {
+            adopt::apply(p, &name, version, sha, moment);
         }
         Event::ManualAction { action, version, node, lift, .. } => {
             by_hand::apply(p, &name, *action, version.as_ref(), node.as_ref(), *lift, moment);
@@ -129,7 +132,7 @@ impl TierState {
     }
 
     /// Makes a version current, and remembers what was.
-    fn make_current(&mut self, next: Current) {
+    pub(super) fn make_current(&mut self, next: Current) {
         if let Some(left) = self.current.take() {
             let standing = self.standing(&left.version);
             standing.longest_current = standing.longest_current.max(next.since - left.since);

@@ -10,9 +10,9 @@ use crate::domain::role::Role;
 use crate::domain::state::{Hold, PipelineState, State, TierState, Verdict};
 
 /// The pipeline that a deed is done to, and how its facts are signed.
-struct Place<'a> {
-    p: &'a PipelineState,
-    name: &'a PipelineName,
+pub(super) struct Place<'a> {
+    pub(super) p: &'a PipelineState,
+    pub(super) name: &'a PipelineName,
     actor: &'a Actor,
     why: Option<&'a str>,
 }
@@ -41,6 +41,7 @@ pub(super) fn decide(
         Deed::Redeploy { tier, node, version } => at.redeploy(tier, node.as_ref(), version.as_ref()),
         Deed::Cancel { tier: None, version } => at.cancel_build(version.as_ref()),
         Deed::Cancel { tier: Some(tier), version } => at.cancel(tier, version.as_ref()),
+        Deed::Adopt { tier, version, sha } => at.adopt(tier, version, sha),
         Deed::Block { version } => at.block(version),
         Deed::Unblock { version } => at.unblock(version),
     }
@@ -56,21 +57,21 @@ impl Place<'_> {
         }
     }
 
-    fn done(&self, events: impl IntoIterator<Item = Event>) -> Result<Decision, Rejection> {
+    pub(super) fn done(&self, events: impl IntoIterator<Item = Event>) -> Result<Decision, Rejection> {
         Ok(Decision::done(events.into_iter().map(|event| self.fact(event)).collect()))
     }
 
     fn action(&self, action: Action, tier: &TierName, version: Option<&VersionLabel>) -> Event {
         let (tier, version) = (Some(tier.clone()), version.cloned());
-        Event::ManualAction { action, tier, node: None, version, lift: false }
+        Event::ManualAction { action, tier, node: None, version, lift: false, sha: None }
     }
 
-    fn tier(&self, name: &TierName) -> Result<&TierState, Rejection> {
+    pub(super) fn tier(&self, name: &TierName) -> Result<&TierState, Rejection> {
         let known = self.p.tiers.get(name);
         known.ok_or_else(|| Rejection::UnknownTier(self.name.clone(), name.clone()))
     }
 
-    fn tier_in_force(&self, name: &TierName) -> Result<&crate::domain::pipeline::Tier, Rejection> {
+    pub(super) fn tier_in_force(&self, name: &TierName) -> Result<&crate::domain::pipeline::Tier, Rejection> {
         let known = self.p.tier_in_force(name);
         known.ok_or_else(|| Rejection::UnknownTier(self.name.clone(), name.clone()))
     }
@@ -180,7 +181,14 @@ impl Place<'_> {
             return Err(Rejection::NotPromoted(version.clone(), tier.clone()));
         }
         let (tier, version) = (Some(tier.clone()), Some(version.clone()));
-        self.done([Event::ManualAction { action: Action::Promote, tier, node: None, version, lift }])
+        self.done([Event::ManualAction {
+            action: Action::Promote,
+            tier,
+            node: None,
+            version,
+            lift,
+            sha: None,
+        }])
     }
 
     fn rollback(
@@ -334,7 +342,14 @@ impl Place<'_> {
         }
         let (tier, version) = (Some(tier.clone()), Some(current.version.clone()));
         let node = node.cloned();
-        self.done([Event::ManualAction { action: Action::Redeploy, tier, node, version, lift: false }])
+        self.done([Event::ManualAction {
+            action: Action::Redeploy,
+            tier,
+            node,
+            version,
+            lift: false,
+            sha: None,
+        }])
     }
 
     fn cancel_build(&self, version: Option<&VersionLabel>) -> Result<Decision, Rejection> {
@@ -345,7 +360,14 @@ impl Place<'_> {
             }
             let version = Some(build.version.clone());
             let action = Action::Cancel;
-            return self.done([Event::ManualAction { action, tier: None, node: None, version, lift: false }]);
+            return self.done([Event::ManualAction {
+                action,
+                tier: None,
+                node: None,
+                version,
+                lift: false,
+                sha: None,
+            }]);
         }
         let front = self.p.queue.front().ok_or(Rejection::NothingToCancel)?;
         let (sha_aborted, request) = (front.sha.clone(), front.id);

@@ -1,6 +1,7 @@
 //! What a command comes to: facts to be journaled and an answer, or a refusal. Pure; what then follows by itself is
 //! `proceed`'s.
 
+mod adopt;
 mod deeds;
 mod definitions;
 mod push;

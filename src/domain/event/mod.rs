@@ -352,6 +352,9 @@ pub enum Event {
         /// Whether it lifts what only an admin may.
         #[serde(default, skip_serializing_if = "is_false")]
         lift: bool,
+        /// The commit of a version that is adopted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha: Option<Sha>,
     },
     /// Entry by automation is stopped.
     HoldSet {

@@ -78,4 +78,6 @@ pub enum Action {
     Redeploy,
     /// Ends a build, or what is inside.
     Cancel,
+    /// Says what a tier runs already.
+    Adopt,
 }

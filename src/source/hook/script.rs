@@ -83,6 +83,26 @@ pub(super) fn write(git_dir: &Path, settings: &HookSettings) -> Result<String, E
     Ok(text)
 }
 
+/// The settings that a hook of ours was written with.
+pub(super) fn read(text: &str) -> HookSettings {
+    let value = |name: &str| {
+        let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        unquote(found.unwrap_or_default())
+    };
+    HookSettings {
+        url: value("url"),
+        token_file: value("token").into(),
+        tidegate_binary: value("tidegate").into(),
+        pipeline: Some(value("pipeline")).filter(|name| !name.is_empty()),
+    }
+}
+
+/// What [`quote`] was given.
+fn unquote(word: &str) -> String {
+    let inner = word.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).unwrap_or(word);
+    inner.replace(r"'\''", "'")
+}
+
 /// Whether the text is a hook of ours, of this release or another.
 pub(super) fn is_ours(bytes: &[u8]) -> bool {
     bytes.split(|&byte| byte == b'\n').nth(1) == Some(MARK.as_bytes())

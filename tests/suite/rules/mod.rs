@@ -2,10 +2,12 @@
 
 pub(crate) mod world;
 
+mod adopt;
 mod crash;
 mod definitions;
 mod entry;
 mod hand;
 mod inside;
+mod plan;
 mod push;
 mod rollback;

@@ -144,3 +144,29 @@ async fn nothing_is_shown_before_it_is_durable() {
     assert_eq!(reading.await.unwrap().json()["pipelines"][0]["hold"]["by"], "owner");
     assert_eq!(asking.await.unwrap().json()["done"], true);
 }
+
+#[tokio::test]
+async fn a_plan_is_a_question_that_changes_nothing() {
+    let stand = Stand::new().await;
+    stand.load("shop", "/srv/git/shop.git").await;
+    stand.push("shop", '1').await;
+    stand.until_passed("shop", "host", "1.0.1").await;
+    let before = stand.engine.read(|state| state.last);
+    let text = "name = \"shop\"\n[source]\nrepo = \"/srv/git/shop.git\"\n[[tier]]\nname = \"host\"\n[[tier]]\nname = \"new\"\n";
+    let body = serde_json::json!({"file": "shop.toml", "text": text}).to_string();
+    let json = [("content-type", "application/json".to_owned())];
+    let answer = stand.send("POST", "/api/plan", &json, body.as_bytes()).await;
+    assert_eq!(answer.status, 200, "whoever may read may ask: {}", answer.text());
+    let plan = answer.json();
+    assert_eq!(plan["edit"]["in_force"], "sha256:shop");
+    let changes = plan["edit"]["changes"].to_string();
+    assert!(changes.contains("tier `new` is new"), "{changes}");
+    assert_eq!(plan["next"]["tiers"][1]["ends"], "passes");
+    assert_eq!(stand.engine.read(|state| state.last), before);
+    let bad = serde_json::json!({"file": "shop.toml", "text": "[[teir]]"}).to_string();
+    let answer = stand.send("POST", "/api/plan", &json, bad.as_bytes()).await;
+    answer.is_problem(422, "TG-PLAN-001");
+    assert!(answer.text().contains("tidegate check"), "{}", answer.text());
+    let forged = [json[0].clone(), ("origin", "http://evil.example".to_owned())];
+    stand.send("POST", "/api/plan", &forged, body.as_bytes()).await.is_problem(403, "TG-WS-002");
+}

@@ -148,6 +148,10 @@ impl Promises {
                 }
                 self.requests.insert(*request, true);
             }
+            Event::ManualAction { action: event::Action::Adopt, version: Some(version), .. } => {
+                // What nobody asked to be built is older than everything.
+                self.order.entry(version.clone()).or_insert(EventId(0));
+            }
             Event::VersionBlocked { version } => {
                 self.blocked.insert(version.clone());
             }
@@ -211,6 +215,10 @@ impl Promises {
                     });
                 }
                 event::Action::Redeploy => view.redeploys = version.clone(),
+                event::Action::Adopt => {
+                    assert_eq!(view.current, None, "adopted where something is current");
+                    view.current = version.clone();
+                }
                 _ => {}
             },
             Event::DeployStart { node, version, mode, .. } => {

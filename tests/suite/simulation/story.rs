@@ -294,7 +294,7 @@ impl Story {
         let tier = TierName::from(TIERS[self.chance.below(self.shape.tiers)]);
         let version = self.chance.pick(&versions).cloned().unwrap_or_else(|| "9.9.9".into());
         let some = self.chance.percent(50).then(|| version.clone());
-        let deed = match self.chance.below(14) {
+        let deed = match self.chance.below(15) {
             0 | 1 => Deed::Confirm { tier, version },
             2 => Deed::Deny { tier, version },
             3 | 4 => Deed::Promote { tier, version, lift: self.chance.percent(20) },
@@ -304,6 +304,12 @@ impl Story {
             9 => Deed::Retry { tier, version: some },
             10 => Deed::Redeploy { tier, node: None, version: None },
             11 => Deed::Cancel { tier: self.chance.percent(60).then_some(tier), version: None },
+            14 => {
+                let sha = self
+                    .engine
+                    .read(|state| Some(state.pipelines.get("shop")?.versions.get(&version)?.sha.clone()));
+                Deed::Adopt { tier, version, sha: sha.unwrap_or_else(|| "9".repeat(40).into()) }
+            }
             12 => Deed::Block { version },
             _ => Deed::Unblock { version },
         };

@@ -218,3 +218,32 @@ fn a_hook_is_installed_beside_another_and_taken_away_without_a_trace() {
     assert!(!world.path("shop.git/hooks/tidegate.token").exists());
     assert_eq!(world.good(&["token", "list"]), "", "its token is gone too");
 }
+
+#[test]
+fn what_runs_already_is_adopted_and_the_first_rollback_goes_there() {
+    let mut world = World::new(&SHOP.replace(
+        "upload = [{ artifact = \"out.txt\", to = \"$PLACE/$TIDEGATE_NODE/\" }]",
+        "run = \"echo $TIDEGATE_VERSION >> $PLACE/$TIDEGATE_NODE\"",
+    ));
+    let old = world.commit("0.9.0", &[]);
+    world.git("work", &["push", "-q", "origin", "main:refs/heads/old"]);
+    let (exit, said) = world.ends(&["adopt", "shop", "prod", "0.9.0", "1234567"]);
+    assert_eq!(exit, 2, "no such commit");
+    assert!(said.contains("TG-GIT-"), "{said}");
+    let (exit, said) = world.ends(&["adopt", "shop", "prod", "new", &old]);
+    assert_eq!(exit, 2, "no such label");
+    assert!(said.contains("TG-VERSION-001") && said.contains("`new`"), "{said}");
+    let (exit, said) = world.ends(&["adopt", "shop", "staging", "0.9.0", &old]);
+    assert_eq!(exit, 2);
+    assert!(said.contains("TG-ADOPT-004") && said.contains("tidegate rebuild"), "{said}");
+    assert_eq!(world.ends(&["adopt", "shop", "prod", "v0.9", &old[..10], "--why", "it was there"]).0, 0);
+    let adopted = world.wait("manual_action", &[("action", "adopt"), ("version", "0.9.0")]);
+    assert_eq!((&adopted["sha"], &adopted["why"]), (&old.into(), &"it was there".into()));
+    world.push("1.0.0", &[]);
+    world.wait("promote_blocked", &[("tier", "prod")]);
+    world.good(&["confirm", "shop", "prod"]);
+    world.wait("promote_complete", &[("tier", "prod"), ("version", "1.0.0")]);
+    world.good(&["rollback", "shop", "prod"]);
+    world.wait("rollback_complete", &[("tier", "prod"), ("version", "0.9.0")]);
+    assert_eq!(world.read("place/p1"), "1.0.0\n0.9.0\n");
+}

@@ -1,13 +1,18 @@
 //! The whole thing: the real program, real git, real processes.
 
 mod commands;
+mod completing;
 mod delivery;
+mod doctor;
 mod escapes;
+mod first;
 mod killing;
 mod notices;
 mod receiver;
+mod plan;
 mod reload;
 mod stops;
+mod waiting;
 mod world;
 
 /// A build, a tier that checks, one that deploys, and one that wants a person's word.

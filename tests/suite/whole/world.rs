@@ -115,6 +115,13 @@ impl World {
         self.program().args(arguments).stdin(Stdio::null()).output().expect("tidegate runs")
     }
 
+    /// A command that goes on while other things happen.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        let mut command = self.program();
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("tidegate starts")
+    }
+
     /// What a command that must do well prints.
     pub(crate) fn good(&self, arguments: &[&str]) -> String {
         let output = self.tidegate(arguments);

@@ -1,0 +1,154 @@
+//! `tidegate doctor`: looks at everything that a controller needs, here and now, and says of each what it found, where,
+//! and the way out. It changes nothing, beside a file that it touches in the folder of the pipelines and removes again.
+
+mod controller;
+mod files;
+mod hooks;
+mod machine;
+mod repositories;
+mod state;
+mod watching;
+
+use super::client::Where;
+use super::talk::{self, Tone, tinted};
+use super::trouble::Trouble;
+use super::{Exit, words};
+use crate::printable;
+use crate::settings::{Overrides, Settings};
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Where,
+    /// The folder with the pipeline files [default: as `serve` would]
+    #[arg(long, value_name = "DIR")]
+    pipelines: Option<PathBuf>,
+    /// The settings file [default: tidegate.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How good it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    /// As it should be, or a fact.
+    Ok,
+    /// It works, but may not be what is wanted.
+    Warning,
+    /// Something will not work.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    level: Level,
+    /// What was looked at: a word for scripts.
+    what: &'static str,
+    /// Where: a path, a pipeline, an address.
+    #[serde(rename = "where", skip_serializing_if = "String::is_empty")]
+    place: String,
+    /// What was found.
+    found: String,
+    /// The way out.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    help: String,
+}
+
+/// Everything that was found, in order.
+#[derive(Debug, Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn say(&mut self, level: Level, what: &'static str, place: &str, found: impl Into<String>, help: &str) {
+        let (place, found, help) = (place.to_owned(), found.into(), help.to_owned());
+        self.0.push(Finding { level, what, place, found, help });
+    }
+
+    fn ok(&mut self, what: &'static str, place: &str, found: impl Into<String>) {
+        self.say(Level::Ok, what, place, found, "");
+    }
+
+    fn warning(&mut self, what: &'static str, place: &str, found: impl Into<String>, help: &str) {
+        self.say(Level::Warning, what, place, found, help);
+    }
+
+    fn bad(&mut self, what: &'static str, place: &str, found: impl Into<String>, help: &str) {
+        self.say(Level::Bad, what, place, found, help);
+    }
+}
+
+pub(super) fn run(args: &Args) -> Exit {
+    match look(args) {
+        Ok(findings) => show(args, &findings.0),
+        Err(trouble) => trouble.say(),
+    }
+}
+
+fn look(args: &Args) -> Result<Findings, Trouble> {
+    let settings = Settings::load(&Overrides {
+        config: args.config.clone(),
+        pipelines: args.pipelines.clone(),
+        state: args.place.state.clone(),
+        ssh_command: std::env::var("TIDEGATE_SSH_COMMAND").ok(),
+        ..Overrides::default()
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Trouble::new(
+            "TG-DOCTOR-001",
+            format!("failed to start: {error}"),
+            "raise the limit of threads",
+            Exit::Failed,
+        )
+    })?;
+    let mut findings = Findings::default();
+    machine::look(&settings, &mut findings);
+    state::look(&settings, &mut findings);
+    watching::look(&settings.pipelines, &mut findings);
+    controller::look(args, &settings, &mut findings);
+    let pipelines = files::look(&settings.pipelines, &mut findings);
+    for (file, pipeline) in &pipelines {
+        runtime.block_on(repositories::look(&settings, file, pipeline, &mut findings));
+    }
+    runtime.block_on(hooks::look(&settings, &pipelines, &mut findings));
+    Ok(findings)
+}
+
+fn show(args: &Args, findings: &[Finding]) -> Exit {
+    let count = |level| findings.iter().filter(|one| one.level == level).count();
+    let (bad, warnings) = (count(Level::Bad), count(Level::Warning));
+    if args.place.json {
+        talk::json(serde_json::to_string_pretty(findings).expect("BUG: findings are JSON"));
+    } else {
+        findings.iter().for_each(line);
+        let warnings = words::counted(warnings, "warning");
+        talk::say(format_args!(
+            "{} looked at: {warnings}, {bad} bad",
+            words::counted(findings.len(), "thing")
+        ));
+    }
+    if bad > 0 { Exit::Failed } else { Exit::Done }
+}
+
+fn line(finding: &Finding) {
+    let colour = talk::colours(&std::io::stdout());
+    let safe = |text: &str| printable::line(text).into_owned();
+    let (word, tone) = match finding.level {
+        Level::Ok => ("ok", Tone::Good),
+        Level::Warning => ("warning", Tone::Wait),
+        Level::Bad => ("bad", Tone::Bad),
+    };
+    let word = tinted(&format!("{word:<7}"), tone, colour);
+    let place = match finding.place.as_str() {
+        "" => String::new(),
+        place => format!(" {}", safe(place)),
+    };
+    talk::data(format_args!("{word} {}{place}: {}", finding.what, safe(&finding.found)));
+    if !finding.help.is_empty() {
+        talk::data(format_args!("        {}: {}", tinted("help", Tone::Strong, colour), safe(&finding.help)));
+    }
+}

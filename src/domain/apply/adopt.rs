@@ -1,0 +1,83 @@
+//! How a tier gets a current version that was never deployed from here.
+
+use super::Moment;
+use crate::domain::id::*;
+use crate::domain::state::*;
+use std::collections::BTreeSet;
+
+/// An event that every tier comes after or with: what passed by it passed before any tier was watched, so that what
+/// comes after takes it by a person's word only (rule 30).
+const BEFORE_ALL: EventId = EventId(1);
+
+/// Makes a version current, registered as built if it is not known, and notes it on every node.
+pub(super) fn apply(
+    p: &mut PipelineState,
+    tier: &TierName,
+    version: &VersionLabel,
+    sha: &Sha,
+    moment: &Moment<'_>,
+) {
+    let Some(in_force) = &p.in_force else { return };
+    let digest = in_force.digest.clone();
+    let nodes: Vec<NodeName> = in_force
+        .definition
+        .tier(tier)
+        .into_iter()
+        .flat_map(|tier| &tier.nodes)
+        .map(|node| node.name.clone())
+        .collect();
+    if !p.versions.contains_key(version) {
+        register(p, version, sha, moment);
+    }
+    let t = p.tiers.entry(tier.clone()).or_default();
+    let standing = t.standing(version);
+    standing.verdict = Some(Verdict::Passed(BEFORE_ALL));
+    standing.said = None;
+    standing.promoted = None;
+    standing.stepped_back = None;
+    standing.confirmations.clear();
+    t.make_current(Current { version: version.clone(), digest, since: moment.at });
+    for node in nodes {
+        let state =
+            NodeState { version: Some(version.clone()), at: moment.at, changing: None, failure: None };
+        t.nodes.insert(node, state);
+    }
+}
+
+fn register(p: &mut PipelineState, label: &VersionLabel, sha: &Sha, moment: &Moment<'_>) {
+    // `decide` has seen to it that there is a place.
+    let order = place_before_all(p, moment.id).unwrap_or(EventId(0));
+    let version = Version {
+        sha: sha.clone(),
+        ref_name: None,
+        author: String::new(),
+        subject: "adopted: it was there before".into(),
+        emails: Vec::new(),
+        by: Some(moment.by.into()),
+        order,
+        stage: Stage::Built,
+        done: BEFORE_ALL,
+        artifacts: Vec::new(),
+        at: moment.at,
+    };
+    p.versions.insert(label.clone(), version);
+    p.by_sha.insert(sha.clone(), label.clone());
+    p.built.insert(order, label.clone());
+}
+
+/// A place before every version that was ever asked for, before those that were adopted if there is room, and not after
+/// `now`. None: no number is left there.
+pub(in crate::domain) fn place_before_all(p: &PipelineState, now: EventId) -> Option<EventId> {
+    let taken: BTreeSet<u64> = p.versions.values().map(|version| version.order.0).collect();
+    let built = p.versions.values().filter(|version| version.done != BEFORE_ALL).map(|version| version.order);
+    let asked = p.queue.iter().map(|request| request.id).chain(p.build.iter().map(|build| build.request.id));
+    let first_asked = built.chain(asked).min();
+    let last = first_asked.map_or(now.0, |first| first.0 - 1);
+    let before_all = match (taken.first(), first_asked) {
+        (Some(first), Some(asked)) => first.min(&asked.0).checked_sub(1),
+        (Some(first), None) => first.checked_sub(1),
+        (None, _) => Some(last),
+    };
+    let free = before_all.filter(|place| *place > 0);
+    free.or_else(|| (1..=last).find(|place| !taken.contains(place))).map(EventId)
+}

@@ -1,0 +1,175 @@
+//! A copy of what a pipeline is, that lives on by itself: runs pass at once, and time moves only when it is told to.
+
+use crate::domain::command::{Actor, Command, Deed};
+use crate::domain::effect::{Effect, preparations};
+use crate::domain::event::{Envelope, Event, Fact};
+use crate::domain::id::*;
+use crate::domain::outcome::{Classification, Outcome};
+use crate::domain::pipeline::Pipeline;
+use crate::domain::proceed::{Room, proceed};
+use crate::domain::role::Role;
+use crate::domain::state::{PipelineState, State, Task};
+use crate::domain::{Time, apply, decide};
+
+/// No pipeline goes on for so many rounds.
+const ROUNDS_LIMIT: usize = 10_000;
+
+/// What versions that are only planned are called.
+pub(super) const NEXT: &str = "next";
+
+/// A copy of what concerns a definition: its pipeline, and those that its file or its former name held.
+pub(super) fn excerpt(state: &State, file: &str, definition: &Pipeline) -> State {
+    let concerns = |name: &PipelineName, p: &PipelineState| {
+        *name == definition.name
+            || Some(name) == definition.was.as_ref()
+            || p.in_force.as_ref().is_some_and(|in_force| in_force.file == file)
+    };
+    let pipelines = state.pipelines.iter().filter(|(name, p)| concerns(name, p));
+    let mut copy = State {
+        last: state.last,
+        last_run: state.last_run,
+        pipelines: pipelines.map(|(name, p)| (name.clone(), p.clone())).collect(),
+        ..State::default()
+    };
+    let of_these = state.running.iter().filter(|(_, place)| copy.pipelines.contains_key(&place.pipeline));
+    copy.running = of_these.map(|(run, place)| (*run, place.clone())).collect();
+    let takes_slot = |task: &Task| !matches!(task, Task::Deploy(..));
+    copy.busy_slots = copy.running.values().filter(|place| takes_slot(&place.task)).count() as u32;
+    copy
+}
+
+/// A copy of one pipeline that lives on by itself.
+pub(super) struct Trial {
+    state: State,
+    name: PipelineName,
+    /// What time it is there.
+    pub(super) now: Time,
+    /// When to look again, if nothing happens before.
+    wake: Option<Time>,
+    /// The request whose version is looked at.
+    request: Option<EventId>,
+}
+
+impl Trial {
+    /// Begins with a copy of the state.
+    pub(super) fn of(state: State, name: &PipelineName, now: Time) -> Trial {
+        Trial { state, name: name.clone(), now, wake: None, request: None }
+    }
+
+    pub(super) fn pipeline(&self) -> Option<&PipelineState> {
+        self.state.pipelines.get(&self.name)
+    }
+
+    /// What a command comes to, folded in. One that is refused comes to nothing.
+    pub(super) fn tell(&mut self, command: &Command) -> Vec<Event> {
+        match decide(&self.state, command, self.now) {
+            Ok(decision) => self.fold(decision.facts),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// A deed of somebody who may do everything; whether anything came of it.
+    pub(super) fn by_hand(&mut self, who: &str, deed: Deed) -> bool {
+        let actor = Actor { name: who.into(), role: Role::Admin, email: Some(format!("{who}@plan.invalid")) };
+        let why = Some("planned".into());
+        !self.tell(&Command::ByHand { actor, why, pipeline: self.name.clone(), deed }).is_empty()
+    }
+
+    /// The request that the version which is looked at comes of.
+    pub(super) fn looks_at(&mut self, request: EventId) {
+        self.request = Some(request);
+    }
+
+    pub(super) fn last(&self) -> EventId {
+        self.state.last
+    }
+
+    fn fold(&mut self, facts: Vec<Fact>) -> Vec<Event> {
+        let mut events = Vec::new();
+        for fact in facts {
+            events.push(fact.event.clone());
+            let id = EventId(self.state.last.0 + 1);
+            apply(&mut self.state, &Envelope { id, at: self.now, fact });
+        }
+        events
+    }
+
+    /// Everything that follows by itself before any run ends.
+    pub(super) fn settle(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for _ in 0..ROUNDS_LIMIT {
+            let room = Room { now: self.now, slots: u32::MAX, open: true };
+            let next = proceed(&self.state, &self.name, &room);
+            self.wake = next.wake;
+            if next.facts.is_empty() {
+                break;
+            }
+            events.extend(self.fold(next.facts));
+        }
+        events
+    }
+
+    /// Lets everything that runs pass; whether anything did.
+    pub(super) fn finish(&mut self) -> Vec<Event> {
+        let running: Vec<(RunId, bool)> = self
+            .state
+            .running
+            .iter()
+            .filter(|(_, place)| place.pipeline == self.name)
+            .map(|(run, place)| (*run, matches!(place.task, Task::Deploy(..))))
+            .collect();
+        let mut events = Vec::new();
+        for (run, is_deploy) in running {
+            events.extend(self.tell(&match is_deploy {
+                true => Command::DeployEnded { run, result: Ok(0), log_ref: None },
+                false => Command::RunEnded { run, outcome: Outcome::of(Classification::Ok) },
+            }));
+        }
+        let prepared = self.pipeline().and_then(|p| preparations(p, &self.name, self.now));
+        if let Some(command) = prepared.and_then(|effect| self.prepared(effect)) {
+            events.extend(self.tell(&command));
+        }
+        events
+    }
+
+    fn prepared(&self, effect: Effect) -> Option<Command> {
+        Some(match effect {
+            Effect::Prepare(pipeline, request) => {
+                let label = (self.request == Some(request)).then(|| NEXT.to_owned());
+                Command::Prepared { pipeline, request, label: Ok(label) }
+            }
+            Effect::Collect(pipeline, version, request) => {
+                Command::Collected { pipeline, version, request, artifacts: Ok(Vec::new()) }
+            }
+            Effect::Run(_) => return None,
+        })
+    }
+
+    /// Goes on until nothing follows any more at this moment. Each round is what begins together.
+    pub(super) fn rest(&mut self) -> Vec<Vec<Event>> {
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS_LIMIT {
+            let mut round = self.settle();
+            let ended = self.finish();
+            let is_quiet = round.is_empty() && ended.is_empty();
+            round.extend(ended);
+            rounds.push(round);
+            if is_quiet {
+                break;
+            }
+        }
+        rounds
+    }
+
+    /// Moves to a moment; whether that is later than now.
+    pub(super) fn wait_until(&mut self, moment: Time) -> bool {
+        let is_later = moment > self.now;
+        self.now = self.now.max(moment);
+        is_later
+    }
+
+    /// Moves to the moment at which something asked to be looked at again.
+    pub(super) fn wait(&mut self) -> bool {
+        self.wake.is_some_and(|moment| self.wait_until(moment))
+    }
+}

@@ -1,0 +1,119 @@
+//! What a tier runs already is adopted, so that the first rollback has somewhere to go.
+
+use super::world::*;
+use tidegate::domain::pipeline::Upload;
+use tidegate::domain::*;
+
+fn adopt(tier: &str, version: &str, commit: &str) -> Deed {
+    Deed::Adopt { tier: tier.into(), version: version.into(), sha: sha(commit) }
+}
+
+#[test]
+fn what_is_adopted_is_current_and_the_first_rollback_goes_back_to_it() {
+    let mut w = World::with(shop([tier("host"), tier("prod").nodes(&["a", "b"])]));
+    w.deed(adopt("prod", "0.9.0", "old")).unwrap();
+    assert_eq!(w.current("prod"), "0.9.0");
+    let nodes = &w.shop().tiers["prod"].nodes;
+    assert!(nodes.values().all(|node| node.version == Some("0.9.0".into())) && nodes.len() == 2);
+    assert_eq!(w.count("deploy_start"), 0, "nothing is deployed");
+    assert_eq!(w.deed(adopt("prod", "0.9.0", "old")), Ok(Answer::Already));
+    w.push("c1");
+    assert_eq!(w.current("prod"), "1.0.1", "what is pushed is newer");
+    w.rollback("prod").unwrap();
+    w.saw(&[
+        "manual_action adopt prod 0.9.0",
+        "rollback prod 1.0.1 0.9.0",
+        "deploy_ok prod b rollback 0.9.0",
+        "rollback_complete prod 0.9.0",
+    ]);
+}
+
+#[test]
+fn a_failed_first_deploy_goes_back_to_what_was_adopted() {
+    let mut w = World::with(shop([tier("prod").nodes(&["a", "b"])]));
+    w.deed(adopt("prod", "0.9.0", "old")).unwrap();
+    w.script("prod/b", [Ends::Breaks(Failure::Activate)]);
+    w.push("c1");
+    w.saw(&[
+        "rollback prod 1.0.1 0.9.0",
+        "deploy_ok prod a rollback 0.9.0",
+        "promote_failed prod 1.0.1 rolled_back",
+    ]);
+    assert_eq!(w.current("prod"), "0.9.0");
+}
+
+#[test]
+fn what_is_adopted_goes_on_only_by_hand() {
+    let mut w = World::with(shop([tier("staging"), tier("prod")]));
+    w.push("c1");
+    w.deed(adopt("staging", "0.9.0", "old")).unwrap_err();
+    let mut w = World::with(shop([tier("staging"), tier("prod")]));
+    w.deed(adopt("staging", "0.9.0", "old")).unwrap();
+    assert_eq!(w.current("prod"), "", "automation takes it nowhere");
+    w.promote("prod", "0.9.0").unwrap();
+    assert_eq!(w.current("prod"), "0.9.0");
+}
+
+#[test]
+fn a_version_that_is_built_keeps_its_place_and_takes_that_of_older_ones() {
+    let mut w = World::with(shop([tier("host"), tier("prod").manual()]));
+    w.push("c1");
+    w.push("c2");
+    w.push("c3");
+    w.deed(adopt("prod", "1.0.2", "c2")).unwrap();
+    assert_eq!(w.current("prod"), "1.0.2");
+    w.saw(&["superseded prod 1.0.1 1.0.2"]);
+    assert_eq!(w.blockers("prod", "1.0.3"), ["manual"], "a newer one goes on waiting");
+}
+
+#[test]
+fn several_tiers_are_adopted_one_after_the_other() {
+    let mut w = World::with(shop([tier("a"), tier("b"), tier("c")]));
+    for (tier, version, commit) in [("a", "0.9.0", "old"), ("b", "0.8.0", "older"), ("c", "0.7.0", "oldest")]
+    {
+        w.deed(adopt(tier, version, commit)).unwrap();
+    }
+    w.push("c1");
+    for tier in ["a", "b", "c"] {
+        assert_eq!(w.current(tier), "1.0.1");
+    }
+    let p = w.shop();
+    let orders: std::collections::BTreeSet<EventId> =
+        p.versions.values().map(|version| version.order).collect();
+    assert_eq!(orders.len(), 4, "each has a place of its own");
+    assert_eq!(p.order(&"1.0.1".into()), *orders.last().unwrap(), "and what is pushed is the newest");
+}
+
+#[test]
+fn what_cannot_be_so_is_refused() {
+    let mut w = World::with(shop([tier("host").gate("tests"), tier("prod")]));
+    w.hold_run("host/tests");
+    w.push("c1");
+    assert!(matches!(w.deed(adopt("host", "0.9.0", "old")), Err(Rejection::TierBusy(..))));
+    w.let_go("host/tests");
+    assert!(matches!(w.deed(adopt("host", "0.9.0", "old")), Err(Rejection::HasCurrent(..))));
+    let mut w = World::with(shop([tier("host"), tier("prod").manual()]));
+    w.push("c1");
+    assert_eq!(w.deed(adopt("prod", "1.0.1", "c2")), Err(Rejection::LabelTaken("1.0.1".into(), sha("c1"))));
+    assert_eq!(w.deed(adopt("prod", "2.0.0", "c1")), Err(Rejection::OtherLabel(sha("c1"), "1.0.1".into())));
+    assert!(matches!(w.deed(adopt("nowhere", "1.0.1", "c1")), Err(Rejection::UnknownTier(..))));
+    let viewer = actor("eve", Role::Trigger);
+    assert_eq!(w.deed_of(&viewer, adopt("prod", "1.0.1", "c1")), Err(Rejection::RoleMissing(Role::Operator)));
+    w.script("compile", [Ends::Is(Classification::CompileError)]);
+    w.push("c3");
+    assert_eq!(w.deed(adopt("prod", "1.0.3", "c3")), Err(Rejection::NotBuilt("1.0.3".into())));
+}
+
+#[test]
+fn where_artifacts_are_deployed_one_without_any_is_refused() {
+    let mut prod = tier("prod").manual().nodes(&["a"]);
+    let upload = Upload { artifact: "app".into(), to: "/opt/shop/".into() };
+    prod.deploy.as_mut().unwrap().upload = vec![upload];
+    let mut w = World::with(shop([tier("host"), prod]));
+    let refused = w.deed(adopt("prod", "0.9.0", "old")).unwrap_err();
+    assert_eq!(refused, Rejection::NothingKept("prod".into(), "0.9.0".into()));
+    assert!(refused.help().contains("tidegate rebuild"));
+    w.push("c1");
+    w.deed(adopt("prod", "1.0.1", "c1")).unwrap();
+    assert_eq!(w.current("prod"), "1.0.1", "built, so that it can be put back");
+}

@@ -1,0 +1,98 @@
+//! `tidegate doctor`: what is right is said to be so, and each thing that is wrong with the way out.
+
+use super::SHOP;
+use super::world::World;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+/// What was found, and how the command ended.
+fn doctor(world: &World) -> (Vec<Value>, i32) {
+    let output = world.tidegate(&["doctor", "--json"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let found = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    (found, output.status.code().expect("an exit status"))
+}
+
+#[track_caller]
+fn level(found: &[Value], what: &str) -> (String, String, String) {
+    let one = found.iter().find(|one| one["what"] == what).unwrap_or_else(|| panic!("{what}: {found:#?}"));
+    let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
+    (text("level"), text("found"), text("help"))
+}
+
+#[test]
+fn all_is_well_beside_a_running_controller() {
+    let mut world = World::new(SHOP);
+    world.push("1.0.0", &[]);
+    world.wait("build_ok", &[]);
+    let (found, _) = doctor(&world);
+    for what in ["git", "sqlite", "kernel", "state", "token", "controller", "check", "repository", "hook"] {
+        assert_eq!(level(&found, what).0, "ok", "{what}: {:?}", level(&found, what));
+    }
+    let (watch, said, _) = level(&found, "watch");
+    assert!(watch == "ok" || said.contains("not noticed"), "{said}");
+    let left = fs::read_dir(world.path("pipelines")).expect("a folder").count();
+    assert_eq!(left, 1, "what was touched is gone");
+    let lines = world.tidegate(&["doctor"]);
+    assert!(
+        String::from_utf8_lossy(&lines.stdout)
+            .lines()
+            .any(|line| line.starts_with("ok      git: git version"))
+    );
+}
+
+#[test]
+fn every_wrong_thing_is_said_with_its_way_out() {
+    let mut world = World::new(SHOP);
+    world.stop();
+    // A hook whose token is worthless, a folder that others can read, a file that does not load, a repository that is gone.
+    fs::write(world.path("shop.git/hooks/tidegate.token"), "tgt_0000").expect("a token");
+    fs::write(world.path("pipelines/bad.toml"), "[[teir]]\n").expect("a file");
+    fs::write(
+        world.path("pipelines/gone.toml"),
+        world.filled(&SHOP.replace("shop.git", "x")).replace("shop.git", "gone.git"),
+    )
+    .expect("a file");
+    let (found, exit) = doctor(&world);
+    assert_eq!(exit, 1);
+    assert_eq!(level(&found, "controller").0, "warning");
+    assert!(level(&found, "controller").2.contains("tidegate serve"));
+    let hook = found.iter().find(|one| one["what"] == "hook").expect("a hook");
+    assert_eq!(hook["level"], "bad", "{hook}");
+    assert!(hook["help"].as_str().expect("help").contains("tidegate hook install"), "{hook}");
+    let bad: Vec<&Value> = found.iter().filter(|one| one["level"] == "bad").collect();
+    let says = |what: &str, words: &str| {
+        bad.iter().any(|one| {
+            one["what"] == what && one["where"].as_str().is_some_and(|place| place.contains(words))
+        })
+    };
+    assert!(says("check", "bad.toml") && says("repository", "gone.git"), "{bad:#?}");
+    assert!(bad.iter().all(|one| one["help"].as_str().is_some_and(|help| !help.is_empty())), "{bad:#?}");
+
+    fs::set_permissions(world.path("state"), fs::Permissions::from_mode(0o755)).expect("opened");
+    let (found, _) = doctor(&world);
+    let (state, said, help) = level(&found, "state");
+    assert_eq!(state, "bad");
+    assert!(said.contains("TG-STATE-013") && help.contains("chmod 700"), "{said} {help}");
+    world.good(&[
+        "hook",
+        "uninstall",
+        world.path("shop.git").to_str().expect("text"),
+        "--state",
+        "elsewhere",
+    ]);
+    let (found, _) = doctor(&world);
+    assert!(level(&found, "hook").1.contains("none is installed"));
+}
+
+#[test]
+fn names_from_outside_stay_text() {
+    let world = World::unborn(SHOP);
+    let text = world.filled(SHOP).replace("shop.git", "\\u001b]0;owned\\u0007");
+    fs::write(world.path("pipelines/shop.toml"), text).expect("a file");
+    fs::write(world.path("pipelines/\u{1b}[31mred.toml"), "[").expect("a file");
+    let output = world.tidegate(&["doctor"]);
+    let said = [output.stdout, output.stderr].concat();
+    assert!(!said.contains(&0x1b) && !said.contains(&7), "{}", String::from_utf8_lossy(&said));
+}

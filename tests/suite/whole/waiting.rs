@@ -1,0 +1,77 @@
+//! `status --wait` and `rebuild --wait`: they return when a version has come to an end, and say which.
+
+use super::SHOP;
+use super::world::World;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+
+#[test]
+fn waiting_ends_with_how_the_version_ends() {
+    let world = World::new(SHOP);
+    world.push("1.0.0", &[]);
+    let output = world.tidegate(&["status", "--wait", "shop", "staging", "--timeout", "60s"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(said, "shop 1.0.0: passed\n  host: passed\n  staging: passed\n");
+    let output = world.tidegate(&["status", "--wait", "--timeout", "60s"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("prod: 0 of 1 confirmations  (tidegate confirm shop prod 1.0.0)"), "{said}");
+    let output = world.tidegate(&["status", "--wait", "shop", "--json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&answer["end"], &answer["version"]), (&"blocked".into(), &"1.0.0".into()));
+    assert_eq!(answer["tiers"][2]["blockers"][0]["kind"], "confirm_missing");
+    world.good(&["confirm", "shop", "prod"]);
+    world.good(&["status", "--wait", "shop", "prod", "1.0.0"]);
+
+    let broken = world.commit("1.2.0", &[("broken", "")]);
+    world.git("work", &["push", "-q", "origin", "main"]);
+    let output = world.tidegate(&["status", "--wait", "shop", "staging", &broken[..8]]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("shop 1.2.0: failed") && said.contains("staging: rejected: gate `smoke`"),
+        "{said}"
+    );
+
+    let (exit, said) = world.ends(&["status", "--wait", "shop", "prod", "9.9.9"]);
+    assert_eq!(exit, 2);
+    assert!(said.contains("TG-ASK-004"), "{said}");
+    assert_eq!(world.ends(&["status", "shop", "prod"]).0, 2, "a tier is for waiting");
+}
+
+#[test]
+fn waiting_gives_up_in_time_and_outlives_a_restart() {
+    let text =
+        SHOP.replace("run = \"! grep", "run = \"while test -e $PLACE/hold; do sleep 0.05; done; ! grep");
+    let mut world = World::new(&text);
+    std::fs::write(world.path("place/hold"), "").expect("a file");
+    world.push("1.0.0", &[]);
+    world.wait("gate_start", &[("tier", "host")]);
+    let (exit, said) = world.ends(&["status", "--wait", "shop", "--timeout", "300ms"]);
+    assert_eq!(exit, 3);
+    assert!(said.contains("TG-WAIT-001") && said.contains("host: inside"), "{said}");
+    let mut waiting = world.spawn(&["status", "--wait", "shop", "staging"]);
+    let mut said = BufReader::new(waiting.stderr.take().expect("its stderr"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("a line");
+    assert!(line.starts_with("waiting for shop: host: inside"), "{line}");
+    world.kill();
+    world.start();
+    std::fs::remove_file(world.path("place/hold")).expect("let go");
+    let output = waiting.wait_with_output().expect("it ends");
+    said.read_to_string(&mut line).expect("the rest");
+    assert_eq!(output.status.code(), Some(0), "{line}");
+}
+
+#[test]
+fn a_build_that_is_asked_for_is_waited_for() {
+    let mut world = World::new(SHOP);
+    world.commit("not a version", &[]);
+    world.git("work", &["push", "-q", "origin", "main"]);
+    world.wait("build_failed", &[]);
+    let output = world.tidegate(&["rebuild", "shop", "--wait"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("its build failed"), "{said}");
+}
