@@ -3,6 +3,7 @@
 //! like any other client.
 
 mod actions;
+mod cargo_gate;
 mod check;
 mod client;
 mod demo;
@@ -72,6 +73,9 @@ enum Command {
     /// Serve one page: what runs on the demo's nodes
     #[command(hide = true)]
     DemoNode(demo::node::Args),
+    /// Run cargo for a gate, and say in a form for machines what it says
+    #[command(hide = true)]
+    CargoGate(cargo_gate::Args),
     /// Check pipeline files: every problem of every file at once
     Check(check::Args),
     /// Print the JSON Schemas, or write them into a folder
@@ -131,6 +135,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::DemoNode(args) => demo::node::run(&args),
+        Command::CargoGate(args) => return cargo_gate::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Run(args) => run::run(&args),
