@@ -215,7 +215,9 @@ impl<'a> Boot<'a> {
             if !reply.is_good {
                 let (asker, after) = (&self.asker, self.answered.get().copied().unwrap_or_default());
                 let said = reply.said;
-                return Seen::Ill(format!("it answered after {after:.1?}, and then no more: {asker}: {said}"));
+                return Seen::Ill(format!(
+                    "it answered after {after:.1?}, and then no more: {asker}: {said}"
+                ));
             }
         }
     }

@@ -212,14 +212,8 @@ impl<'a> Work<'a> {
             How::Stopped(runner::StopCause::Timeout) => Failure::Timeout,
             _ => Failure::Activate,
         };
-        let evidence = Evidence {
-            places: &self.task.places,
-            run: self.job.run,
-            exec,
-            began,
-            blocked: &[],
-            cargo: None,
-        };
+        let evidence =
+            Evidence { places: &self.task.places, run: self.job.run, exec, began, blocked: &[], cargo: None };
         let outcome = verdict::of_exit(&exit, &evidence);
         Err((failure, outcome.message.unwrap_or_else(|| class_in_words(outcome.classification))))
     }

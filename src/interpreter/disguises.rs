@@ -221,7 +221,9 @@ mod tests {
             for alphabet in [STANDARD, URL_SAFE] {
                 assert_eq!(hidden(value, &encoded(value, alphabet)), "***");
                 assert_eq!(hidden(value, encoded(value, alphabet).trim_end_matches('=')), "***");
-                for (before, after) in [("u:", ""), ("us:", ""), ("use:", ""), ("u:", "\n"), ("", ":of a user")] {
+                for (before, after) in
+                    [("u:", ""), ("us:", ""), ("use:", ""), ("u:", "\n"), ("", ":of a user")]
+                {
                     let text = encoded(&format!("{before}{value}{after}"), alphabet);
                     let hidden = hidden(value, &text);
                     // What is left is of the neighbours, and at most a character at either end of both.
@@ -248,7 +250,8 @@ mod tests {
         let value: String = (0..300).map(|number| char::from(b'a' + (number * 7 % 26) as u8)).collect();
         let whole = encoded(&value, STANDARD);
         for width in WRAPPED_AT {
-            let lines: Vec<&str> = whole.as_bytes().chunks(width).map(|l| std::str::from_utf8(l).unwrap()).collect();
+            let lines: Vec<&str> =
+                whole.as_bytes().chunks(width).map(|l| std::str::from_utf8(l).unwrap()).collect();
             let hidden = hidden(&value, &lines.join("\n"));
             assert_eq!(hidden.lines().count(), lines.len());
             assert!(hidden.lines().all(|line| line.trim_end_matches('=') == "***"), "{hidden}");

@@ -62,7 +62,8 @@ pub(super) async fn step(
         secrets: &secrets,
     };
     let env = environment(task, &[], &about);
-    let command = Command { argv: argv(&step.run), env, ear: Ear::new(false, secrets.clone()), mask: secrets.words() };
+    let command =
+        Command { argv: argv(&step.run), env, ear: Ear::new(false, secrets.clone()), mask: secrets.words() };
     execute(task, run, &folder, &step.exec, command, began).await
 }
 
@@ -172,14 +173,8 @@ async fn execute(
     };
     let mut ear = command.ear;
     let exit = process::run(task, order, exec, &command.env, &mut ear).await;
-    let evidence = Evidence {
-        places: &task.places,
-        run,
-        exec,
-        began,
-        blocked: ear.blocked(),
-        cargo: ear.verdict(),
-    };
+    let evidence =
+        Evidence { places: &task.places, run, exec, began, blocked: ear.blocked(), cargo: ear.verdict() };
     let mut outcome = verdict::of_exit(&exit, &evidence);
     outcome.message = outcome.message.map(|message| ear.hide(&message));
     outcome

@@ -57,7 +57,9 @@ impl Ear {
         if line.trim_ascii().is_empty() {
             return None;
         }
-        if let Some(verdict) = self.takes_verdict.then(|| Verdict::from_line(&self.secrets.hide(line))).flatten() {
+        if let Some(verdict) =
+            self.takes_verdict.then(|| Verdict::from_line(&self.secrets.hide(line))).flatten()
+        {
             self.verdict = Some(verdict);
             return None;
         }

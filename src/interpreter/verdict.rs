@@ -351,7 +351,8 @@ mod tests {
             let exec = Exec::default();
             let began = Instant::now();
             let cargo = Some(&verdict);
-            let evidence = Evidence { places: &places, run: RunId(1), exec: &exec, began, blocked: &[], cargo };
+            let evidence =
+                Evidence { places: &places, run: RunId(1), exec: &exec, began, blocked: &[], cargo };
             of_end(how, &evidence, "the last line")
         };
         let verdict = |classification, message: Option<&str>| cargo::Verdict {

@@ -33,7 +33,8 @@ impl Words {
         if secrets.is_empty() {
             return None;
         }
-        let nfa = NFA::new(&secrets).expect("BUG: secrets have less than the gigabytes that make an automaton");
+        let nfa =
+            NFA::new(&secrets).expect("BUG: secrets have less than the gigabytes that make an automaton");
         let start = nfa.start_state(Anchored::No).expect("BUG: it searches everywhere");
         let mut depths = HashMap::new();
         let mut pairs = Box::new([0_u64; 1024]);
@@ -256,8 +257,10 @@ mod tests {
     #[test]
     #[ignore = "a measurement"]
     fn how_fast_it_is() {
-        let words: Vec<Vec<u8>> = (0..40).map(|n| format!("{n:02}Secret{n}+/w{n}value").into_bytes()).collect();
-        let line = b"   Compiling tidegate v0.1.0 (/work/builds/12/checkout) 9f86d081884c7d659a2feaa0c55ad015 ok\n";
+        let words: Vec<Vec<u8>> =
+            (0..40).map(|n| format!("{n:02}Secret{n}+/w{n}value").into_bytes()).collect();
+        let line =
+            b"   Compiling tidegate v0.1.0 (/work/builds/12/checkout) 9f86d081884c7d659a2feaa0c55ad015 ok\n";
         let text = line.repeat((64 << 20) / line.len());
         let began = std::time::Instant::now();
         let mut mask = Mask::new(&words).unwrap();

@@ -174,7 +174,8 @@ mod tests {
     }
 
     fn diagnostic(level: &str, code: Option<&str>, line: u32) -> Value {
-        let span = json!({"file_name": "src/lib.rs", "line_start": line, "is_primary": true, "label": "here"});
+        let span =
+            json!({"file_name": "src/lib.rs", "line_start": line, "is_primary": true, "label": "here"});
         let about = json!({"level": level, "code": code.map(|code| json!({"code": code})), "message": "bad",
             "rendered": format!("{level}: bad at {line}\n"), "spans": [span]});
         json!({"reason": "compiler-message", "manifest_path": "/nowhere/Cargo.toml", "message": about})

@@ -55,7 +55,6 @@ impl Failures {
     fn list(&mut self, line: &str) {
         if line == "failures:" {
             self.listed = Some(Vec::new());
-            self.shown = None;
         } else if line.starts_with("test result: ") {
             let listed = self.listed.take().unwrap_or_default();
             if line.starts_with("test result: FAILED") {

@@ -164,7 +164,10 @@ mod tests {
     fn sentences_name_a_few() {
         assert_eq!(names(["a", "b"]), "`a`, `b`");
         assert_eq!(names(["a"; 7]), "`a`, `a`, `a`, `a`, `a` and 2 more");
-        assert_eq!((count(1, "test", "tests"), count(2, "test", "tests")), ("1 test".into(), "2 tests".into()));
+        assert_eq!(
+            (count(1, "test", "tests"), count(2, "test", "tests")),
+            ("1 test".into(), "2 tests".into())
+        );
         assert_eq!(in_words(&remark("a.rs", "one\ntwo")), "a.rs:3: one");
     }
 }

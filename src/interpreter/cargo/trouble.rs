@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn tools_that_are_not_there_are_named() {
         let missing = |kind, lines| verdict(kind, lines).and_then(|verdict| verdict.missing);
-        let cargo = "error: no such command: `deny`\n\nhelp: view all installed commands with `cargo --list`\n";
+        let cargo =
+            "error: no such command: `deny`\n\nhelp: view all installed commands with `cargo --list`\n";
         assert_eq!(missing(Kind::Deny, cargo).as_deref(), Some("cargo-deny"));
         let rustup = "error: 'cargo-clippy' is not installed for the toolchain 'stable-x86_64-unknown-linux-gnu'.\n\
             To install, run `rustup component add clippy`\n";
@@ -92,11 +93,13 @@ mod tests {
 
     #[test]
     fn other_complaints_are_passed_on() {
-        let other = verdict(Kind::Test, "error: the package 'x' does not contain this feature: y\n\nhelp: z\n");
+        let other =
+            verdict(Kind::Test, "error: the package 'x' does not contain this feature: y\n\nhelp: z\n");
         let other = other.unwrap();
         assert_eq!((other.classification, other.missing), (Classification::CheckFailed, None));
         assert_eq!(other.message.unwrap(), "error: the package 'x' does not contain this feature: y");
-        let offline = "warning: spurious network error (3 tries remaining): [6] no host\nerror: failed to x\n";
+        let offline =
+            "warning: spurious network error (3 tries remaining): [6] no host\nerror: failed to x\n";
         assert_eq!(verdict(Kind::Test, offline).unwrap().classification, Classification::Infrastructure);
         assert_eq!(verdict(Kind::Test, "all is well\nerror[E1]: x"), None);
     }

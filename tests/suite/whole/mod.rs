@@ -1,10 +1,13 @@
 //! The whole thing: the real program, real git, real processes.
 
+mod boots;
+mod cargo;
 mod commands;
 mod delivery;
 mod escapes;
 mod killing;
 mod reload;
+mod secrets;
 mod stops;
 mod world;
 
