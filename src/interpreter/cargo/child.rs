@@ -100,7 +100,7 @@ struct Work {
 
 /// Who listens to a kind of tool.
 enum Ear {
-    Build(Build),
+    Build(Box<Build>),
     Fmt(Fmt),
     Deny(Deny),
 }
@@ -108,7 +108,7 @@ enum Ear {
 impl Ear {
     fn new(kind: Kind, remarks: Remarks) -> Ear {
         match kind {
-            Kind::Test | Kind::Clippy => Ear::Build(Build::new(kind, remarks)),
+            Kind::Test | Kind::Clippy => Ear::Build(Box::new(Build::new(kind, remarks))),
             Kind::Fmt => Ear::Fmt(Fmt::new(remarks)),
             Kind::Deny => Ear::Deny(Deny::new(remarks)),
         }
@@ -116,7 +116,7 @@ impl Ear {
 
     fn listener(&mut self) -> &mut dyn Listener {
         match self {
-            Ear::Build(build) => build,
+            Ear::Build(build) => &mut **build,
             Ear::Fmt(fmt) => fmt,
             Ear::Deny(deny) => deny,
         }

@@ -3,7 +3,7 @@
 //!
 //! So the step's process is this very program (`tidegate cargo-gate`), which runs cargo: it reads cargo's messages in
 //! JSON, writes the text that each carries in its place and everything else unchanged and in order, appends annotations
-//! to `$TIDEGATE_EVENTS`, and at the end a [`Verdict`]. The log is then byte for byte what the step wrote, wherever the
+//! to `$TIDEGATE_EVENTS`, and at the end a `Verdict`. The log is then byte for byte what the step wrote, wherever the
 //! runner is. `arguments` knows cargo's command lines, `sieve` tells messages from text, `build`, `fmt` and `deny` know
 //! what the tools say, `child` runs cargo.
 
