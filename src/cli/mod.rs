@@ -3,6 +3,7 @@
 //! like any other client.
 
 mod actions;
+mod cargo_gate;
 mod check;
 mod client;
 mod complete;
@@ -80,6 +81,9 @@ enum Command {
     DemoNode(demo::node::Args),
     /// Write a first pipeline for the repository that this folder is in
     Init(init::Args),
+    /// Run cargo for a gate, and say in a form for machines what it says
+    #[command(hide = true)]
+    CargoGate(cargo_gate::Args),
     /// Check pipeline files: every problem of every file at once
     Check(check::Args),
     /// Print the JSON Schemas, or write them into a folder
@@ -153,6 +157,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::DemoNode(args) => demo::node::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::CargoGate(args) => return cargo_gate::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Run(args) => run::run(&args),

@@ -101,14 +101,13 @@ fn is_executed(check: &Check) -> bool {
     match check {
         Check::Command { .. }
         | Check::CargoTest { .. }
-        | Check::HttpProbe { .. }
-        | Check::TcpProbe { .. } => true,
-        Check::CargoClippy { .. }
+        | Check::CargoClippy { .. }
         | Check::CargoFmt { .. }
         | Check::CargoDeny { .. }
-        | Check::BootSmoke { .. }
-        | Check::Backup { .. }
-        | Check::MigrationDryRun { .. } => false,
+        | Check::HttpProbe { .. }
+        | Check::TcpProbe { .. }
+        | Check::BootSmoke { .. } => true,
+        Check::Backup { .. } | Check::MigrationDryRun { .. } => false,
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn deploy(task: &Task, job: &DeployRun) -> (Result<u64, Failed>
         );
         return (Err((Failure::Unreachable, message)), None);
     }
-    let secrets = match secrets::provide(task, &deploy.exec).await {
+    let secrets = match secrets::provide(task, job.run, &deploy.exec).await {
         Ok(secrets) => secrets,
         Err(Unready::Cut(cut)) => return (Err(of_cut(cut, &deploy.exec)), None),
         // The nearest that the node was not changed and that it is a matter of what we may.
@@ -212,14 +212,8 @@ impl<'a> Work<'a> {
             How::Stopped(runner::StopCause::Timeout) => Failure::Timeout,
             _ => Failure::Activate,
         };
-        let evidence = Evidence {
-            places: &self.task.places,
-            run: self.job.run,
-            exec,
-            began,
-            blocked: &[],
-            is_cargo_test: false,
-        };
+        let evidence =
+            Evidence { places: &self.task.places, run: self.job.run, exec, began, blocked: &[], cargo: None };
         let outcome = verdict::of_exit(&exit, &evidence);
         Err((failure, outcome.message.unwrap_or_else(|| class_in_words(outcome.classification))))
     }

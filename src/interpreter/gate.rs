@@ -1,6 +1,8 @@
 //! Build steps and gates that run a command: a workspace, a process in it, an outcome. Whether there is another try, and what a
 //! blocked gate means, is decided elsewhere.
 
+use super::boot;
+use super::cargo;
 use super::environment::{About, Env, argv, environment};
 use super::places::Folder;
 use super::probe_gate;
@@ -41,7 +43,7 @@ pub(super) async fn step(
     let folder = task.places.build(request);
     let ready = async {
         workspace::provide(task, &folder, &[]).await?;
-        secrets::provide(task, &step.exec).await
+        secrets::provide(task, run, &step.exec).await
     };
     let secrets = match ready.await {
         Ok(secrets) => secrets,
@@ -60,23 +62,22 @@ pub(super) async fn step(
         secrets: &secrets,
     };
     let env = environment(task, &[], &about);
-    let command = Command { argv: argv(&step.run), env, secrets, is_gate: false, is_cargo_test: false };
+    let command =
+        Command { argv: argv(&step.run), env, ear: Ear::new(false, secrets.clone()), mask: secrets.words() };
     execute(task, run, &folder, &step.exec, command, began).await
 }
 
 /// Runs a gate in a folder of its own, which is gone afterwards.
 pub(super) async fn gate(task: &Task, gate: &GateRun) -> Outcome {
     let began = Instant::now();
-    let cargo = |args: &[String]| {
-        let mut argv: Vec<OsString> = vec!["cargo".into(), "test".into()];
-        argv.extend(args.iter().map(OsString::from));
-        argv
-    };
     match &gate.gate.check {
         Check::Command { run } => command(task, gate, argv(run), false, began).await,
-        Check::CargoTest { args } => command(task, gate, cargo(args), true, began).await,
         Check::HttpProbe { .. } | Check::TcpProbe { .. } => probe_gate::run(task, gate, began).await,
-        other => unsupported(other.kind()),
+        Check::BootSmoke { .. } => boot::run(task, gate, began).await,
+        check => match cargo::argv(check, &task.places.gate(gate.run).checkout()) {
+            Some(argv) => command(task, gate, argv, true, began).await,
+            None => unsupported(check.kind()),
+        },
     }
 }
 
@@ -91,32 +92,33 @@ fn unsupported(kind: &str) -> Outcome {
 struct Command {
     argv: Vec<OsString>,
     env: Env,
-    secrets: Secrets,
-    is_gate: bool,
-    is_cargo_test: bool,
+    ear: Ear,
+    mask: Vec<Vec<u8>>,
 }
 
 async fn command(
     task: &Task,
     gate: &GateRun,
     argv: Vec<OsString>,
-    is_cargo_test: bool,
+    is_cargo: bool,
     began: Instant,
 ) -> Outcome {
     let folder = task.places.gate(gate.run);
     let exec = &gate.gate.exec;
     let ready = async {
         workspace::provide(task, &folder, &gate.artifacts).await?;
-        secrets::provide(task, exec).await
+        secrets::provide(task, gate.run, exec).await
     };
     let outcome = match ready.await {
         Err(unready) => not_ready(unready, exec, began),
         Ok(secrets) => {
             let target = task.places.cache().join("target").into_os_string();
             let preset = [("CARGO_TARGET_DIR", target)];
-            let preset = if is_cargo_test { &preset[..] } else { &[] };
+            let preset = if is_cargo { &preset[..] } else { &[] };
             let env = gate_environment(task, gate, &folder, None, preset, &secrets);
-            let command = Command { argv, env, secrets, is_gate: true, is_cargo_test };
+            let mask = secrets.words();
+            let ear = if is_cargo { Ear::of_cargo(secrets) } else { Ear::new(true, secrets) };
+            let command = Command { argv, env, ear, mask };
             execute(task, gate.run, &folder, exec, command, began).await
         }
     };
@@ -167,19 +169,15 @@ async fn execute(
         timeout: exec.timeout.map(Span::duration),
         leave_running: false,
         append: false,
-        mask: command.secrets.words(),
+        mask: command.mask,
     };
-    let mut ear = Ear::new(command.is_gate, command.secrets);
+    let mut ear = command.ear;
     let exit = process::run(task, order, exec, &command.env, &mut ear).await;
-    let evidence = Evidence {
-        places: &task.places,
-        run,
-        exec,
-        began,
-        blocked: ear.blocked(),
-        is_cargo_test: command.is_cargo_test,
-    };
-    verdict::of_exit(&exit, &evidence)
+    let evidence =
+        Evidence { places: &task.places, run, exec, began, blocked: ear.blocked(), cargo: ear.verdict() };
+    let mut outcome = verdict::of_exit(&exit, &evidence);
+    outcome.message = outcome.message.map(|message| ear.hide(&message));
+    outcome
 }
 
 /// The folder that a step runs in, which lies in its workspace. The error reads after "failed to".

@@ -3,16 +3,21 @@
 //!
 //! [`LocalInterpreter`] gives each effect one task, which ends in exactly one command. Below it one file answers for one
 //! part of the work: [`places`] for what lies where, `environment` for what a step is told, `process` for running it,
-//! `verdict` for what its end means; `prepare`, `gate` and `deploy` put these together.
+//! `verdict` for what its end means; `prepare`, `gate` and `deploy` put these together, [`cargo`] and `boot` for the kinds of
+//! gates that need more than that.
 
+pub mod cargo;
 pub mod places;
+mod boot;
 mod bounded;
 mod deploy;
+mod disguises;
 pub(crate) mod environment;
 pub(crate) mod expand;
 mod gate;
 mod health;
 mod local;
+mod missing;
 mod prepare;
 mod probe;
 mod probe_gate;

@@ -24,7 +24,7 @@ const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// Runs the gate. A tier with one node lends it that node's environment.
 pub(super) async fn run(task: &Task, gate: &GateRun, began: std::time::Instant) -> Outcome {
     let exec = &gate.gate.exec;
-    let secrets = match secrets::provide(task, exec).await {
+    let secrets = match secrets::provide(task, gate.run, exec).await {
         Ok(secrets) => secrets,
         Err(unready) => return not_ready(unready, exec, began),
     };

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 /// Reports that may wait for us.
 const QUEUE: usize = 64;
 /// From SIGTERM to SIGKILL where nothing else is said.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// What is run, and what of it is different from run to run.
 pub(super) struct Order {
@@ -86,7 +86,7 @@ async fn listen(task: &Task, mut reports: mpsc::Receiver<runner::Report>, ear: &
                     task.say(run, said).await;
                 }
             }
-            runner::Report::Warning { run, message } => task.warn(run, message).await,
+            runner::Report::Warning { run, message } => task.warn(run, ear.hide(&message)).await,
             runner::Report::Exited { exit, .. } => return exit,
         }
     }

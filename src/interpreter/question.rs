@@ -7,8 +7,8 @@ use super::probe;
 use std::fmt;
 use std::time::Duration;
 
-/// What is asked.
-#[derive(Clone, Debug)]
+/// What is asked. Not in `Debug`: a secret may be in it.
+#[derive(Clone)]
 pub(super) enum Question {
     /// GET of a URL.
     Http {

@@ -1,6 +1,7 @@
 //! What a step says through `$TIDEGATE_EVENTS`: reading its lines, and what of it counts. A bad line is a warning, never
 //! more.
 
+use super::cargo::Verdict;
 use super::secrets::Secrets;
 use crate::domain::event::StepSaid;
 use crate::printable;
@@ -17,6 +18,9 @@ pub(super) struct Ear {
     secrets: Secrets,
     lines: u32,
     blocked: Vec<(String, String)>,
+    /// Whether the step is one of ours, whose verdict counts.
+    takes_verdict: bool,
+    verdict: Option<Verdict>,
 }
 
 /// More reasons than these make an outcome no clearer.
@@ -25,7 +29,22 @@ const MOST_REASONS: usize = 10;
 impl Ear {
     /// For a gate, or for a build step or deploy. Values of `secrets` are hidden before anything is read.
     pub(super) fn new(is_gate: bool, secrets: Secrets) -> Ear {
-        Ear { is_gate, secrets, lines: 0, blocked: Vec::new() }
+        Ear { is_gate, secrets, lines: 0, blocked: Vec::new(), takes_verdict: false, verdict: None }
+    }
+
+    /// For a gate that runs cargo.
+    pub(super) fn of_cargo(secrets: Secrets) -> Ear {
+        Ear { takes_verdict: true, ..Ear::new(true, secrets) }
+    }
+
+    /// What a failed cargo means, if the step said so.
+    pub(super) fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
+    }
+
+    /// Hides secrets in a text that is told beside what the step says.
+    pub(super) fn hide(&self, text: &str) -> String {
+        self.secrets.hide_text(text)
     }
 
     /// Why the gate cannot judge and the way out, as often as it said so.
@@ -36,6 +55,12 @@ impl Ear {
     /// What a line means; none: nothing that anybody needs to know.
     pub(super) fn hear(&mut self, line: &[u8]) -> Option<StepSaid> {
         if line.trim_ascii().is_empty() {
+            return None;
+        }
+        if let Some(verdict) =
+            self.takes_verdict.then(|| Verdict::from_line(&self.secrets.hide(line))).flatten()
+        {
+            self.verdict = Some(verdict);
             return None;
         }
         self.lines = self.lines.saturating_add(1);
@@ -157,6 +182,17 @@ mod tests {
         assert_eq!(gate.blocked(), [("no board".to_owned(), "plug it in".to_owned())]);
         assert!(matches!(step.hear(line), Some(StepSaid::Warning { .. })));
         assert!(step.blocked().is_empty());
+    }
+
+    #[test]
+    fn a_verdict_is_taken_from_our_own_step_only() {
+        let line = br#"{"kind":"verdict","classification":"lint","message":"2 lints"}"#;
+        let mut ours = Ear::of_cargo(Secrets::default());
+        assert_eq!(ours.hear(line), None);
+        assert_eq!(ours.verdict().unwrap().message.as_deref(), Some("2 lints"));
+        let mut other = Ear::new(true, Secrets::default());
+        assert!(matches!(other.hear(line), Some(StepSaid::Warning { .. })));
+        assert_eq!(other.verdict(), None);
     }
 
     #[test]

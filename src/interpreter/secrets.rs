@@ -1,10 +1,13 @@
 //! Values of secrets: read when a step that lists them starts, given to it by its environment, and hidden wherever else
 //! they turn up. They are never in `Debug`.
 
+use super::disguises;
 use super::task::Task;
 use super::workspace::Unready;
+use crate::domain::RunId;
 use crate::domain::pipeline::{Exec, SecretSource};
 use crate::printable;
+use crate::runner::Words;
 use crate::runner::tool::{self, Tool};
 use crate::settings::StateDir;
 use std::borrow::Cow;
@@ -18,23 +21,25 @@ use tokio::io::AsyncReadExt as _;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest value, in bytes.
 const LONGEST: u64 = 64 * 1024;
-/// Lines of a value that are shorter are hidden only as part of the whole.
-const SHORTEST_LINE: usize = 8;
-/// What stands for a value.
-const HIDDEN: &[u8] = b"***";
 
 /// The secrets of one run.
 #[derive(Clone, Default)]
 pub(crate) struct Secrets {
     values: Vec<(OsString, OsString)>,
-    /// What is hidden, the longest first; none is empty.
+    /// What is hidden, in every form; none is short.
     words: Vec<Vec<u8>>,
+    /// The same, ready to be looked for.
+    ready: Option<Words>,
 }
 
-/// The secrets that a step lists. Prompt when the work is stopped.
-pub(super) async fn provide(task: &Task, exec: &Exec) -> Result<Secrets, Unready> {
+/// The secrets that a step lists, and warnings of those that cannot be hidden. Prompt when the work is stopped.
+pub(super) async fn provide(task: &Task, run: RunId, exec: &Exec) -> Result<Secrets, Unready> {
     let read = task.stop.bound(None, read(task, exec)).await.map_err(Unready::Cut)?;
-    read.map_err(|message| Unready::Failed { message, is_full: false })
+    let secrets = read.map_err(|message| Unready::Failed { message, is_full: false })?;
+    for warning in secrets.warnings() {
+        task.warn(run, warning).await;
+    }
+    Ok(secrets)
 }
 
 async fn read(task: &Task, exec: &Exec) -> Result<Secrets, String> {
@@ -121,10 +126,33 @@ fn without_last_newline(mut bytes: Vec<u8>) -> Vec<u8> {
 impl Secrets {
     fn of(values: Vec<(OsString, OsString)>) -> Secrets {
         let mut words: Vec<Vec<u8>> =
-            values.iter().flat_map(|(_, value)| words_of(value.as_bytes())).collect();
-        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+            values.iter().flat_map(|(_, value)| disguises::of(value.as_bytes())).collect();
+        words.sort();
         words.dedup();
-        Secrets { values, words }
+        let ready = Words::new(&words);
+        Secrets { values, words, ready }
+    }
+
+    /// Which cannot be hidden, by name.
+    fn warnings(&self) -> Vec<String> {
+        let warning = |(name, value): &(OsString, OsString)| {
+            let (name, value) = (name.to_string_lossy(), value.as_bytes());
+            let (shortest, shortest_line) = (disguises::SHORTEST, disguises::SHORTEST_LINE);
+            if value.is_empty() {
+                Some(format!("the secret `{name}` is empty"))
+            } else if value.len() < shortest {
+                Some(format!(
+                    "the secret `{name}` is shorter than {shortest} bytes and is not masked: that would hide too much else"
+                ))
+            } else if disguises::has_short_lines(value) {
+                Some(format!(
+                    "lines of the secret `{name}` that are shorter than {shortest_line} bytes are masked only as part of the whole"
+                ))
+            } else {
+                None
+            }
+        };
+        self.values.iter().filter_map(warning).collect()
     }
 
     /// Names and values, for the environment.
@@ -139,52 +167,14 @@ impl Secrets {
 
     /// The bytes without any value.
     pub(super) fn hide<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let mut hidden = Cow::Borrowed(bytes);
-        for word in &self.words {
-            if let Some(without) = replaced(&hidden, word) {
-                hidden = Cow::Owned(without);
-            }
-        }
-        hidden
+        let hidden = self.ready.as_ref().and_then(|ready| ready.hide(bytes));
+        hidden.map_or(Cow::Borrowed(bytes), Cow::Owned)
     }
 
     /// The text without any value.
     pub(crate) fn hide_text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.hide(text.as_bytes())).into_owned()
     }
-}
-
-/// The value, its lines, and the same as JSON writes them.
-fn words_of(value: &[u8]) -> Vec<Vec<u8>> {
-    let lines = value.split(|byte| *byte == b'\n').filter(|line| line.len() >= SHORTEST_LINE);
-    let mut words: Vec<Vec<u8>> = lines.map(<[u8]>::to_vec).collect();
-    words.push(value.to_vec());
-    let as_json = |word: &Vec<u8>| {
-        let text = serde_json::to_string(std::str::from_utf8(word).ok()?).ok()?;
-        Some(text.as_bytes()[1..text.len() - 1].to_vec())
-    };
-    let json: Vec<Vec<u8>> = words.iter().filter_map(as_json).collect();
-    words.extend(json);
-    words.retain(|word| !word.is_empty());
-    words
-}
-
-fn replaced(bytes: &[u8], word: &[u8]) -> Option<Vec<u8>> {
-    let find =
-        |from: usize| bytes[from..].windows(word.len()).position(|window| window == word).map(|at| from + at);
-    let mut at = find(0)?;
-    let (mut without, mut rest) = (Vec::with_capacity(bytes.len()), 0);
-    loop {
-        without.extend_from_slice(&bytes[rest..at]);
-        without.extend_from_slice(HIDDEN);
-        rest = at + word.len();
-        match find(rest) {
-            Some(next) => at = next,
-            None => break,
-        }
-    }
-    without.extend_from_slice(&bytes[rest..]);
-    Some(without)
 }
 
 #[cfg(test)]
@@ -204,10 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_json_forms_are_hidden_too() {
-        let key = secrets(&["-----BEGIN-----\nabcdefgh\nx\"y"]);
-        assert_eq!(key.hide_text("line abcdefgh"), "line ***");
-        assert_eq!(key.hide_text(r#"{"v":"-----BEGIN-----\nabcdefgh\nx\"y"}"#), r#"{"v":"***"}"#);
+    fn what_cannot_be_hidden_is_warned_of_by_name() {
+        let warnings = |value: &str| secrets(&[value]).warnings();
+        assert_eq!(warnings("long enough"), [""; 0]);
+        assert_eq!(warnings(""), ["the secret `NAME` is empty"]);
+        assert!(warnings("12345")[0].starts_with("the secret `NAME` is shorter than 6 bytes"));
+        assert!(warnings("long enough\nxyz")[0].starts_with("lines of the secret `NAME`"));
+        assert!(!warnings("12345")[0].contains("12345"));
     }
 
     #[test]

@@ -97,7 +97,10 @@ fn plan_one(upload: &Upload, artifacts: &[Artifact], env: &Env) -> Result<Vec<It
 
 /// The artifacts that a path, a folder or a glob names, each with its path below a target folder: a file's name, or what
 /// comes after the folder or the fixed beginning of the glob.
-fn matching<'a>(pattern: &str, artifacts: &'a [Artifact]) -> Result<Vec<(&'a Artifact, PathBuf)>, String> {
+pub(super) fn matching<'a>(
+    pattern: &str,
+    artifacts: &'a [Artifact],
+) -> Result<Vec<(&'a Artifact, PathBuf)>, String> {
     let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
     let safe = artifacts.iter().filter(|artifact| stays_below(&artifact.path));
     if let Some(exact) = safe.clone().find(|artifact| artifact.path == pattern) {

@@ -3,6 +3,8 @@
 
 use super::StopCause;
 use super::bounded::Cut;
+use super::cargo;
+use super::missing;
 use super::places::Places;
 use crate::domain::pipeline::Exec;
 use crate::domain::{Blocker, Classification, Outcome, RunId};
@@ -20,6 +22,8 @@ const NOT_FOUND: i32 = 127;
 const TAIL: u64 = 64 * 1024;
 /// Columns of the log's last line that go into a message.
 const LAST_LINE: usize = 160;
+/// Columns of a message that was made of a tool's own words.
+const MESSAGE: usize = 400;
 
 /// The evidence that does not depend on how the run ended.
 pub(super) struct Evidence<'a> {
@@ -29,8 +33,8 @@ pub(super) struct Evidence<'a> {
     pub(super) began: Instant,
     /// Why it says that it cannot judge.
     pub(super) blocked: &'a [(String, String)],
-    /// Whether its output is that of `cargo test`.
-    pub(super) is_cargo_test: bool,
+    /// What the step of ours that runs cargo makes of its failure.
+    pub(super) cargo: Option<&'a cargo::Verdict>,
 }
 
 /// The outcome of a run that a process was meant for.
@@ -61,13 +65,15 @@ fn of_end(how: &How, evidence: &Evidence<'_>, tail: &str) -> Outcome {
     }
     let mut outcome = match how {
         How::Code(0) => Outcome::of(Classification::Ok),
-        How::Code(status @ (NOT_EXECUTABLE | NOT_FOUND)) => no_such_tool(*status, tail),
-        How::Code(status) => failed(*status, evidence, tail),
-        How::Signal(number) => {
-            let name = signal_name(*number);
-            Outcome::of(Classification::Killed)
-                .saying(format!("{name} ended it, which tidegate did not send"))
+        How::Code(status) if evidence.cargo.is_some_and(|verdict| verdict.signal.is_none()) => {
+            of_cargo(*status, evidence, tail)
         }
+        How::Code(status @ (NOT_EXECUTABLE | NOT_FOUND)) => no_such_tool(*status, tail),
+        How::Code(status) => match evidence.cargo.and_then(|verdict| verdict.signal) {
+            Some(number) => killed(number),
+            None => failed(*status, tail),
+        },
+        How::Signal(number) => killed(*number),
         How::Stopped(runner::StopCause::Canceled) => of_cut(Cut::Stopped(StopCause::Canceled), evidence.exec),
         How::Stopped(runner::StopCause::Interrupted) => {
             of_cut(Cut::Stopped(StopCause::Interrupted), evidence.exec)
@@ -77,8 +83,38 @@ fn of_end(how: &How, evidence: &Evidence<'_>, tail: &str) -> Outcome {
         How::NotStarted { message, errno, .. } => infrastructure(message, *errno == libc::ENOSPC),
         How::LogFailed { message } => infrastructure(message, message.contains("No space left")),
     };
-    with_status(&mut outcome, how);
+    match evidence.cargo.and_then(|verdict| verdict.signal) {
+        Some(number) if matches!(how, How::Code(_)) => with_status(&mut outcome, &How::Signal(number)),
+        _ => with_status(&mut outcome, how),
+    }
     outcome
+}
+
+fn killed(number: i32) -> Outcome {
+    let name = signal_name(number);
+    Outcome::of(Classification::Killed).saying(format!("{name} ended it, which tidegate did not send"))
+}
+
+/// The outcome of a failed cargo, by what was read of its messages.
+fn of_cargo(status: i32, evidence: &Evidence<'_>, tail: &str) -> Outcome {
+    let Some(verdict) = evidence.cargo else { return failed(status, tail) };
+    if let Some(tool) = &verdict.missing {
+        let outcome = of_missing(tool);
+        return match &verdict.message {
+            Some(message) => outcome.saying(shortened(message)),
+            None => outcome,
+        };
+    }
+    let outcome = Outcome::of(verdict.classification);
+    match &verdict.message {
+        Some(message) => outcome.saying(shortened(message)),
+        None => outcome.saying(with_last_line(format!("exited with status {status}"), tail)),
+    }
+}
+
+/// One line of bounded width.
+fn shortened(message: &str) -> String {
+    printable::truncate_width(&printable::line(message), MESSAGE).into_owned()
 }
 
 fn with_status(outcome: &mut Outcome, how: &How) {
@@ -135,13 +171,7 @@ fn missing_program(message: &str) -> Outcome {
 
 fn of_missing(tool: &str) -> Outcome {
     let tool = printable::line(tool).into_owned();
-    let name = tool.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(&tool).to_owned();
-    let help = match name.as_str() {
-        "cargo" => "install Rust's toolchain (https://rustup.rs) for the user that runs tidegate".to_owned(),
-        _ => {
-            "install it, or put its folder into the PATH of tidegate or the `env` of the pipeline".to_owned()
-        }
-    };
+    let help = missing::help(&tool);
     let mut outcome = Outcome::of(Classification::MissingTool);
     outcome.blockers = vec![Blocker::MissingTool { tool: tool.clone() }];
     outcome.saying(format!("`{tool}` is not there or cannot be executed; {help}"))
@@ -179,22 +209,9 @@ fn tool_in(tail: &str) -> Option<&str> {
     })
 }
 
-fn failed(status: i32, evidence: &Evidence<'_>, tail: &str) -> Outcome {
-    let class = if evidence.is_cargo_test { of_cargo(tail) } else { Classification::CheckFailed };
-    Outcome::of(class).saying(with_last_line(format!("exited with status {status}"), tail))
-}
-
-/// `cargo test` says in words what its status does not.
-fn of_cargo(tail: &str) -> Classification {
-    let begins = |word: &str| tail.lines().any(|line| line.trim_start().starts_with(word));
-    if begins("error: could not compile") {
-        Classification::CompileError
-    } else if begins("test result: FAILED") || begins("error: test failed") || begins("error: doctest failed")
-    {
-        Classification::TestFailure
-    } else {
-        Classification::CheckFailed
-    }
+fn failed(status: i32, tail: &str) -> Outcome {
+    Outcome::of(Classification::CheckFailed)
+        .saying(with_last_line(format!("exited with status {status}"), tail))
 }
 
 fn with_last_line(message: String, tail: &str) -> String {
@@ -251,7 +268,7 @@ mod tests {
     use super::*;
     use crate::settings::StateDir;
 
-    fn outcome(how: How, blocked: &[(String, String)], is_cargo_test: bool, tail: &str) -> Outcome {
+    fn outcome(how: How, blocked: &[(String, String)], tail: &str) -> Outcome {
         let places = Places::new(&StateDir::new("/nowhere"), &"shop".into());
         let exec = Exec { timeout: Some(crate::domain::Span::seconds(90)), ..Exec::default() };
         let evidence = Evidence {
@@ -260,13 +277,13 @@ mod tests {
             exec: &exec,
             began: Instant::now(),
             blocked,
-            is_cargo_test,
+            cargo: None,
         };
         of_end(&how, &evidence, tail)
     }
 
     fn class(how: How) -> Classification {
-        outcome(how, &[], false, "").classification
+        outcome(how, &[], "").classification
     }
 
     #[test]
@@ -289,7 +306,7 @@ mod tests {
 
     #[test]
     fn messages_say_what_and_the_way_out() {
-        let said = |how, tail| outcome(how, &[], false, tail).message.unwrap();
+        let said = |how, tail| outcome(how, &[], tail).message.unwrap();
         assert_eq!(
             said(How::Code(3), "one\nthe \x1b[31mlast\n\n"),
             "exited with status 3: the \\x1b[31mlast"
@@ -305,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_shell_names_the_tool_that_it_misses() {
-        let tool = |tail| match &outcome(How::Code(127), &[], false, tail).blockers[..] {
+        let tool = |tail| match &outcome(How::Code(127), &[], tail).blockers[..] {
             [Blocker::MissingTool { tool }] => tool.clone(),
             other => panic!("{other:?}"),
         };
@@ -319,25 +336,48 @@ mod tests {
     fn a_gates_word_outweighs_its_status_but_not_who_ended_it() {
         let words = [("no board".to_owned(), "plug it in".to_owned())];
         for how in [How::Code(0), How::Code(1), How::Signal(6)] {
-            let outcome = outcome(how, &words, false, "");
+            let outcome = outcome(how, &words, "");
             assert_eq!(outcome.classification, Classification::StepSays);
             assert_eq!(outcome.message.as_deref(), Some("no board; plug it in"));
         }
-        let canceled = outcome(How::Stopped(runner::StopCause::Canceled), &words, false, "");
+        let canceled = outcome(How::Stopped(runner::StopCause::Canceled), &words, "");
         assert_eq!(canceled.classification, Classification::Canceled);
     }
 
     #[test]
-    fn cargo_says_in_words_what_failed() {
-        let class = |tail| outcome(How::Code(101), &[], true, tail).classification;
-        assert_eq!(
-            class("error: could not compile `x` (lib) due to 1 previous error\n"),
-            Classification::CompileError
-        );
-        assert_eq!(
-            class("test result: FAILED. 0 passed; 1 failed\n\nerror: test failed, to rerun\n"),
-            Classification::TestFailure
-        );
-        assert_eq!(class("error: no such command\n"), Classification::CheckFailed);
+    fn cargos_own_step_says_what_failed() {
+        let of = |how: &How, verdict: cargo::Verdict| {
+            let places = Places::new(&StateDir::new("/nowhere"), &"shop".into());
+            let exec = Exec::default();
+            let began = Instant::now();
+            let cargo = Some(&verdict);
+            let evidence =
+                Evidence { places: &places, run: RunId(1), exec: &exec, began, blocked: &[], cargo };
+            of_end(how, &evidence, "the last line")
+        };
+        let verdict = |classification, message: Option<&str>| cargo::Verdict {
+            classification,
+            message: message.map(str::to_owned),
+            missing: None,
+            signal: None,
+        };
+        let failed = of(&How::Code(101), verdict(Classification::TestFailure, Some("1 test failed: `a`")));
+        assert_eq!((failed.classification, failed.exit_code), (Classification::TestFailure, Some(101)));
+        assert_eq!(failed.message.unwrap(), "1 test failed: `a`");
+        let nameless = of(&How::Code(101), verdict(Classification::TestFailure, None));
+        assert_eq!(nameless.message.unwrap(), "exited with status 101: the last line");
+        let missing = cargo::Verdict {
+            missing: Some("cargo-deny".into()),
+            ..verdict(Classification::MissingTool, None)
+        };
+        let missing = of(&How::Code(101), missing);
+        assert_eq!(missing.blockers, [Blocker::MissingTool { tool: "cargo-deny".into() }]);
+        assert!(missing.message.unwrap().contains("cargo install cargo-deny --locked"));
+        let killed = cargo::Verdict { signal: Some(9), ..verdict(Classification::Killed, None) };
+        let killed = of(&How::Code(137), killed);
+        assert_eq!((killed.classification, killed.exit_code), (Classification::Killed, None));
+        assert_eq!(killed.signal.as_deref(), Some("SIGKILL"));
+        let canceled = of(&How::Stopped(runner::StopCause::Canceled), verdict(Classification::Lint, None));
+        assert_eq!(canceled.classification, Classification::Canceled);
     }
 }

@@ -242,6 +242,8 @@ async fn end_leftovers(state: &StateDir, running: &[(PipelineName, RunId)]) {
         let mut variable = b"TIDEGATE_EVENTS=".to_vec();
         variable.extend(Places::new(state, pipeline).events(*run).as_os_str().as_encoded_bytes());
         let found = blocking(move || crate::runner::end_abandoned(&variable, LEFTOVER_GRACE)).await;
+        // What it said there went unheard, and nothing in it was masked.
+        let _ = fs::remove_file(Places::new(state, pipeline).events(*run));
         for stray in found {
             let (pid, name) = (stray.pid, crate::printable::line(&stray.name).into_owned());
             tracing::warn!(%run, pid, name, "ended a process that a run of before had left");

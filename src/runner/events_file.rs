@@ -48,7 +48,8 @@ impl EventsFile {
         self.read_to != before
     }
 
-    /// The step is over: reports all that is left, the last line even without its end.
+    /// The step is over: reports all that is left, the last line even without its end, and removes the file. It is the
+    /// step's own words, in which nothing was masked.
     pub(super) fn finish(&mut self, out: &mut Outbox) {
         while self.read_piece(out) {
             while out.is_behind() {
@@ -61,6 +62,8 @@ impl EventsFile {
             out.put(Report::StepLine { run: out.run, line });
         }
         self.warn_if_replaced(out);
+        // One that resists holds nothing that is read again.
+        let _ = fs::remove_file(&self.path);
     }
 
     /// Reads one piece. False: there is no more now.
@@ -180,6 +183,7 @@ mod tests {
         append(&file, b"o\n\nthree");
         file.finish(&mut out);
         assert_eq!(told(&mut receiver), ["two", "", "three"]);
+        assert!(!file.path.exists(), "what is not masked is not kept");
     }
 
     #[test]

@@ -47,6 +47,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 pub use local::LocalRunner;
+pub use mask::Words;
 pub use strays::end_abandoned;
 /// Reference-counted bytes, as in [`Report::Output`].
 pub use tokio_util::bytes::Bytes;

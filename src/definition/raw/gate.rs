@@ -17,36 +17,38 @@ pub(in crate::definition) enum Gate {
         #[schemars(required)]
         run: Option<Script>,
     },
-    /// `cargo test`. Tests that fail are `test_failure`; code that does not compile is told apart.
+    /// `cargo test`. Tests that fail are `test_failure`, by name; code that does not compile is `compile_error`. What the
+    /// compiler remarks becomes annotations.
     CargoTest {
         #[serde(flatten)]
         common: GateCommon,
-        /// Further arguments.
+        /// Further arguments; those after `"--"` go to the tests.
         #[serde(default)]
         #[schemars(example = ["--workspace"])]
         args: Vec<String>,
     },
-    /// `cargo clippy`, warnings denied.
+    /// `cargo clippy -- -D warnings`: every warning fails it as `lint`. What it remarks becomes annotations.
     CargoClippy {
         #[serde(flatten)]
         common: GateCommon,
-        /// Further arguments.
+        /// Further arguments. With a `"--"` among them, what follows it takes the place of `-D warnings`.
         #[serde(default)]
+        #[schemars(example = ["--workspace", "--all-targets"])]
         args: Vec<String>,
     },
-    /// `cargo fmt --check`.
+    /// `cargo fmt --check`. Files that are not formatted fail it as `lint`, by name.
     CargoFmt {
         #[serde(flatten)]
         common: GateCommon,
-        /// Further arguments.
+        /// Further arguments; those after `"--"` go to rustfmt.
         #[serde(default)]
         args: Vec<String>,
     },
-    /// `cargo deny check`.
+    /// `cargo deny check`. What it finds fails it as `check_failed`; advisories that cannot be fetched block it.
     CargoDeny {
         #[serde(flatten)]
         common: GateCommon,
-        /// Further arguments.
+        /// Further arguments of `check`; with `"check"` among them, all of those of `cargo deny`.
         #[serde(default)]
         args: Vec<String>,
     },
@@ -90,7 +92,8 @@ pub(in crate::definition) enum Gate {
         /// Path of the artifact.
         #[schemars(required)]
         artifact: Option<String>,
-        /// Its arguments; `$PORT` is a free port, in its environment too.
+        /// Its arguments. `$PORT` is a free port, in its environment too, unless this gate's `env` says another; a secret
+        /// is only in its environment.
         #[serde(default)]
         args: Vec<String>,
         /// A URL that answers with 2xx or 3xx.
@@ -103,7 +106,7 @@ pub(in crate::definition) enum Gate {
         /// By when it must answer.
         #[schemars(with = "Option<Span>", extend("default" = "30s"))]
         within: Option<String>,
-        /// How long it must stay good.
+        /// How long it must then go on answering.
         #[schemars(with = "Option<Span>", extend("default" = "5s"))]
         healthy_for: Option<String>,
     },

@@ -44,31 +44,6 @@ async fn missing_tools_block() {
     }
     let told = bench.carry_out(gate(command("no-such-tool-here --check"), &[])).await;
     assert_eq!(told.outcome().blockers, [Blocker::MissingTool { tool: "no-such-tool-here".into() }]);
-    bench.pipeline.env.insert("PATH".into(), "/nowhere".into());
-    let told = bench.carry_out(gate(Check::CargoTest { args: Vec::new() }, &[])).await;
-    assert_eq!(told.outcome().blockers, [Blocker::MissingTool { tool: "cargo".into() }]);
-    assert!(told.outcome().message.as_ref().unwrap().contains("install"), "{:?}", told.outcome());
-}
-
-#[tokio::test]
-async fn cargo_tests_are_told_apart() {
-    let manifest =
-        "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n";
-    let good = "#[test] fn good() {}\n#[cfg(feature = \"bad\")] #[test] fn bad() { panic!() }\n\
-        #[cfg(feature = \"worse\")] fn worse() -> u8 {}\n";
-    let features = "[features]\nbad = []\nworse = []\n";
-    let mut bench = Bench::new(&[("Cargo.toml", &format!("{manifest}{features}")), ("lib.rs", good)]).await;
-    let cases = [
-        ("", Classification::Ok),
-        ("bad", Classification::TestFailure),
-        ("worse", Classification::CompileError),
-    ];
-    for (feature, class) in cases {
-        let args = vec!["--lib".into(), "--offline".into(), "--features".into(), feature.into()];
-        let told = bench.carry_out(gate(Check::CargoTest { args }, &[])).await;
-        assert_eq!(told.class(), class, "{feature}: {}", told.text());
-    }
-    assert!(bench.places().cache().join("target/debug").is_dir());
 }
 
 fn http(url: String, within: Option<u64>) -> Check {
@@ -133,7 +108,13 @@ async fn a_probe_has_its_timeout_and_uses_the_only_nodes_environment() {
 #[tokio::test]
 async fn kinds_that_are_not_supported_block() {
     let mut bench = Bench::new(&[]).await;
-    let told = bench.carry_out(gate(Check::CargoDeny { args: Vec::new() }, &[])).await;
+    let check = Check::MigrationDryRun {
+        engine: "sqlite".into(),
+        migrate: shell("true"),
+        restore: None,
+        within: None,
+    };
+    let told = bench.carry_out(gate(check, &[])).await;
     assert_eq!(told.outcome().status, Status::Blocked);
     assert!(matches!(told.outcome().blockers[..], [Blocker::Unsupported { .. }]));
 }

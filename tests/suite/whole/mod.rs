@@ -1,5 +1,7 @@
 //! The whole thing: the real program, real git, real processes.
 
+mod boots;
+mod cargo;
 mod commands;
 mod completing;
 mod delivery;
@@ -11,6 +13,7 @@ mod notices;
 mod receiver;
 mod plan;
 mod reload;
+mod secrets;
 mod stops;
 mod waiting;
 mod world;
