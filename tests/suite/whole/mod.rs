@@ -3,6 +3,7 @@
 mod commands;
 mod delivery;
 mod escapes;
+mod forges;
 mod killing;
 mod reload;
 mod stops;
