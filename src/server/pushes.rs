@@ -2,8 +2,8 @@
 //! question to the engine. All ways in end here: `POST /rebuild`, the forges' webhooks, and looking by oneself.
 //!
 //! A push that is *told* (by the hook) is believed: git called the hook as the ref moved. Whatever else says that a ref
-//! moved may be late, repeated or lost, so there git is asked where the ref stands now (`Pushes::look`, `Pushes::poll`), and the
-//! engine takes that only if the journal has not seen the ref elsewhere meanwhile.
+//! moved may be late, repeated or lost, so there git is asked where the ref stands now (`Pushes::look`, `Pushes::poll`),
+//! and the engine takes that only if the journal has not seen the ref elsewhere meanwhile.
 
 mod look;
 

@@ -22,9 +22,7 @@ name = "host"
 
 /// A world whose repository lives at a forge, and one commit there; the controller is not started.
 fn at_a_forge(poll: &str) -> (World, String) {
-    let world = World::unborn(
-        &PIPELINE.replace("$URL", &format!("{SHOP_URL:?}")).replace("$POLL", &format!("{poll:?}")),
-    );
+    let world = World::unborn(&polled(poll));
     fs::create_dir(world.path("acme")).unwrap();
     std::os::unix::fs::symlink(world.path("shop.git"), world.path("acme/shop.git")).unwrap();
     fs::write(world.path("gitconfig"), git_settings(world.folder.path())).unwrap();
@@ -100,15 +98,26 @@ fn what_nobody_tells_of_is_found_by_looking_and_a_reload_is_followed() {
     world.start();
     world.wait("rebuild_requested", &[("sha", &third), ("by", "poll")]);
     world.wait("promote_complete", &[("version", "1.2.0")]);
-    // A pipeline that stops polling is told only; the delivery is what brings it.
-    world.edit(&PIPELINE.replace("$URL", &format!("{SHOP_URL:?}")).replace("$POLL", "\"0s\""));
+    // Edited while nobody was there: it does not poll any more, and is told only.
+    assert_eq!(world.stop(), 0);
+    world.hear_the_rest();
+    world.edit(&polled("0s"));
+    world.start();
     world.wait("pipeline_loaded", &[]);
     let fourth = publish_over(&world, "1.3.0");
-    let delivery = Delivery::of(Forge::Forgejo, "1", "refs/heads/main", &third, &fourth);
-    deliver(&world, &delivery);
+    deliver(&world, &Delivery::of(Forge::Forgejo, "1", "refs/heads/main", &third, &fourth));
     let told = world.wait("rebuild_requested", &[("sha", &fourth)]);
     assert_eq!(told["by"], "forgejo:ann");
+    // And edited while it runs.
+    let fifth = publish_over(&world, "1.4.0");
+    world.edit(&polled("1s"));
+    world.wait("rebuild_requested", &[("sha", &fifth), ("by", "poll")]);
     assert_eq!(world.stop(), 0);
+}
+
+/// The pipeline with that interval.
+fn polled(poll: &str) -> String {
+    PIPELINE.replace("$URL", &format!("{SHOP_URL:?}")).replace("$POLL", &format!("{poll:?}"))
 }
 
 /// As [`publish`], wherever the branch stands.
@@ -121,12 +130,11 @@ fn publish_over(world: &World, version: &str) -> String {
 #[test]
 fn what_stood_there_before_is_not_built_and_a_lost_repository_is_named() {
     let (mut world, first) = at_a_forge("1s");
-    let refs = PIPELINE.replace("[\"main\"]", "[\"main\", \"v*\"]");
     for number in 0..12 {
         world.git("work", &["tag", &format!("v0.{number}")]);
     }
     world.git("work", &["push", "-q", "origin", "--tags"]);
-    world.edit(&refs.replace("$URL", &format!("{SHOP_URL:?}")).replace("$POLL", "\"1s\""));
+    world.edit(&polled("1s").replace("[\"main\"]", "[\"main\", \"v*\"]"));
     world.start();
     world.wait("rebuild_requested", &[("sha", &first), ("ref", "refs/heads/main")]);
     for number in 0..12 {
