@@ -20,7 +20,7 @@ impl Key {
 
 /// Marks what is not executed in the pipeline, and says so.
 pub(super) fn mark(report: &mut Report, pipeline: &mut Pipeline) {
-    let everywhere = of_pipeline(report, pipeline);
+    let everywhere = of_pipeline(pipeline);
     say(report, &everywhere, "every tier stays shut");
     pipeline.unsupported = names(&everywhere);
     for (at, tier) in pipeline.tiers.iter_mut().enumerate() {
@@ -46,12 +46,8 @@ fn names(keys: &[Key]) -> Vec<String> {
     names
 }
 
-fn of_pipeline(report: &Report, pipeline: &Pipeline) -> Vec<Key> {
+fn of_pipeline(pipeline: &Pipeline) -> Vec<Key> {
     let mut keys = Vec::new();
-    // What is not said is a default that asks for nothing.
-    if pipeline.source.poll.is_some() && report.places.has("source.poll") {
-        keys.push(Key::new("source.poll".into(), "source.poll"));
-    }
     keys.extend(
         pipeline.schedule.iter().enumerate().map(|(at, _)| Key::new(format!("schedule[{at}]"), "schedule")),
     );

@@ -131,8 +131,11 @@ pub struct Push {
     pub sha: Sha,
     /// The ref; none: a person named the commit only.
     pub ref_name: Option<RefName>,
-    /// Where the ref stood before, if the pusher said so and it existed.
+    /// Where the ref stood before, if the pusher said so and it existed. For what was looked at: where the journal last
+    /// saw the ref.
     pub old: Option<Sha>,
+    /// How it became known.
+    pub news: News,
     /// Name of the commit's author.
     pub author: String,
     /// First line of the commit's message.
@@ -145,6 +148,18 @@ pub struct Push {
     pub touched: bool,
     /// Whether a tag that the pipeline's version rule needs is missing.
     pub tag_missing: bool,
+}
+
+/// How a push became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Whoever pushed said so, at that moment.
+    Told,
+    /// Git was asked, and the ref stands there. `old` was read before git was asked: if the journal saw the ref
+    /// elsewhere since, the answer of git may be out of date.
+    Looked,
+    /// The same, and the ref stood there before anybody was interested in it.
+    FoundThere,
 }
 
 /// What a person does by hand (rules 19 to 23).
@@ -265,5 +280,10 @@ pub enum Pushed {
         pipeline: PipelineName,
         /// Why, for people.
         reason: String,
+    },
+    /// The journal saw the ref elsewhere since git was asked: git has to be asked again.
+    Overtaken {
+        /// The pipeline.
+        pipeline: PipelineName,
     },
 }

@@ -25,7 +25,7 @@ mod reload;
 
 pub use apply::apply;
 pub use blocker::Blocker;
-pub use command::{Actor, Answer, Command, Deed, Push, Pushed};
+pub use command::{Actor, Answer, Command, Deed, News, Push, Pushed};
 pub use decide::{Decision, decide};
 pub use diagnostic::{Diagnostic, Severity};
 pub use effect::{Effect, Job, Work, is_wanted, outstanding, preparations, work};

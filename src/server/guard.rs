@@ -72,12 +72,15 @@ fn admit(server: &Server, request: &Request) -> Result<Caller, Problem> {
     if !allow.split(", ").any(|method| method == request.method().as_str()) {
         return Err(Problem::wrong_method(allow));
     }
-    let entry = token(server, headers)?;
+    // A forge may be told to send a token of its own choice along, for a proxy.
+    let entry = if *rule == Rule::Signature { None } else { token(server, headers)? };
     let needed = match rule {
         Rule::Open => None,
         Rule::Read if reads_freely(&server.options, headers, &peer) => None,
         Rule::Read => Some(Role::Viewer),
         Rule::Token(role) => Some(*role),
+        // What is signed is judged where the body is read.
+        Rule::Signature => None,
     };
     match (needed, &entry) {
         (Some(_), None) => Err(Problem::no_token()),
@@ -89,7 +92,7 @@ fn admit(server: &Server, request: &Request) -> Result<Caller, Problem> {
 }
 
 /// The one value of a header that may be there once at most.
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -211,14 +214,19 @@ const WRONG_TOKENS_TIME: Duration = Duration::from_secs(60);
 
 impl WrongTokens {
     fn one_more(&self, now: Instant) -> Problem {
+        self.counted(now, Problem::no_token())
+    }
+
+    /// That problem, or that there were too many of them of late.
+    pub(super) fn counted(&self, now: Instant, problem: Problem) -> Problem {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let current = since.filter(|(begin, _)| now.duration_since(*begin) < WRONG_TOKENS_TIME);
         let (begin, count) = current.unwrap_or((now, 0));
         *since = Some((begin, count.saturating_add(1)));
         if count < WRONG_TOKENS_LIMIT {
-            return Problem::no_token();
+            return problem;
         }
-        let detail = "too many wrong tokens";
+        let detail = "too many wrong tokens or signatures";
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "TG-AUTH-005", detail, "wait a minute")
             .with(header::RETRY_AFTER, "60")
     }

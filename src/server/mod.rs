@@ -3,8 +3,8 @@
 //!
 //! - `listen`: connections, their limits and their end; `patience`: clients that do not read.
 //! - `routes`: what is where, and what each takes; `guard`: who may; `problem`: errors as they are answered.
-//! - `rebuild` and `actions` change things, `once` sees to those that are sent twice; `view`, `why` and `runs` show them; `events`, `session` and `sse` tell what
-//!   happens.
+//! - `rebuild`, `webhook` and `actions` change things, the first two through `pushes`; `once` sees to those that are
+//!   sent twice; `view`, `why` and `runs` show them; `events`, `session` and `sse` tell what happens.
 //!
 //! Closed by default: a route without a rule is denied, a change needs a token, a host or origin that is not known is
 //! turned away.
@@ -20,6 +20,7 @@ mod once;
 mod patience;
 mod plan;
 mod problem;
+mod pushes;
 mod rebuild;
 mod routes;
 mod runs;
@@ -27,21 +28,24 @@ mod session;
 mod sse;
 mod state;
 pub mod view;
+mod webhook;
 mod why;
 
 pub use actions::{ActionRequest, Done};
 pub use listen::serve;
 pub use plan::PlanRequest;
 pub use problem::ProblemBody;
+pub use pushes::{LookError, Polled, Pushes};
 pub use rebuild::{Accepted, Ignored, RebuildAnswer, RebuildRequest};
 pub use runs::{RunEnd, RunView, Said, TaskView};
 pub use state::OnePipeline;
+pub use webhook::DeliveryAnswer;
 pub use why::{Unbuilt, UnbuiltStage, WhyTier, WhyView};
 
 use crate::clock::Clock;
 use crate::domain::{PipelineName, RunId};
 use crate::engine::Engine;
-use crate::settings::{ReadAccess, StateDir, Tokens};
+use crate::settings::{ReadAccess, StateDir, Tokens, Webhooks};
 use crate::source::Git;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +72,8 @@ pub struct ServerOptions {
     /// Where the log of a run that has not ended is, as a path below the state folder; from what the pipeline's folders
     /// are called.
     pub log_ref: fn(&PipelineName, RunId) -> String,
+    /// The forges that may tell of pushes.
+    pub webhooks: Webhooks,
     /// Limits of connections.
     pub limits: Limits,
 }
@@ -85,6 +91,10 @@ pub struct Limits {
     pub body: Duration,
     /// Most bytes of the body of a request.
     pub body_bytes: usize,
+    /// Most bytes of a forge's delivery: it names every commit of a push.
+    pub delivery_bytes: usize,
+    /// How long a forge is kept waiting for an answer; what takes longer goes on without it.
+    pub delivery: Duration,
     /// How often a subscriber is pinged.
     pub ping: Duration,
     /// How often it is asked whether a subscriber's token still holds.
@@ -101,6 +111,8 @@ impl Default for Limits {
             head: Duration::from_secs(10),
             body: Duration::from_secs(15),
             body_bytes: 1 << 20,
+            delivery_bytes: 8 << 20,
+            delivery: Duration::from_secs(8),
             ping: Duration::from_secs(20),
             token_check: Duration::from_secs(2),
             farewell: Duration::from_secs(10),
@@ -124,12 +136,18 @@ struct Server {
     wrong_tokens: guard::WrongTokens,
     /// Changes that came with a key.
     once: Arc<once::Once>,
+    /// Room for large deliveries whose signature is not checked yet, in bytes.
+    deliveries: Arc<Semaphore>,
+    /// The way of pushes to the engine.
+    pushes: Pushes,
 }
 
 impl Server {
     fn new(engine: Engine, options: ServerOptions, shutdown: CancellationToken) -> Server {
         Server {
+            pushes: Pushes::new(engine.clone(), options.git.clone(), &options.state),
             engine,
+            deliveries: Arc::new(Semaphore::new(webhook::ROOM)),
             subscribers: Arc::new(Semaphore::new(options.limits.subscribers)),
             sessions: TaskTracker::new(),
             shutdown,

@@ -29,7 +29,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 pub(super) struct Once(Mutex<HashMap<Key, Known>>);
 
 /// Whose key it is, and the key.
-type Key = (String, String);
+pub(super) type Key = (String, String);
 
 #[derive(Debug)]
 struct Known {
@@ -50,7 +50,17 @@ impl Once {
         asked: (String, String),
         doing: impl Future<Output = Result<(StatusCode, T), Problem>> + Send + 'static,
     ) -> Result<Response, Problem> {
-        let Some(key) = key(headers, caller)? else {
+        self.run_with(key(headers, caller)?, asked, doing).await
+    }
+
+    /// The same with a key that came in another way.
+    pub(super) async fn run_with<T: Serialize>(
+        self: &Arc<Once>,
+        key: Option<Key>,
+        asked: (String, String),
+        doing: impl Future<Output = Result<(StatusCode, T), Problem>> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let Some(key) = key else {
             return doing.await.map(|(status, answer)| respond(status, json(&answer)));
         };
         if let Some((status, answer)) = self.begin(&key, asked)? {

@@ -1,6 +1,7 @@
 //! Errors as they are answered: RFC 9457 `application/problem+json` with a stable code, what is wrong, and the way out.
 //! Wording of what other rooms refuse is theirs; what only HTTP can do wrong is worded here.
 
+use super::pushes::LookError;
 use crate::domain::{Rejection, Sha};
 use crate::engine::Refusal;
 use crate::journal;
@@ -71,6 +72,12 @@ impl Problem {
     #[cfg(test)]
     pub(super) fn code(&self) -> &str {
         &self.0.code
+    }
+
+    /// Its status.
+    #[cfg(test)]
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status
     }
 
     /// The JSON that is sent.
@@ -232,6 +239,15 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.0.headers);
         response
+    }
+}
+
+impl From<LookError> for Problem {
+    fn from(error: LookError) -> Problem {
+        match error {
+            LookError::Git(error) => error.into(),
+            LookError::Engine(refusal) => refusal.into(),
+        }
     }
 }
 

@@ -1,29 +1,22 @@
 //! `POST /rebuild`: a push as the post-receive hook tells it, or a person's `rebuild`. Which pipelines it may concern
-//! is found here and git is asked about the commit, for all of them side by side; what follows is the engine's to say.
+//! is found here; the rest is as with every push.
 
 use super::Server;
 use super::actions::asked;
 use super::asking::Json;
 use super::guard::Caller;
 use super::problem::{Problem, shorten};
-use crate::domain::pipeline::{Pipeline, VersionRule};
-use crate::domain::{
-    Answer, Command, EventId, PipelineName, Push, Pushed, RefName, Rejection, Sha, VersionLabel,
-};
+use super::pushes::{Asked, Candidate};
+use crate::domain::{EventId, PipelineName, RefName, Rejection, Sha, VersionLabel};
 use crate::settings::Entry;
-use crate::source::{self, Head, Location, Repo};
+use crate::source::{self, Head};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
-use futures_util::StreamExt;
-use futures_util::stream::iter;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// Pipelines for which git is asked at once.
-const AT_ONCE: usize = 8;
 
 /// A push, or a person's wish.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -82,24 +75,6 @@ pub struct Ignored {
     pub reason: String,
 }
 
-/// A pipeline that a push may concern.
-#[derive(Clone)]
-struct Candidate {
-    name: PipelineName,
-    /// What its folders are called.
-    home: PipelineName,
-    definition: Arc<Pipeline>,
-    /// The last commit taken from the ref.
-    previous: Option<Sha>,
-}
-
-/// The parts of a request that were checked.
-struct Asked {
-    sha: String,
-    ref_name: Option<RefName>,
-    old: Option<Sha>,
-}
-
 /// Takes a push.
 pub(super) async fn rebuild(
     State(server): State<Arc<Server>>,
@@ -127,21 +102,10 @@ async fn take(
         asked.ref_name = Some(head.name);
     }
     let candidates = narrow(candidates, &request, caller.entry.as_ref()).await?;
-    let (pushes, mut ignored) = examine(&server, &asked, candidates).await?;
-    let command =
-        Command::Push { by: Some(actor), why: non_empty(request.why), again: request.again, pushes };
-    let receipt = server.engine.ask(command).await?;
-    let mut accepted = Vec::new();
-    let Answer::Pushed(each) = receipt.answer else { panic!("BUG: a push is answered as something else") };
-    for pushed in each {
-        match pushed {
-            Pushed::Taken { pipeline, fact, version } => {
-                accepted.push(Accepted { pipeline, id: receipt.ids[fact], version });
-            }
-            Pushed::Ignored { pipeline, reason } => ignored.push(Ignored { pipeline, reason }),
-        }
-    }
-    Ok((StatusCode::ACCEPTED, RebuildAnswer { accepted, ignored }))
+    let (pushes, ignored) = server.pushes.examine(&asked, candidates).await?;
+    let mut answer = server.pushes.ask(actor, non_empty(request.why), request.again, pushes).await?;
+    answer.ignored.extend(ignored);
+    Ok((StatusCode::ACCEPTED, answer))
 }
 
 /// Text that says something.
@@ -175,7 +139,7 @@ fn check(request: &RebuildRequest) -> Result<Asked, Problem> {
 }
 
 /// The name of a commit in lower case, maybe abbreviated.
-fn object_name(text: &str) -> Result<String, source::Error> {
+pub(super) fn object_name(text: &str) -> Result<String, source::Error> {
     let is_hex = (7..=64).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_hexdigit());
     if !is_hex {
         return Err(source::Error::BadObjectName { name: shorten(text).chars().take(80).collect() });
@@ -192,16 +156,7 @@ fn candidates(
     request: &RebuildRequest,
     ref_name: Option<&RefName>,
 ) -> Result<Vec<Candidate>, Problem> {
-    let all = server.engine.read(|state| {
-        let in_force = state.pipelines.iter().filter_map(|(name, p)| Some((name, p, p.definition()?)));
-        let candidates = in_force.map(|(name, p, definition)| Candidate {
-            name: name.clone(),
-            home: p.home.clone(),
-            definition: definition.clone(),
-            previous: ref_name.and_then(|name| p.refs.get(name)?.taken.clone()),
-        });
-        candidates.collect::<Vec<_>>()
-    });
+    let all = server.pushes.candidates(ref_name);
     match (&request.pipeline, &request.repo) {
         (Some(wanted), _) => {
             let found = all.into_iter().find(|candidate| candidate.name == **wanted);
@@ -259,46 +214,18 @@ async fn of_repo(candidates: Vec<Candidate>, repo: String) -> Vec<Candidate> {
     narrowed.await.expect("BUG: comparing repositories panicked")
 }
 
-/// Asks git for all of them. What fails for one is its reason to be left out; what fails for all is the answer.
-async fn examine(
-    server: &Server,
-    asked: &Asked,
-    candidates: Vec<Candidate>,
-) -> Result<(Vec<Push>, Vec<Ignored>), Problem> {
-    let examined = iter(candidates).map(async |candidate| {
-        let pushed = examine_one(server, asked, &candidate).await;
-        (candidate.name, pushed)
-    });
-    let mut examined: Vec<_> = examined.buffer_unordered(AT_ONCE).collect().await;
-    examined.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let all_failed = examined.iter().all(|(_, pushed)| pushed.is_err());
-    let (mut pushes, mut ignored) = (Vec::new(), Vec::new());
-    for (pipeline, pushed) in examined {
-        match pushed {
-            Ok(push) => pushes.push(push),
-            Err(error) if all_failed => return Err(error.into()),
-            Err(error) => ignored.push(Ignored { pipeline, reason: format!("failed to {error}") }),
-        }
-    }
-    Ok((pushes, ignored))
-}
-
 /// The full name of a commit of a pipeline's repository, which must be there.
 pub(super) async fn commit_of(server: &Server, name: &PipelineName, sha: &str) -> Result<Sha, Problem> {
     let sha = object_name(sha)?;
-    let candidate = server.engine.read(|state| {
-        let p = state.pipeline(name)?;
-        let (home, definition) = (p.home.clone(), p.definition()?.clone());
-        Some(Candidate { name: name.clone(), home, definition, previous: None })
-    });
+    let candidate = server.pushes.candidates(None).into_iter().find(|candidate| candidate.name == *name);
     let candidate = candidate.ok_or_else(|| Rejection::UnknownPipeline(name.clone()))?;
-    let repo = repo_of(server, &candidate)?;
+    let repo = server.pushes.repo_of(&candidate)?;
     Ok(source::examine(&repo, &sha, None, &[]).await?.sha)
 }
 
 /// The head of the branch that a pipeline takes, if it takes only one.
 async fn head_of(server: &Server, candidate: &Candidate) -> Result<Head, Problem> {
-    let repo = repo_of(server, candidate)?;
+    let repo = server.pushes.repo_of(candidate)?;
     let taken = source::taken(&repo, &candidate.definition.source.refs).await?;
     match taken.as_slice() {
         [only] => Ok(only.clone()),
@@ -306,64 +233,6 @@ async fn head_of(server: &Server, candidate: &Candidate) -> Result<Head, Problem
             let detail = format!("the pipeline takes {} branches or tags that are there", several.len());
             Err(unprocessable("TG-PUSH-004", detail, "name the commit"))
         }
-    }
-}
-
-fn repo_of(server: &Server, candidate: &Candidate) -> Result<Repo, source::Error> {
-    let from = &candidate.definition.source;
-    let mirror = source::mirror::place(&server.options.state.work(), &candidate.home);
-    Ok(Repo::new(server.options.git.clone(), Location::parse(&from.repo)?, mirror)
-        .with_submodules(from.submodules)
-        .with_lfs(from.lfs))
-}
-
-async fn examine_one(server: &Server, asked: &Asked, candidate: &Candidate) -> Result<Push, source::Error> {
-    let from = &candidate.definition.source;
-    let repo = repo_of(server, candidate)?;
-    let mut push = Push {
-        pipeline: candidate.name.clone(),
-        sha: asked.sha.as_str().into(),
-        ref_name: asked.ref_name.clone(),
-        old: asked.old.clone(),
-        author: String::new(),
-        subject: String::new(),
-        emails: Vec::new(),
-        ref_taken: is_ref_taken(&repo, &from.refs, asked.ref_name.as_ref()).await?,
-        touched: true,
-        tag_missing: false,
-    };
-    if !push.ref_taken {
-        return Ok(push);
-    }
-    let found = source::examine(&repo, &asked.sha, candidate.previous.as_ref(), &from.paths).await?;
-    if candidate.definition.version == VersionRule::Tag {
-        if matches!(repo.location(), Location::Url(_)) {
-            source::mirror::fetch_tags(&repo).await?;
-        }
-        push.tag_missing = source::tags_at(&repo, &found.sha).await?.is_empty();
-    }
-    push.sha = found.sha;
-    push.author = found.author_name;
-    push.subject = found.subject;
-    push.touched = found.touched;
-    push.emails = vec![found.author_email];
-    if !push.emails.contains(&found.committer_email) {
-        push.emails.push(found.committer_email);
-    }
-    push.emails.retain(|address| !address.is_empty());
-    Ok(push)
-}
-
-/// Whether a pipeline takes what is pushed to a ref. A commit that somebody names without a ref is always taken.
-async fn is_ref_taken(
-    repo: &Repo,
-    globs: &[String],
-    ref_name: Option<&RefName>,
-) -> Result<bool, source::Error> {
-    match ref_name {
-        None => Ok(true),
-        Some(name) if globs.is_empty() => Ok(source::default_branch(repo).await?.as_ref() == Some(name)),
-        Some(name) => Ok(source::ref_matches(globs, name.as_str())),
     }
 }
 

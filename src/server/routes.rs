@@ -1,7 +1,7 @@
 //! What is where. Each path says which methods it takes and who may use them; the same table answers 405, and what is
 //! not in it is denied even if a handler was mounted for it.
 
-use super::{Server, actions, events, guard, health, plan, rebuild, runs, sse, state, why};
+use super::{Server, actions, events, guard, health, plan, rebuild, runs, sse, state, webhook, why};
 use crate::domain::Role;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -17,6 +17,8 @@ pub(super) enum Rule {
     Read,
     /// Whoever has a token of this role, or one above.
     Token(Role),
+    /// Whoever signs what they send; the handler checks that before anything else.
+    Signature,
 }
 
 /// A path with the methods that it takes, as they stand in `Allow`, and its rule.
@@ -31,6 +33,7 @@ pub(super) const ROUTES: &[Route] = &[
     ("/healthz", GET, Rule::Open),
     ("/readyz", GET, Rule::Open),
     ("/rebuild", POST, Rule::Token(Role::Trigger)),
+    ("/webhook/{forge}", POST, Rule::Signature),
     ("/events", GET, Rule::Read),
     ("/api/events", GET, Rule::Read),
     ("/api/state", GET, Rule::Read),
@@ -56,6 +59,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/rebuild", post(rebuild::rebuild))
+        .route("/webhook/{forge}", post(webhook::deliver))
         .route("/events", get(events::events))
         .route("/api/events", get(sse::past))
         .route("/api/state", get(state::state))

@@ -3,6 +3,7 @@
 use super::ReadAccess;
 use super::error::SettingsError;
 use super::quantity::Bytes;
+use super::webhook::WebhookFile;
 use crate::domain::Span;
 use serde::Deserialize;
 use std::io::Read as _;
@@ -28,6 +29,8 @@ pub(super) struct SettingsFile {
     pub(super) log_limit: Option<Bytes>,
     #[serde(default)]
     pub(super) retention: RetentionFile,
+    #[serde(default)]
+    pub(super) webhook: WebhookFile,
 }
 
 /// The table `[retention]`.

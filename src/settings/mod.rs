@@ -9,11 +9,13 @@ mod file;
 mod quantity;
 mod state_folder;
 mod tokens;
+mod webhook;
 mod words;
 
 pub use error::SettingsError;
 pub use state_folder::{StateDir, StateDirError};
 pub use tokens::{Entry, NewToken, OWNER, Privacy, Role, Secret, TokenError, Tokens, read_token_file};
+pub use webhook::{Forge, SecretPlace, WebhookError, Webhooks};
 pub use words::split_words;
 
 use std::ffi::OsString;
@@ -85,6 +87,8 @@ pub struct Settings {
     pub log_limit_bytes: u64,
     /// What is kept how long.
     pub retention: Retention,
+    /// The forges that may tell of pushes.
+    pub webhooks: Webhooks,
     /// The file that was read, if any.
     pub file: Option<PathBuf>,
 }
@@ -168,6 +172,7 @@ fn merge(
             logs: file.retention.logs.map_or(kept.logs, |span| span.duration()),
             min_free_bytes: file.retention.min_free.map_or(kept.min_free_bytes, |size| size.0),
         },
+        webhooks: file.webhook.webhooks(&absolute(base.join("."))?),
         file: path,
     };
     refuse_plain_http(&settings)?;

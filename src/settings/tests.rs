@@ -97,6 +97,55 @@ fn mistakes_are_named_with_their_place_and_a_way_out() {
 }
 
 #[test]
+fn a_webhook_says_where_its_secret_is_and_never_what_it_is() {
+    let text = "[webhook.github]\nsecret = { file = \"hook\" }\n[webhook.gitlab]\nsecret = { env = \"LAB\" }";
+    let webhooks = parse(text, &Overrides::default()).unwrap().webhooks;
+    assert_eq!(
+        webhooks.secret_of(Forge::GitHub),
+        Some(&SecretPlace::File("/etc/tidegate/hook".into())),
+        "from where the file is"
+    );
+    assert_eq!(webhooks.secret_of(Forge::GitLab), Some(&SecretPlace::Env("LAB".into())));
+    assert_eq!(webhooks.secret_of(Forge::Gitea), None);
+    for (bad, message) in [
+        ("[webhook.github]\nsecret = \"hunter2\"", ":2:10: a secret itself does not belong into this file"),
+        ("[webhook.github]\nsecret = {}", "say where the secret is"),
+        ("[webhook.github]\nsecret = { file = \"a\", env = \"B\" }", "say where the secret is"),
+        ("[webhook.github]\nsecret = 7", "invalid type"),
+        ("[webhook.github]", "missing field `secret`"),
+        ("[webhook.gitlub]\nsecret = {}", "unknown field `gitlub`"),
+    ] {
+        let error = parse(bad, &Overrides::default()).unwrap_err();
+        assert_eq!(error.code(), "TG-SETTINGS-002", "{bad}");
+        assert!(error.to_string().contains(message), "{bad}: {error}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
+}
+
+#[test]
+fn the_secret_of_a_webhook_is_read_anew_each_time_and_kept_from_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hook");
+    let place = SecretPlace::File(path.clone());
+    assert_eq!(place.read().unwrap_err().code(), "TG-TOKEN-001");
+    for secret in ["first", "second"] {
+        std::fs::write(&path, format!("{secret}\n")).unwrap();
+        chmod(&path, 0o640);
+        assert_eq!(place.read().unwrap().expose(), secret);
+    }
+    for open in [0o644, 0o660, 0o604] {
+        chmod(&path, open);
+        assert_eq!(place.read().unwrap_err().code(), "TG-TOKEN-002", "{open:o}");
+    }
+    chmod(&path, 0o600);
+    std::fs::write(&path, " \n").unwrap();
+    assert_eq!(place.read().unwrap_err().code(), "TG-TOKEN-003", "no secret is no key");
+    let unset = SecretPlace::Env("TIDEGATE_NO_SUCH_VARIABLE".into()).read().unwrap_err();
+    assert_eq!(unset.code(), "TG-HOOK-005");
+    assert!(unset.to_string().contains("TIDEGATE_NO_SUCH_VARIABLE"), "{unset}");
+}
+
+#[test]
 fn beyond_loopback_needs_the_explicit_wish() {
     let text = "listen = '0.0.0.0:1'\ninsecure_http = true";
     assert!(parse(text, &Overrides::default()).unwrap().insecure_http);

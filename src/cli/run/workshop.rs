@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::definition;
 use crate::domain::promotion::waiting;
 use crate::domain::state::{Inside, PipelineState, Verdict};
-use crate::domain::{Command, EventId, Pipeline, Push, RefName, Status, Time, VersionLabel};
+use crate::domain::{Command, EventId, News, Pipeline, Push, RefName, Status, Time, VersionLabel};
 use crate::engine::{self, Engine, Parts, Refusal};
 use crate::interpreter::{LocalInterpreter, sweep};
 use crate::journal::lock::StateLock;
@@ -154,6 +154,7 @@ async fn push(args: &Args, place: &Place, pipeline: &Pipeline) -> Result<Push, T
         sha: found.sha,
         ref_name,
         old: None,
+        news: News::Told,
         author: found.author_name,
         subject: found.subject,
         emails: Vec::new(),

@@ -1,7 +1,7 @@
 //! The parts of a controller put together, in the order in which each needs the ones before, and taken apart again.
 
 use super::definitions::Definitions;
-use super::tidy;
+use super::{polling, tidy};
 use crate::artifact::Store;
 use crate::bus::Bus;
 use crate::cli::Exit;
@@ -14,7 +14,7 @@ use crate::interpreter::{LocalInterpreter, sweep};
 use crate::journal::{self, Journal, SqliteJournal};
 use crate::notice::{self, Courier};
 use crate::runner::{LocalRunner, Runner};
-use crate::server::{self, Limits, ServerOptions};
+use crate::server::{self, Limits, Pushes, ServerOptions};
 use crate::settings::{Settings, StateDir, Tokens};
 use crate::source::Git;
 use crate::watch::Watch;
@@ -22,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -103,12 +103,16 @@ impl Controller {
                 git: git.clone(),
                 stall: settings.stall,
                 log_ref,
+                webhooks: settings.webhooks.clone(),
                 limits: Limits::default(),
             },
             shutdown.clone(),
         ));
         let (watch, changes) = Watch::start(settings.pipelines.clone());
-        tokio::spawn(Definitions::new(engine.clone()).follow(changes));
+        let reloaded = Arc::new(Notify::new());
+        tokio::spawn(Definitions::new(engine.clone(), reloaded.clone()).follow(changes));
+        let pushes = Pushes::new(engine.clone(), git.clone(), &settings.state);
+        tokio::spawn(polling::follow(engine.clone(), pushes, reloaded, shutdown.clone()));
         tokio::spawn(tidy::daily(engine.clone(), git, settings.state.clone(), shutdown.clone()));
         Ok(Controller { engine, journal, address, watch, courier, shutdown, working, serving })
     }

@@ -6,8 +6,9 @@ use crate::domain::{Command, Diagnostic, Severity};
 use crate::engine::{Engine, Refusal};
 use crate::watch::{Change, Content, FileState, Note};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Pause before something that could not be kept is told again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -17,6 +18,8 @@ type Read = Result<Loaded, Vec<Diagnostic>>;
 /// The files as they are, and what the engine was told of them.
 pub(super) struct Definitions {
     engine: Engine,
+    /// Told whenever definitions may have changed.
+    reloaded: Arc<Notify>,
     files: BTreeMap<String, Read>,
     /// Files that are refused because of others.
     in_conflict: BTreeMap<String, Vec<Diagnostic>>,
@@ -25,8 +28,14 @@ pub(super) struct Definitions {
 }
 
 impl Definitions {
-    pub(super) fn new(engine: Engine) -> Definitions {
-        Definitions { engine, files: BTreeMap::new(), in_conflict: BTreeMap::new(), is_complete: false }
+    pub(super) fn new(engine: Engine, reloaded: Arc<Notify>) -> Definitions {
+        Definitions {
+            engine,
+            reloaded,
+            files: BTreeMap::new(),
+            in_conflict: BTreeMap::new(),
+            is_complete: false,
+        }
     }
 
     /// Takes changes until the watch or the engine ends.
@@ -39,6 +48,7 @@ impl Definitions {
             if self.take(change.files, lost).await.is_err() {
                 return;
             }
+            self.reloaded.notify_one();
         }
     }
 

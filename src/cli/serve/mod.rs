@@ -3,6 +3,7 @@
 mod controller;
 mod definitions;
 mod logging;
+mod polling;
 mod tidy;
 
 use super::trouble::Trouble;
@@ -52,6 +53,12 @@ pub(super) fn run(args: Args) -> Exit {
         Ok(settings) => settings,
         Err(error) => return Trouble::from(error).say(),
     };
+    for (forge, place) in settings.webhooks.iter() {
+        if let Err(error) = place.read() {
+            let (code, help) = (error.code(), error.help());
+            tracing::warn!(code, help, "deliveries of {forge} will not be taken: failed to {error}");
+        }
+    }
     if settings.retention != Retention::default() {
         tracing::warn!("this release does not execute `[retention]`: everything is kept");
     }

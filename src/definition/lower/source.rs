@@ -9,6 +9,9 @@ use crate::domain::Span;
 use crate::domain::pipeline::{SecretSource, Source, VersionRule};
 use std::collections::BTreeMap;
 
+/// A repository is not looked at more often than this.
+const SHORTEST_POLL: Span = Span::seconds(1);
+
 pub(super) fn source(report: &mut Report, raw: Option<&raw::Source>) -> Source {
     let Some(raw) = raw else {
         return Source {
@@ -34,6 +37,11 @@ pub(super) fn source(report: &mut Report, raw: Option<&raw::Source>) -> Source {
     let repo = raw.repo.clone().unwrap_or_default();
     let is_remote = repo.contains("://") || is_scp_like(&repo);
     let poll = names::span(report, "source.poll", raw.poll.as_ref());
+    if poll.is_some_and(|poll| !poll.duration().is_zero() && poll < SHORTEST_POLL) {
+        report
+            .error(Code::OutOfRange, "source.poll", "that is too often: `poll` is at least a second")
+            .help("say \"1s\" or more, or \"0s\" for never");
+    }
     Source {
         refs: raw.refs.clone().unwrap_or_default(),
         paths: raw.paths.clone().unwrap_or_default(),

@@ -74,7 +74,8 @@ pub(in crate::definition) struct Source {
     /// Only pushes that touch one of these count, against the last commit taken from the same ref. Default: all.
     #[schemars(example = ["shop/**"])]
     pub(in crate::definition) paths: Option<Vec<String>>,
-    /// How often to look for pushes by itself, in case a hook got lost. Default: `"5m"` for a URL, never for a path.
+    /// How often to look for pushes by itself, in case a hook got lost: at least `"1s"`; `"0s"` is never. Default: `"5m"`
+    /// for a URL, never for a path.
     #[schemars(with = "Option<Span>")]
     pub(in crate::definition) poll: Option<String>,
     /// Whether submodules are fetched.

@@ -1,7 +1,7 @@
 //! Pushes, and people who ask for a build (rules 1 to 3).
 
 use super::Decision;
-use crate::domain::command::{Actor, Answer, Push, Pushed};
+use crate::domain::command::{Actor, Answer, News, Push, Pushed};
 use crate::domain::event::{Event, Fact};
 use crate::domain::rejection::Rejection;
 use crate::domain::state::{PipelineState, State};
@@ -36,6 +36,7 @@ pub(super) fn decide(
                 taken
             }
             Verdict::Ignore(reason) => Pushed::Ignored { pipeline: push.pipeline.clone(), reason },
+            Verdict::LookAgain => Pushed::Overtaken { pipeline: push.pipeline.clone() },
             Verdict::IgnoreAndSay(reason) => {
                 facts.push(fact(Event::PushIgnored {
                     sha: push.sha.clone(),
@@ -53,9 +54,31 @@ enum Verdict {
     Take,
     Ignore(String),
     IgnoreAndSay(String),
+    LookAgain,
 }
 
+/// What was looked at is journaled whatever comes of it, so that the next look finds nothing new there.
 fn weigh(p: &PipelineState, push: &Push, again: bool) -> Verdict {
+    if push.news == News::Told || !push.ref_taken {
+        return weigh_told(p, push, again);
+    }
+    let seen = push.ref_name.as_ref().and_then(|name| p.refs.get(name)).map(|head| &head.seen);
+    if seen != push.old.as_ref() {
+        return Verdict::LookAgain;
+    }
+    if seen == Some(&push.sha) {
+        return Verdict::Ignore("the ref stands there since it was last seen".into());
+    }
+    if push.news == News::FoundThere {
+        return Verdict::IgnoreAndSay("the ref stood there before anybody asked for builds of it".into());
+    }
+    match weigh_told(p, push, again) {
+        Verdict::Ignore(reason) => Verdict::IgnoreAndSay(reason),
+        other => other,
+    }
+}
+
+fn weigh_told(p: &PipelineState, push: &Push, again: bool) -> Verdict {
     if !push.ref_taken {
         let name = push.ref_name.as_ref().map(|r| r.as_str()).unwrap_or_default();
         return Verdict::Ignore(format!("ref `{name}` is not among the refs of the pipeline"));

@@ -4,7 +4,7 @@
 use super::trial::{NEXT, Trial};
 use crate::domain::Time;
 use crate::domain::blocker::Blocker;
-use crate::domain::command::{Command, Deed, Push};
+use crate::domain::command::{Command, Deed, News, Push};
 use crate::domain::event::Event;
 use crate::domain::id::*;
 use crate::domain::pipeline::{Phase, Pipeline, Tier};
@@ -80,6 +80,7 @@ fn push(trial: &mut Trial, definition: &Pipeline) {
         sha: "f".repeat(40).into(),
         ref_name: None,
         old: None,
+        news: News::Told,
         author: String::new(),
         subject: String::new(),
         emails: Vec::new(),

@@ -63,12 +63,11 @@ pub fn read_token_file(path: &Path, privacy: Privacy) -> Result<Secret, TokenErr
 
 pub(super) fn read_token(path: &Path, privacy: Privacy) -> Result<(Secret, Stamp), TokenError> {
     let (text, stamp) = read_private(path, privacy, TOKEN_LIMIT_BYTES)?;
-    let token = text.trim();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let secret = Secret::of(text.trim()).ok_or_else(|| {
         let message = "it should hold one token and nothing else".to_owned();
-        return Err(TokenError::Malformed { path: path.to_owned(), message });
-    }
-    Ok((Secret(token.to_owned()), stamp))
+        TokenError::Malformed { path: path.to_owned(), message }
+    })?;
+    Ok((secret, stamp))
 }
 
 #[derive(Serialize, Deserialize)]

@@ -60,6 +60,11 @@ fn a_remote_repository_is_polled_unless_it_says_otherwise() {
     assert_eq!(of("repo = \"https://forge.internal/shop.git\""), Some(Span::seconds(300)));
     assert_eq!(of("repo = \"git@forge.internal:shop.git\""), Some(Span::seconds(300)));
     assert_eq!(of("repo = \"https://forge.internal/shop.git\"\npoll = \"0s\""), None);
+    assert_eq!(
+        of("repo = \"/srv/git/shop.git\"\npoll = \"1s\""),
+        Some(Span::seconds(1)),
+        "a path may ask for it"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn ignored(answer: &Answer) -> &str {
     match answer {
         Answer::Pushed(all) => match &all[0] {
             Pushed::Ignored { reason, .. } => reason,
-            Pushed::Taken { .. } => panic!("it was taken"),
+            other => panic!("it was not ignored: {other:?}"),
         },
         _ => panic!("not an answer to a push"),
     }
@@ -268,4 +268,68 @@ fn jobs_bound_steps_and_gates_but_never_deploys() {
     let retry = Deed::Redeploy { tier: "prod".into(), node: None, version: None };
     w.deed(retry).unwrap();
     assert_eq!(w.count("deploy_ok prod n1 redeploy"), 1);
+}
+
+/// Somebody looked: `main` stands at that commit, and was last seen there by the journal before that.
+fn looked(w: &mut World, commit: &str, seen: Option<&str>) -> Answer {
+    w.push_with(commit, |p| {
+        p.news = News::Looked;
+        p.old = seen.map(sha);
+    })
+}
+
+#[test]
+fn rule_03_a_look_at_a_known_head_moves_nothing_and_a_real_move_back_does() {
+    let mut w = World::with(shop([tier("host")]));
+    looked(&mut w, "c1", None);
+    looked(&mut w, "c2", Some("c1"));
+    assert_eq!(w.current("host"), "1.0.2");
+    let mark = w.mark();
+    assert!(ignored(&looked(&mut w, "c2", Some("c2"))).contains("since it was last seen"));
+    w.crash();
+    assert!(ignored(&looked(&mut w, "c2", Some("c2"))).contains("since it was last seen"));
+    assert_eq!(w.since(mark).iter().filter(|line| !line.starts_with("controller")).count(), 0);
+    // The forge moved the branch back, and the delivery of that was lost: git says so all the same.
+    looked(&mut w, "c1", Some("c2"));
+    assert_eq!(w.current("host"), "1.0.1");
+    assert_eq!(w.count("build_start"), 2, "the same bits move");
+}
+
+#[test]
+fn rule_03_a_look_that_was_overtaken_is_not_believed() {
+    let mut w = World::with(shop([tier("host")]));
+    w.push("c1");
+    w.push("c2");
+    let mark = w.mark();
+    // Git said `c3` or `c1` before the push of `c2` came.
+    for late in ["c3", "c1"] {
+        let answer = looked(&mut w, late, Some("c1"));
+        assert_eq!(answer, Answer::Pushed(vec![Pushed::Overtaken { pipeline: "shop".into() }]));
+    }
+    assert_eq!(w.mark(), mark);
+    assert_eq!(w.current("host"), "1.0.2");
+}
+
+#[test]
+fn what_was_looked_at_is_known_from_then_on_whatever_came_of_it() {
+    let mut w = World::with(shop([tier("host")]));
+    w.push("c1");
+    let on = |name: &'static str, news, seen: Option<&'static str>| {
+        move |p: &mut Push| {
+            p.ref_name = Some(name.into());
+            p.news = news;
+            p.old = seen.map(sha);
+        }
+    };
+    let tag = "refs/tags/v1";
+    assert!(ignored(&w.push_with("c1", on(tag, News::Looked, None))).contains("built already"));
+    assert_eq!(w.count("push_ignored"), 1, "so the next look finds nothing new");
+    assert!(ignored(&w.push_with("c1", on(tag, News::Looked, Some("c1")))).contains("last seen"));
+    let old = "refs/heads/old";
+    assert!(ignored(&w.push_with("c2", on(old, News::FoundThere, None))).contains("before anybody asked"));
+    assert!(ignored(&w.push_with("c2", on(old, News::Looked, Some("c2")))).contains("last seen"));
+    assert_eq!((w.count("push_ignored"), w.count("rebuild_requested")), (2, 1));
+    // From where it stood it may move.
+    w.push_with("c3", on(old, News::Looked, Some("c2")));
+    assert_eq!(w.count("rebuild_requested"), 2);
 }

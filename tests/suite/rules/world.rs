@@ -331,6 +331,7 @@ fn a_push(commit: &str) -> Push {
         sha: sha(commit),
         ref_name: Some("refs/heads/main".into()),
         old: None,
+        news: News::Told,
         author: "Ann".into(),
         subject: "A change".into(),
         emails: vec!["ann@example.org".into()],

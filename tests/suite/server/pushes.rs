@@ -7,12 +7,12 @@ use tempfile::TempDir;
 use tidegate::domain::Role;
 
 /// A repository with one commit on `main`.
-struct Work {
+pub(super) struct Work {
     temp: TempDir,
 }
 
 impl Work {
-    fn new() -> Work {
+    pub(super) fn new() -> Work {
         let work = Work { temp: tempfile::tempdir().unwrap() };
         work.git(&["init", "-q", "-b", "main"]);
         work.commit("README", "one");
@@ -27,7 +27,7 @@ impl Work {
         self.path().display().to_string()
     }
 
-    fn git(&self, args: &[&str]) -> String {
+    pub(super) fn git(&self, args: &[&str]) -> String {
         let mut command = Process::new("git");
         command.args(args).current_dir(self.path()).envs(GIT_ENV);
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
@@ -38,7 +38,7 @@ impl Work {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    fn commit(&self, file: &str, text: &str) -> String {
+    pub(super) fn commit(&self, file: &str, text: &str) -> String {
         let path = self.path().join(file);
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).unwrap();
         std::fs::write(path, text).unwrap();

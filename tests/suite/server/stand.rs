@@ -12,7 +12,7 @@ use tidegate::engine::{self, Engine, Parts};
 use tidegate::interpreter::{Interpreter, Report, StopCause};
 use tidegate::journal::MemoryJournal;
 use tidegate::server::{Limits, ServerOptions, serve};
-use tidegate::settings::{NewToken, ReadAccess, StateDir, Tokens, read_token_file};
+use tidegate::settings::{NewToken, ReadAccess, StateDir, Tokens, Webhooks, read_token_file};
 use tidegate::source::Git;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -42,6 +42,8 @@ pub(crate) struct Setup {
     pub(crate) read: ReadAccess,
     pub(crate) hosts: Vec<String>,
     pub(crate) stall: Duration,
+    pub(crate) webhooks: Webhooks,
+    pub(crate) git: Git,
 }
 
 impl Default for Setup {
@@ -51,6 +53,8 @@ impl Default for Setup {
             read: ReadAccess::Open,
             hosts: vec!["tides.example".into()],
             stall: Duration::from_secs(300),
+            webhooks: Webhooks::default(),
+            git: test_git(),
         }
     }
 }
@@ -88,9 +92,10 @@ impl Stand {
             read: setup.read,
             hosts: setup.hosts,
             state: state.clone(),
-            git: test_git(),
+            git: setup.git,
             stall: setup.stall,
             log_ref: |pipeline, run| format!("logs/{pipeline}/{run}.log"),
+            webhooks: setup.webhooks,
             limits: setup.limits,
         };
         let shutdown = CancellationToken::new();
@@ -156,6 +161,7 @@ impl Stand {
             sha: Sha::from(sha.to_string().repeat(40)),
             ref_name: Some("refs/heads/main".into()),
             old: None,
+            news: News::Told,
             author: "Ann".into(),
             subject: "A change".into(),
             emails: vec!["ann@example.org".into()],

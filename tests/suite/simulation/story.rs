@@ -260,6 +260,7 @@ impl Story {
             sha: sha(&commit),
             ref_name: Some(branch.into()),
             old,
+            news: if self.chance.percent(30) { News::Looked } else { News::Told },
             author: "Ann".into(),
             subject: "A change".into(),
             emails: vec![],

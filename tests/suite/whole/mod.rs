@@ -8,6 +8,7 @@ mod delivery;
 mod doctor;
 mod escapes;
 mod first;
+mod forges;
 mod killing;
 mod notices;
 mod receiver;

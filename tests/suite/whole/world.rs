@@ -104,6 +104,9 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
         command.env_remove("TIDEGATE_TOKEN").env("TIDEGATE_STATE", self.path("state")).env("NO_COLOR", "1");
         command.env("XDG_CACHE_HOME", self.path("cache")).current_dir(self.folder.path());
+        if self.path("gitconfig").exists() {
+            command.env("GIT_CONFIG_GLOBAL", self.path("gitconfig"));
+        }
         if !self.address.is_empty() {
             command.env("TIDEGATE_URL", format!("http://{}", self.address));
         }
@@ -224,6 +227,19 @@ impl World {
             if fits(&event) {
                 return event;
             }
+        }
+    }
+
+    /// Waits until the controller's log says that; the log so far.
+    pub(crate) fn until_logged(&self, text: &str) -> String {
+        let begin = Instant::now();
+        loop {
+            let log = self.read("log");
+            if log.contains(text) {
+                return log;
+            }
+            assert!(begin.elapsed() < PATIENCE, "`{text}` is not in the log: {log}");
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 

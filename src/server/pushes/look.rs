@@ -1,0 +1,242 @@
+//! Looking where refs stand, instead of believing what is told: for webhooks, which may be late, repeated or lost, and
+//! for polling.
+
+use super::{Asked, Candidate, Pushes, bare_push, is_ref_taken};
+use crate::domain::{Actor, News, PipelineName, RefName, Role, Sha};
+use crate::engine::Refusal;
+use crate::server::rebuild::{Ignored, RebuildAnswer};
+use crate::source::{self, Head, Repo};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// As whom looking by oneself acts.
+const POLL: &str = "poll";
+
+/// How often a webhook looks until git shows what was delivered, or nobody else was faster.
+const LOOKS: usize = 4;
+
+/// Pause before the next of these looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// More refs than this that nobody has heard of before, at one look, are not news: they stood there before.
+const FEW: usize = 8;
+
+/// Why a repository could not be looked at. `Display` reads after "failed to".
+#[derive(Debug)]
+pub enum LookError {
+    /// Git failed.
+    Git(source::Error),
+    /// The engine did not take it.
+    Engine(Refusal),
+}
+
+impl LookError {
+    /// The stable code.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Git(error) => error.code().to_owned(),
+            Self::Engine(refusal) => refusal.code().to_string(),
+        }
+    }
+
+    /// The way out.
+    pub fn help(&self) -> String {
+        match self {
+            Self::Git(error) => error.help().to_string(),
+            Self::Engine(refusal) => refusal.help().to_string(),
+        }
+    }
+}
+
+impl fmt::Display for LookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Git(error) => error.fmt(f),
+            Self::Engine(refusal) => write!(f, "tell the engine: {refusal}"),
+        }
+    }
+}
+
+impl std::error::Error for LookError {}
+
+impl From<source::Error> for LookError {
+    fn from(error: source::Error) -> Self {
+        Self::Git(error)
+    }
+}
+
+impl From<Refusal> for LookError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Engine(refusal)
+    }
+}
+
+/// What a look at one pipeline's repository came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Polled {
+    /// What was new, and what the pipeline made of it.
+    pub answer: RebuildAnswer,
+    /// Refs that stood there before anybody was interested in them; nothing is built of them.
+    pub found_there: usize,
+}
+
+/// What somebody who may be late says.
+pub(in crate::server) struct Delivered<'a> {
+    /// The full name of a branch or tag.
+    pub(in crate::server) ref_name: &'a RefName,
+    /// Where it was moved to; of an annotated tag its own object.
+    pub(in crate::server) after: &'a str,
+    /// Where it was before.
+    pub(in crate::server) before: Option<&'a str>,
+}
+
+impl Pushes {
+    /// What a pipeline makes of a delivery, after a look where the ref stands. A delivery that is out of date, or was
+    /// heard of before, moves nothing.
+    pub(in crate::server) async fn look(
+        &self,
+        by: &Actor,
+        candidate: &Candidate,
+        told: &Delivered<'_>,
+    ) -> Result<RebuildAnswer, LookError> {
+        let repo = self.repo_of(candidate)?;
+        let name = told.ref_name;
+        if !is_ref_taken(&repo, &candidate.definition.source.refs, Some(name)).await? {
+            let reason = format!("ref `{name}` is not among the refs of the pipeline");
+            return Ok(ignored(candidate, reason));
+        }
+        let mut reason = format!("others were faster each time that `{name}` was looked at");
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
+            let seen = self.seen(&candidate.name).remove(name);
+            let heads = source::ls_remote(&repo).await?;
+            let Some(head) = heads.into_iter().find(|head| head.name == *name) else {
+                return Ok(ignored(candidate, format!("out of date: there is no `{name}` any more")));
+            };
+            // What is said of an annotated tag is not its commit: there git's word is all there is.
+            if name.as_str().starts_with("refs/heads/") && head.sha != told.after {
+                reason = format!("out of date: `{name}` stands at {}", head.sha);
+                if told.before.is_some_and(|before| head.sha == before) {
+                    // A forge may tell of a push before each of its servers knows it.
+                    continue;
+                }
+                return Ok(ignored(candidate, reason));
+            }
+            if let Some(answer) = self.bring(by, candidate, &head, seen, News::Looked).await? {
+                return Ok(answer);
+            }
+        }
+        Ok(ignored(candidate, reason))
+    }
+
+    /// Looks at every ref that a pipeline takes, and asks for a build of those that moved since the journal saw them.
+    ///
+    /// Of a repository that nobody has heard of before, only the branch that HEAD names is built (or the only ref that
+    /// is taken); and where more than a few refs are new at once, none of these: they stood there before, and building
+    /// every old tag is not what somebody wants who writes a glob.
+    ///
+    /// # Errors
+    /// The repository cannot be asked, or the engine has ended. What could be told before that was.
+    pub async fn poll(&self, pipeline: &PipelineName) -> Result<Polled, LookError> {
+        let mut polled = Polled::default();
+        let found = self.candidates(None).into_iter().find(|candidate| candidate.name == *pipeline);
+        let Some(candidate) = found else { return Ok(polled) };
+        let repo = self.repo_of(&candidate)?;
+        let by = Actor { name: POLL.into(), role: Role::Trigger, email: None };
+        let seen = self.seen(pipeline);
+        let heads = source::taken(&repo, &candidate.definition.source.refs).await?;
+        let is_whole = |head: &Head| !head.is_lossy && source::check_ref(head.name.as_str()).is_ok();
+        let heads: Vec<Head> = heads.into_iter().filter(is_whole).collect();
+        let interest = interest(&repo, &seen, &heads).await?;
+        let mut failed = None;
+        for head in heads.iter().filter(|head| seen.get(&head.name) != Some(&head.sha)) {
+            let news = interest.of(&seen, &head.name);
+            polled.found_there += usize::from(news == News::FoundThere);
+            let seen = seen.get(&head.name).cloned();
+            match self.bring(&by, &candidate, head, seen, news).await {
+                Ok(answer) => {
+                    let answer = answer.unwrap_or_default();
+                    polled.answer.accepted.extend(answer.accepted);
+                    polled.answer.ignored.extend(answer.ignored);
+                }
+                Err(error @ LookError::Engine(_)) => return Err(error),
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(polled), Err)
+    }
+
+    /// Where the journal last saw each ref.
+    fn seen(&self, pipeline: &PipelineName) -> BTreeMap<RefName, Sha> {
+        self.engine.read(|state| {
+            let refs = state.pipeline(pipeline).map(|p| p.refs.iter());
+            refs.into_iter().flatten().map(|(name, head)| (name.clone(), head.seen.clone())).collect()
+        })
+    }
+
+    /// Asks git about a commit on which a ref stands, and the engine what follows; none: the journal saw the ref
+    /// elsewhere meanwhile.
+    async fn bring(
+        &self,
+        by: &Actor,
+        candidate: &Candidate,
+        head: &Head,
+        seen: Option<Sha>,
+        news: News,
+    ) -> Result<Option<RebuildAnswer>, LookError> {
+        let asked = Asked { sha: head.sha.to_string(), ref_name: Some(head.name.clone()), old: seen.clone() };
+        let is_news = news == News::Looked && seen.as_ref() != Some(&head.sha);
+        let mut push = match is_news {
+            true => {
+                let taken = |it: &Candidate| it.name == candidate.name;
+                let previous = self.candidates(Some(&head.name)).into_iter().find(taken);
+                let previous = previous.and_then(|it| it.previous);
+                self.examine_one(&asked, &Candidate { previous, ..candidate.clone() }).await?
+            }
+            false => bare_push(candidate, &asked),
+        };
+        push.news = news;
+        let answer = self.ask(by.clone(), None, false, vec![push]).await?;
+        let is_answered = !answer.accepted.is_empty() || !answer.ignored.is_empty();
+        Ok(is_answered.then_some(answer))
+    }
+}
+
+fn ignored(candidate: &Candidate, reason: String) -> RebuildAnswer {
+    let ignored = vec![Ignored { pipeline: candidate.name.clone(), reason }];
+    RebuildAnswer { accepted: Vec::new(), ignored }
+}
+
+/// Which of the refs that nobody has heard of before are news.
+#[derive(Debug, PartialEq)]
+enum Interest {
+    All,
+    Only(Option<RefName>),
+}
+
+impl Interest {
+    fn of(&self, seen: &BTreeMap<RefName, Sha>, name: &RefName) -> News {
+        match self {
+            _ if seen.contains_key(name) => News::Looked,
+            Self::Only(only) if only.as_ref() != Some(name) => News::FoundThere,
+            _ => News::Looked,
+        }
+    }
+}
+
+async fn interest(
+    repo: &Repo,
+    seen: &BTreeMap<RefName, Sha>,
+    heads: &[Head],
+) -> Result<Interest, source::Error> {
+    let unheard = heads.iter().filter(|head| !seen.contains_key(&head.name)).count();
+    Ok(match (seen.is_empty(), unheard) {
+        (true, 0..=1) => Interest::All,
+        (true, _) => Interest::Only(source::default_branch(repo).await?),
+        (false, 0..=FEW) => Interest::All,
+        (false, _) => Interest::Only(None),
+    })
+}

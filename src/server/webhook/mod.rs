@@ -1,0 +1,236 @@
+//! `POST /webhook/{forge}`: a forge tells of a push. Its signature is the key to this door; what it says is only a hint
+//! to look: git is asked where the ref stands now, and that counts. So a delivery that is forged, repeated, late or out
+//! of order moves nothing that did not move.
+//!
+//! A forge waits some ten seconds for an answer. Fetching may take longer: then the answer is that it is being looked at
+//! (202, `looking`), and the controller's log says what came of it. Should the controller end before, the next poll of
+//! the repository finds the push.
+//!
+//! Known race: two looks at one ref at once. The engine takes the first, and the second looks again.
+
+mod payload;
+mod signature;
+
+use super::Server;
+use super::asking::{check_type, read_body};
+use super::once::Key;
+use super::problem::{Problem, shorten};
+use super::pushes::{Candidate, Delivered, LookError};
+use super::rebuild::{Accepted, Ignored, RebuildAnswer};
+use crate::domain::{Actor, PipelineName, Role};
+use crate::settings::{Forge, Secret};
+use crate::source;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use futures_util::stream::iter;
+use payload::{Moved, Told};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use signature::Proof;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Pipelines whose repositories are looked at at once.
+const AT_ONCE: usize = 8;
+
+/// Bodies up to this many bytes are read without asking for room.
+const SMALL_BODY: usize = 64 << 10;
+
+/// Bytes of larger bodies, whose signature is not checked yet, in memory at once.
+pub(super) const ROOM: usize = 64 << 20;
+
+/// What became of a delivery.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DeliveryAnswer {
+    /// The pipelines that take it.
+    pub accepted: Vec<Accepted>,
+    /// The pipelines that do not.
+    pub ignored: Vec<Ignored>,
+    /// The pipelines whose repositories are still being looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub looking: Vec<PipelineName>,
+    /// Why no pipeline is concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl DeliveryAnswer {
+    fn because(reason: String) -> DeliveryAnswer {
+        DeliveryAnswer { reason: Some(reason), ..DeliveryAnswer::default() }
+    }
+}
+
+/// Takes a delivery.
+pub(super) async fn deliver(
+    State(server): State<Arc<Server>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let forge = Forge::named(&name).ok_or_else(Problem::no_such_path)?;
+    let place = server.options.webhooks.secret_of(forge).ok_or_else(|| not_configured(forge))?;
+    let (parts, body) = request.into_parts();
+    let proof = Proof::of(forge, &parts.headers)?;
+    let body = {
+        let limits = &server.options.limits;
+        let _room = room(&server, &parts.headers)?;
+        let reading = read_body(parts.headers.clone(), body, limits.delivery_bytes);
+        timeout(limits.body, reading).await.map_err(|_| Problem::slow_body())??
+    };
+    let secret = place.read().map_err(|error| {
+        let (code, help) = (error.code(), error.help());
+        tracing::error!(code, help, "no delivery of {forge} is taken: failed to {error}");
+        no_secret(code)
+    })?;
+    verify(&server, forge, &proof, &secret, &body)?;
+    is_json(&parts.headers)?;
+    let moved = match payload::read(forge, &parts.headers, &body)? {
+        Told::Nothing(reason) => return Ok(axum::Json(DeliveryAnswer::because(reason)).into_response()),
+        Told::Moved(moved) => moved,
+    };
+    let key = delivery_key(forge, &parts.headers, &body);
+    let asked = (parts.uri.path().to_owned(), String::new());
+    server.once.run_with(key, asked, take(server.clone(), moved)).await
+}
+
+fn verify(server: &Server, forge: Forge, proof: &Proof, secret: &Secret, body: &[u8]) -> Result<(), Problem> {
+    match proof.holds(secret, body) {
+        true => Ok(()),
+        false => Err(server.wrong_tokens.counted(Instant::now(), signature::mismatch(forge))),
+    }
+}
+
+/// Room for a large body; given back when it is verified.
+fn room(server: &Server, headers: &HeaderMap) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Problem> {
+    let said = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let limit = server.options.limits.delivery_bytes;
+    let bytes: usize = said.unwrap_or(limit).min(limit);
+    if bytes <= SMALL_BODY {
+        return Ok(None);
+    }
+    let bytes = u32::try_from(bytes.min(ROOM)).expect("BUG: the room is below 4 GiB");
+    server.deliveries.clone().try_acquire_many_owned(bytes).map(Some).map_err(|_| {
+        let detail = "too many large deliveries at once";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TG-HOOK-006", detail, "deliver it again in a moment")
+            .with(header::RETRY_AFTER, "5")
+    })
+}
+
+/// A form is what GitHub sends unless told otherwise, so that gets its own way out.
+fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("application/x-www-form-urlencoded") {
+        return check_type(headers);
+    }
+    let detail = "a delivery as a form is not taken";
+    let help = "choose the content type `application/json` in the settings of the webhook at the forge";
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "TG-HTTP-005", detail, help))
+}
+
+/// Names a delivery, so that a repeated one is answered as the first. The body is part of it: who repeats a name with
+/// another body says something new.
+fn delivery_key(forge: Forge, headers: &HeaderMap, body: &[u8]) -> Option<Key> {
+    let names: &[&str] = match forge {
+        Forge::GitHub => &["x-github-delivery"],
+        Forge::GitLab => &["idempotency-key", "x-gitlab-event-uuid"],
+        Forge::Gitea => &["x-gitea-delivery"],
+        Forge::Forgejo => &["x-forgejo-delivery", "x-gitea-delivery"],
+    };
+    let id = names.iter().find_map(|name| headers.get(*name)?.to_str().ok()).filter(|id| id.len() <= 128)?;
+    Some((format!("webhook {forge}"), format!("{id} {:x}", Sha256::digest(body))))
+}
+
+/// Looks for every pipeline of the repository, and answers within the time that a forge waits.
+async fn take(server: Arc<Server>, moved: Moved) -> Result<(StatusCode, DeliveryAnswer), Problem> {
+    let concerned = concerned(&server, &moved);
+    if concerned.is_empty() {
+        let url = shorten(&source::Location::parse(&moved.urls[0])?.shown());
+        let reason = format!("no pipeline's `repo` in `[source]` is `{url}` or another address of it");
+        return Ok((StatusCode::ACCEPTED, DeliveryAnswer::because(reason)));
+    }
+    let looking = concerned.iter().map(|candidate| candidate.name.clone()).collect();
+    let (sender, answer) = oneshot::channel();
+    let patience = server.options.limits.delivery;
+    tokio::spawn(async move {
+        let answer = look(&server, &moved, concerned).await;
+        if let Err(unheard) = sender.send(answer) {
+            log_late(&moved, unheard);
+        }
+    });
+    match timeout(patience, answer).await {
+        Ok(answer) => {
+            let RebuildAnswer { accepted, ignored } = answer.expect("BUG: looking ended without a word")?;
+            let answer = DeliveryAnswer { accepted, ignored, ..DeliveryAnswer::default() };
+            Ok((StatusCode::ACCEPTED, answer))
+        }
+        Err(_) => Ok((StatusCode::ACCEPTED, DeliveryAnswer { looking, ..DeliveryAnswer::default() })),
+    }
+}
+
+/// The pipelines of that repository, by any of its addresses.
+fn concerned(server: &Server, moved: &Moved) -> Vec<Candidate> {
+    let mut candidates = server.pushes.candidates(Some(&moved.ref_name));
+    candidates.retain(|it| moved.urls.iter().any(|url| source::same_repo(&it.definition.source.repo, url)));
+    candidates
+}
+
+/// What fails for one pipeline is its reason to be left out; what fails for all is the answer.
+async fn look(
+    server: &Server,
+    moved: &Moved,
+    candidates: Vec<Candidate>,
+) -> Result<RebuildAnswer, LookError> {
+    let by = Actor { name: moved.by.clone(), role: Role::Trigger, email: None };
+    let before = moved.before.as_deref();
+    let told = Delivered { ref_name: &moved.ref_name, after: &moved.after, before };
+    let looks = iter(candidates).map(async |candidate| {
+        let looked = server.pushes.look(&by, &candidate, &told).await;
+        (candidate.name, looked)
+    });
+    let mut looks: Vec<_> = looks.buffer_unordered(AT_ONCE).collect().await;
+    looks.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let all_failed = looks.iter().all(|(_, looked)| looked.is_err());
+    let mut answer = RebuildAnswer::default();
+    for (pipeline, looked) in looks {
+        match looked {
+            Ok(mut one) => {
+                answer.accepted.append(&mut one.accepted);
+                answer.ignored.append(&mut one.ignored);
+            }
+            Err(error) if all_failed => return Err(error),
+            Err(error) => answer.ignored.push(Ignored { pipeline, reason: format!("failed to {error}") }),
+        }
+    }
+    Ok(answer)
+}
+
+fn log_late(moved: &Moved, answer: Result<RebuildAnswer, LookError>) {
+    let Moved { ref_name, after, by, .. } = moved;
+    match answer {
+        Ok(answer) => {
+            let (accepted, ignored) = (answer.accepted.len(), answer.ignored.len());
+            tracing::info!(%ref_name, after, by, accepted, ignored, "a delivery was looked at, at last");
+        }
+        Err(error) => {
+            let (code, help) = (error.code(), error.help());
+            tracing::warn!(%ref_name, after, by, code, help, "a delivery is lost: failed to {error}");
+        }
+    }
+}
+
+fn not_configured(forge: Forge) -> Problem {
+    let detail = format!("deliveries of {forge} are not taken: no secret is configured");
+    let help = format!("say `[webhook.{forge}]` and `secret = {{ file = \"…\" }}` in `tidegate.toml`");
+    Problem::new(StatusCode::NOT_FOUND, "TG-HOOK-004", detail, help)
+}
+
+/// What is wrong with the secret is for the controller's log, not for whoever knocks.
+fn no_secret(code: &'static str) -> Problem {
+    let detail = "the secret of this webhook cannot be read";
+    let help = "the controller's log says why";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, help)
+}

@@ -1,0 +1,226 @@
+//! `[webhook.…]`: which forges may tell of pushes, and where the secret is that each signs with. The secret itself never
+//! stands in the settings file, which people keep beside other files and show each other.
+//!
+//! A secret is read when a delivery comes, so that a new one is in force from the next delivery on.
+
+use super::tokens::{Privacy, Secret, TokenError, read_token_file};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A kind of forge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Forge {
+    /// github.com, and GitHub Enterprise.
+    GitHub,
+    /// gitlab.com, and one's own.
+    GitLab,
+    /// Gitea.
+    Gitea,
+    /// Forgejo, and Codeberg.
+    Forgejo,
+}
+
+impl Forge {
+    /// All that are known.
+    pub const ALL: [Forge; 4] = [Forge::GitHub, Forge::GitLab, Forge::Gitea, Forge::Forgejo];
+
+    /// As it stands in settings, in paths, and before the name of whoever pushed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GitHub => "github",
+            Self::GitLab => "gitlab",
+            Self::Gitea => "gitea",
+            Self::Forgejo => "forgejo",
+        }
+    }
+
+    /// The forge of that name.
+    pub fn named(name: &str) -> Option<Forge> {
+        Self::ALL.into_iter().find(|forge| forge.name() == name)
+    }
+}
+
+impl fmt::Display for Forge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretPlace {
+    /// In a file that only its owner and group may read; it holds the secret and nothing else.
+    File(PathBuf),
+    /// In an environment variable of the controller.
+    Env(String),
+}
+
+impl SecretPlace {
+    /// The secret as it is now.
+    ///
+    /// # Errors
+    /// It cannot be read, others can read it, or it is none.
+    pub fn read(&self) -> Result<Secret, WebhookError> {
+        match self {
+            Self::File(path) => read_token_file(path, Privacy::Group).map_err(WebhookError::File),
+            Self::Env(name) => {
+                let text = std::env::var(name).unwrap_or_default();
+                Secret::of(text.trim()).ok_or_else(|| WebhookError::Variable { name: name.clone() })
+            }
+        }
+    }
+}
+
+/// The forges that may tell of pushes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Webhooks(BTreeMap<Forge, SecretPlace>);
+
+impl Webhooks {
+    /// Where the secret of a forge is; none: it may not tell.
+    pub fn secret_of(&self, forge: Forge) -> Option<&SecretPlace> {
+        self.0.get(&forge)
+    }
+
+    /// All that may tell, with where their secrets are.
+    pub fn iter(&self) -> impl Iterator<Item = (Forge, &SecretPlace)> {
+        self.0.iter().map(|(forge, place)| (*forge, place))
+    }
+}
+
+impl FromIterator<(Forge, SecretPlace)> for Webhooks {
+    fn from_iter<I: IntoIterator<Item = (Forge, SecretPlace)>>(places: I) -> Self {
+        Self(places.into_iter().collect())
+    }
+}
+
+/// Why a secret cannot be had. `Display` reads after "failed to".
+#[derive(Debug)]
+pub enum WebhookError {
+    /// Its file.
+    File(TokenError),
+    /// The variable is not there, or holds no secret.
+    Variable {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl WebhookError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::File(error) => error.code(),
+            Self::Variable { .. } => "TG-HOOK-005",
+        }
+    }
+
+    /// The way out.
+    pub fn help(&self) -> String {
+        match self {
+            Self::File(error) => error.help(),
+            Self::Variable { .. } => {
+                "start the controller with it: printable characters without spaces, such as \
+                                      `openssl rand -hex 32` makes"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+impl fmt::Display for WebhookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Variable { name } => write!(f, "find a secret in the environment variable `{name}`"),
+        }
+    }
+}
+
+impl std::error::Error for WebhookError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File(error) => Some(error),
+            Self::Variable { .. } => None,
+        }
+    }
+}
+
+/// The table `[webhook]` as users write it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WebhookFile {
+    github: Option<OneFile>,
+    gitlab: Option<OneFile>,
+    gitea: Option<OneFile>,
+    forgejo: Option<OneFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneFile {
+    secret: PlaceFile,
+}
+
+#[derive(Debug)]
+struct PlaceFile(SecretPlace);
+
+impl WebhookFile {
+    /// Paths in the file are meant from where the file is.
+    pub(super) fn webhooks(self, base: &Path) -> Webhooks {
+        let said = [
+            (Forge::GitHub, self.github),
+            (Forge::GitLab, self.gitlab),
+            (Forge::Gitea, self.gitea),
+            (Forge::Forgejo, self.forgejo),
+        ];
+        let placed = said.into_iter().filter_map(|(forge, one)| {
+            let place = match one?.secret.0 {
+                SecretPlace::File(path) => SecretPlace::File(base.join(path)),
+                env => env,
+            };
+            Some((forge, place))
+        });
+        placed.collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for PlaceFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PlaceVisitor)
+    }
+}
+
+/// Refuses the secret itself without repeating it.
+struct PlaceVisitor;
+
+const SAY_WHERE: &str = "say where the secret is: `{ file = \"…\" }` or `{ env = \"…\" }`";
+
+impl<'de> Visitor<'de> for PlaceVisitor {
+    type Value = PlaceFile;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`{ file = \"…\" }` or `{ env = \"…\" }`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<PlaceFile, E> {
+        Err(E::custom(format!("a secret itself does not belong into this file; {SAY_WHERE}")))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PlaceFile, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Place {
+            file: Option<PathBuf>,
+            env: Option<String>,
+        }
+        match Place::deserialize(MapAccessDeserializer::new(map))? {
+            Place { file: Some(file), env: None } => Ok(PlaceFile(SecretPlace::File(file))),
+            Place { file: None, env: Some(name) } => Ok(PlaceFile(SecretPlace::Env(name))),
+            _ => Err(A::Error::custom(SAY_WHERE)),
+        }
+    }
+}
