@@ -2,9 +2,9 @@
 //! of events, beside who is connected.
 //!
 //! - `listen`: connections, their limits and their end; `patience`: clients that do not read.
-//! - `routes`: what is where, and what each takes; `guard`: who may; `problem`: errors as they are answered.
+//! - `routes`: what is where, `operations`: what each does, `openapi`: both for programs; `guard`: who may; `problem`: errors as they are answered.
 //! - `rebuild` and `actions` change things, `once` sees to those that are sent twice; `view`, `why` and `runs` show them; `events`, `session` and `sse` tell what
-//!   happens.
+//!   happens; `metrics` counts.
 //!
 //! Closed by default: a route without a rule is denied, a change needs a token, a host or origin that is not known is
 //! turned away.
@@ -16,7 +16,10 @@ mod guard;
 mod health;
 mod listen;
 mod log;
+mod metrics;
 mod once;
+mod openapi;
+mod operations;
 mod patience;
 mod problem;
 mod rebuild;
@@ -30,6 +33,7 @@ mod why;
 
 pub use actions::{ActionRequest, Done};
 pub use listen::serve;
+pub use openapi::description;
 pub use problem::ProblemBody;
 pub use rebuild::{Accepted, Ignored, RebuildAnswer, RebuildRequest};
 pub use runs::{RunEnd, RunView, Said, TaskView};
@@ -63,6 +67,8 @@ pub struct ServerOptions {
     pub git: Git,
     /// How long a subscriber that reads nothing is kept.
     pub stall: Duration,
+    /// Build steps and gates at once.
+    pub jobs: u32,
     /// Where the log of a run that has not ended is, as a path below the state folder.
     pub log_ref: fn(&PipelineName, RunId) -> String,
     /// Limits of connections.
@@ -121,10 +127,13 @@ struct Server {
     wrong_tokens: guard::WrongTokens,
     /// Changes that came with a key.
     once: Arc<once::Once>,
+    /// What was counted since the start.
+    counts: metrics::Counts,
 }
 
 impl Server {
     fn new(engine: Engine, options: ServerOptions, shutdown: CancellationToken) -> Server {
+        let begin = engine.journal().last_id();
         Server {
             engine,
             subscribers: Arc::new(Semaphore::new(options.limits.subscribers)),
@@ -133,6 +142,7 @@ impl Server {
             cut: CancellationToken::new(),
             wrong_tokens: guard::WrongTokens::default(),
             once: Arc::default(),
+            counts: metrics::Counts::new(begin, options.clock.now()),
             options,
         }
     }

@@ -90,6 +90,7 @@ impl Controller {
                 state: settings.state.clone(),
                 git: git.clone(),
                 stall: settings.stall,
+                jobs,
                 log_ref,
                 limits: Limits::default(),
             },

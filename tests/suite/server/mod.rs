@@ -5,8 +5,10 @@
 mod stand;
 
 mod changes;
+mod described;
 mod doors;
 mod logs;
+mod numbers;
 mod pushes;
 mod shown;
 mod sockets;
