@@ -170,21 +170,24 @@ impl Writer {
 
     /// What is sent; of a deed only the fields that mean something to it.
     fn body(&mut self, shape: Shape, verb: Option<&Verb>) -> Value {
-        let reference: Value = shape(&mut self.asked).into();
-        let Some(verb) = verb else { return reference };
+        let Some(verb) = verb else { return shape(&mut self.asked).into() };
+        // Aside: as a whole it is nobody's body.
+        let mut aside = self.asked.clone();
+        let reference: Value = shape(&mut aside).into();
         let name = reference["$ref"].as_str().and_then(|path| path.rsplit('/').next());
-        let name = name.expect("BUG: the body of a deed is not a type of its own");
-        let mut whole = self.asked.definitions()[name].clone();
-        if let Some(fields) = whole["properties"].as_object_mut() {
+        let mut body =
+            aside.definitions()[name.expect("BUG: what a deed takes is no type of its own")].clone();
+        if let Some(fields) = body["properties"].as_object_mut() {
             fields.retain(|field, _| field == "why" || verb.takes.contains(&field.as_str()));
         }
         if verb.needs_version {
-            whole["required"] = json!(["version"]);
-            // It may be left out or null elsewhere, but not here.
-            whole["properties"]["version"]["type"] = "string".into();
+            body["required"] = json!(["version"]);
+            // Here it can be neither left out nor null.
+            let version = &mut body["properties"]["version"];
+            *version = json!({ "type": "string", "description": version["description"] });
         }
-        whole["description"] = verb.about.into();
-        whole
+        body["description"] = verb.about.into();
+        body
     }
 }
 

@@ -11,5 +11,6 @@ mod logs;
 mod numbers;
 mod pushes;
 mod shown;
+mod smuggling;
 mod sockets;
 mod streams;

@@ -1,6 +1,7 @@
 //! The whole thing: the real program, real git, real processes.
 
 mod commands;
+mod connections;
 mod delivery;
 mod escapes;
 mod killing;
