@@ -11,6 +11,8 @@
 
 mod actions;
 mod asking;
+#[cfg(test)]
+mod autobahn;
 mod events;
 mod guard;
 mod health;

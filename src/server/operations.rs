@@ -285,7 +285,7 @@ fn number(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn switch(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "boolean" })
+    json_schema!({ "enum": [true, false, 1, 0, ""] })
 }
 
 fn limit(_: &mut SchemaGenerator) -> Schema {

@@ -7,6 +7,7 @@ mod stand;
 mod changes;
 mod described;
 mod doors;
+mod hardening;
 mod logs;
 mod numbers;
 mod pushes;
