@@ -110,6 +110,8 @@ async fn scrape(stand: &Stand) -> Scraped {
 #[tokio::test]
 async fn what_is_true_and_what_happened_are_numbers() {
     let stand = Stand::new().await;
+    // Those before the server counts.
+    let events_before = stand.engine.journal().last_id().0 as f64;
     stand.load("shop", "/nowhere").await;
     let before = scrape(&stand).await;
     assert_eq!(before.get("tidegate_versions_waiting pipeline=shop tier=prod"), 0.0);
@@ -157,6 +159,11 @@ async fn what_is_true_and_what_happened_are_numbers() {
     for (key, value) in now.samples.iter().filter(|(key, _)| key.contains("_total")) {
         assert!(again.get(key) >= *value, "{key}");
     }
+    let events = |scraped: &Scraped| -> f64 {
+        let counted = scraped.samples.iter().filter(|(key, _)| key.starts_with("tidegate_events_total"));
+        counted.map(|(_, value)| value).sum()
+    };
+    assert_eq!(events(&again), last as f64 - events_before, "each event since the start, once");
 }
 
 #[tokio::test]
