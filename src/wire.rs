@@ -202,6 +202,11 @@ pub fn event_schema() -> serde_json::Value {
     schemars::schema_for!(AnyFrame).to_value()
 }
 
+/// The same as a part of a larger description.
+pub fn frame(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    generator.subschema_for::<AnyFrame>()
+}
+
 /// The schema of a line of `$TIDEGATE_EVENTS`, as JSON Schema 2020-12.
 pub fn step_event_schema() -> serde_json::Value {
     schemars::schema_for!(crate::domain::event::StepSaid).to_value()

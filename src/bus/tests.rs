@@ -164,7 +164,7 @@ async fn the_future_is_refused() {
 
 #[tokio::test]
 async fn the_edge_of_the_bus() {
-    for (count, missed) in [(255, 0), (256, 0), (257, 1), (600, 344)] {
+    for (count, missed) in [(255, 0), (256, 0), (257, 1), (512, 256), (600, 344)] {
         let house = House::in_memory();
         house.emit(10).await;
         let (mut live, mut since) = (house.live(), house.since(10));

@@ -99,44 +99,80 @@ async fn ask(server: Arc<Server>, command: Command) -> Result<(StatusCode, Done)
     Ok((StatusCode::OK, Done { done: true, already, ids: receipt.ids }))
 }
 
+/// Something that can be done: what it is called, what it does, and what it takes beside `why`.
+pub(super) struct Verb {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) takes: &'static [&'static str],
+    /// What of that it must name: the version, so that it cannot hit another one.
+    pub(super) needs: &'static [&'static str],
+}
+
+const fn verb(
+    name: &'static str,
+    needs: &'static [&'static str],
+    takes: &'static [&'static str],
+    about: &'static str,
+) -> Verb {
+    Verb { name, about, takes, needs }
+}
+
+/// What names its version.
+const VERSION: &[&str] = &["version"];
+
+/// What can be done to a tier.
+pub(super) const OF_TIER: &[Verb] = &[
+    verb("confirm", VERSION, VERSION, "Gives one's word for a version."),
+    verb("deny", VERSION, VERSION, "Refuses a version: it is rejected here."),
+    verb("promote", VERSION, &["version", "lift"], "Lets a version in."),
+    verb("rollback", VERSION, &["version", "to"], "Leaves `version`, for the one before it or for `to`."),
+    verb(
+        "retry",
+        &[],
+        VERSION,
+        "Lets a rejected version wait again, or tries at once what would be tried later.",
+    ),
+    verb(
+        "redeploy",
+        VERSION,
+        &["version", "node"],
+        "Puts the current version there again, on one node or on all.",
+    ),
+    verb("cancel", VERSION, VERSION, "Ends what is inside."),
+    verb(
+        "adopt",
+        &["version", "sha"],
+        &["version", "sha"],
+        "Says what the tier ran before there was a controller, so that it has a current version.",
+    ),
+    verb("hold", &[], &[], "Lets automation send nothing in any more."),
+    verb("resume", &[], &[], "Lets automation go on."),
+];
+
+/// What can be done to a pipeline, its build, or one of its versions.
+pub(super) const OF_PIPELINE: &[Verb] = &[
+    verb("hold", &[], &[], "Lets automation send nothing into any tier any more."),
+    verb("resume", &[], &[], "Lets automation go on."),
+    verb("cancel", VERSION, VERSION, "Ends the build of a version."),
+    verb("block", VERSION, VERSION, "Keeps a version out of every tier."),
+    verb("unblock", VERSION, VERSION, "Lets a blocked version in again."),
+];
+
 fn tier_deed(tier: TierName, action: &str, request: ActionRequest) -> Result<Deed, Problem> {
-    match action {
-        "confirm" => {
-            let version = request.only(&["version"])?.named()?;
-            Ok(Deed::Confirm { tier, version })
-        }
-        "deny" => {
-            let version = request.only(&["version"])?.named()?;
-            Ok(Deed::Deny { tier, version })
-        }
-        "promote" => {
-            let request = request.only(&["version", "lift"])?;
-            let lift = request.lift;
-            Ok(Deed::Promote { tier, version: request.named()?, lift })
-        }
-        "rollback" => {
-            let request = request.only(&["version", "to"])?;
-            let to = request.to.clone();
-            Ok(Deed::Rollback { tier, to, from: Some(request.named()?) })
-        }
-        "retry" => {
-            // Without a version: what is inside or on its way back, whichever it is.
-            let version = request.only(&["version"])?.version;
-            Ok(Deed::Retry { tier, version })
-        }
-        "redeploy" => {
-            let request = request.only(&["version", "node"])?;
-            let node = request.node.clone();
-            Ok(Deed::Redeploy { tier, node, version: Some(request.named()?) })
-        }
-        "cancel" => {
-            let version = request.only(&["version"])?.named()?;
-            Ok(Deed::Cancel { tier: Some(tier), version: Some(version) })
-        }
-        "hold" => request.only(&[]).map(|_| Deed::Hold { tier: Some(tier) }),
-        "resume" => request.only(&[]).map(|_| Deed::Resume { tier: Some(tier) }),
-        _ => Err(Problem::no_such_path()),
-    }
+    let request = request.for_verb(OF_TIER, action)?;
+    Ok(match action {
+        "confirm" => Deed::Confirm { tier, version: request.named()? },
+        "deny" => Deed::Deny { tier, version: request.named()? },
+        "promote" => Deed::Promote { tier, lift: request.lift, version: request.named()? },
+        "rollback" => Deed::Rollback { tier, to: request.to.clone(), from: Some(request.named()?) },
+        // Without a version: what is inside or on its way back, whichever it is.
+        "retry" => Deed::Retry { tier, version: request.version },
+        "redeploy" => Deed::Redeploy { tier, node: request.node.clone(), version: Some(request.named()?) },
+        "cancel" => Deed::Cancel { tier: Some(tier), version: Some(request.named()?) },
+        "hold" => Deed::Hold { tier: Some(tier) },
+        "resume" => Deed::Resume { tier: Some(tier) },
+        _ => return Err(Problem::no_such_path()),
+    })
 }
 
 /// `adopt` names a commit, which git is asked about as for a build.
@@ -146,30 +182,30 @@ async fn adopt_deed(
     tier: TierName,
     request: ActionRequest,
 ) -> Result<Deed, Problem> {
-    let request = request.only(&["version", "sha"])?;
-    let sha = request.sha.clone().ok_or_else(|| Problem::version_missing("sha"))?;
+    let request = request.for_verb(OF_TIER, "adopt")?;
+    let sha = request.sha.clone().unwrap_or_default();
     let version = source::normalise(request.named()?.as_str())?.into();
     let sha = commit_of(server, pipeline, &sha).await?;
     Ok(Deed::Adopt { tier, version, sha })
 }
 
 fn pipeline_deed(action: &str, request: ActionRequest) -> Result<Deed, Problem> {
-    match action {
-        "hold" => request.only(&[]).map(|_| Deed::Hold { tier: None }),
-        "resume" => request.only(&[]).map(|_| Deed::Resume { tier: None }),
-        "cancel" => {
-            let version = request.only(&["version"])?.named()?;
-            Ok(Deed::Cancel { tier: None, version: Some(version) })
-        }
-        "block" => Ok(Deed::Block { version: request.only(&["version"])?.named()? }),
-        "unblock" => Ok(Deed::Unblock { version: request.only(&["version"])?.named()? }),
-        _ => Err(Problem::no_such_path()),
-    }
+    let request = request.for_verb(OF_PIPELINE, action)?;
+    Ok(match action {
+        "hold" => Deed::Hold { tier: None },
+        "resume" => Deed::Resume { tier: None },
+        "cancel" => Deed::Cancel { tier: None, version: Some(request.named()?) },
+        "block" => Deed::Block { version: request.named()? },
+        "unblock" => Deed::Unblock { version: request.named()? },
+        _ => return Err(Problem::no_such_path()),
+    })
 }
 
 impl ActionRequest {
-    /// Refuses fields that mean nothing to a deed: who sends one means something that would not happen.
-    fn only(self, known: &[&str]) -> Result<ActionRequest, Problem> {
+    /// Refuses what is no verb, and fields that mean nothing to one: who sends one means something that would not
+    /// happen.
+    fn for_verb(self, verbs: &[Verb], action: &str) -> Result<ActionRequest, Problem> {
+        let verb = verbs.iter().find(|verb| verb.name == action).ok_or_else(Problem::no_such_path)?;
         let given = [
             ("version", self.version.is_some()),
             ("node", self.node.is_some()),
@@ -177,8 +213,11 @@ impl ActionRequest {
             ("to", self.to.is_some()),
             ("sha", self.sha.is_some()),
         ];
-        match given.iter().find(|(name, given)| *given && !known.contains(name)) {
-            Some((name, _)) => Err(Problem::wrong_shape(format!("`{name}` means nothing here"))),
+        if let Some((name, _)) = given.iter().find(|(name, given)| *given && !verb.takes.contains(name)) {
+            return Err(Problem::wrong_shape(format!("`{name}` means nothing here")));
+        }
+        match given.iter().find(|(name, given)| !given && verb.needs.contains(name)) {
+            Some((name, _)) => Err(Problem::version_missing(name)),
             None => Ok(self),
         }
     }
@@ -209,6 +248,19 @@ mod tests {
         for action in ["hold", "resume"] {
             assert!(tier_deed("prod".into(), action, request("{}")).is_ok());
             assert!(pipeline_deed(action, request("{}")).is_ok());
+        }
+    }
+
+    #[test]
+    fn every_verb_that_is_described_is_one() {
+        let version =
+            |verb: &Verb| request(if verb.needs == VERSION { r#"{"version":"1.0.0"}"# } else { "{}" });
+        // For `adopt` git is asked first.
+        for verb in OF_TIER.iter().filter(|verb| verb.name != "adopt") {
+            assert!(tier_deed("prod".into(), verb.name, version(verb)).is_ok(), "{}", verb.name);
+        }
+        for verb in OF_PIPELINE {
+            assert!(pipeline_deed(verb.name, version(verb)).is_ok(), "{}", verb.name);
         }
     }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Most values of one filter.
-const FILTER_LIMIT: usize = 64;
+pub(super) const FILTER_LIMIT: usize = 64;
 
 /// Subscribes.
 pub(super) async fn events(
@@ -130,10 +130,14 @@ pub(super) fn future(error: &Future) -> Problem {
 pub(super) const FUTURE_HELP: &str = "the journal may be another one than before: begin anew with `since=0`";
 
 /// The text of what is not journaled but said to this subscriber; none for events, which have theirs, and for the end.
+/// Whoever is told of a lag is counted.
 pub(super) fn text_of(server: &Server, item: &Item) -> Option<Utf8Bytes> {
     let live = match item {
         Item::Event(_) | Item::Ended => return None,
-        Item::Lagged { missed, after } => Live::Lagged { missed: *missed, after: *after },
+        Item::Lagged { missed, after } => {
+            server.counts.lag();
+            Live::Lagged { missed: *missed, after: *after }
+        }
         Item::Gap { oldest } => Live::Gap { oldest: *oldest },
         Item::Failed(error) => Live::Error {
             code: error.code().into(),

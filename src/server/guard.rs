@@ -42,6 +42,8 @@ impl Caller {
 
 /// Lets a request through to its handler, or answers in its place.
 pub(super) async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
     let mut response = match admit(&server, &request) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
@@ -50,6 +52,8 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, mut request: Reques
         Err(problem) => problem.into_response(),
     };
     harden(response.headers_mut());
+    let path = path.as_ref().map(MatchedPath::as_str);
+    server.counts.request(path, method.as_str(), response.status().as_u16());
     response
 }
 
@@ -65,7 +69,7 @@ fn admit(server: &Server, request: &Request) -> Result<Caller, Problem> {
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     // Nothing is there: the answer tells nothing either.
     let Some(path) = path else { return Ok(Caller { entry: None }) };
-    let Some((_, allow, rule)) = routes::rule(path) else {
+    let Some((_, allow, rule, _)) = routes::rule(path) else {
         let detail = "no rule lets anybody in here";
         return Err(Problem::new(StatusCode::FORBIDDEN, "TG-AUTH-003", detail, ""));
     };
@@ -190,7 +194,8 @@ fn token(server: &Server, headers: &HeaderMap) -> Result<Option<Entry>, Problem>
             tracing::error!(code = error.code(), "nobody is let in: failed to {error}");
             let detail = "the tokens of this controller cannot be read";
             let help = "`tidegate doctor` on the controller's machine says why";
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), detail, help))
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), detail, help)
+                .with(header::RETRY_AFTER, "30"))
         }
     }
 }

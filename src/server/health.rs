@@ -44,6 +44,8 @@ const FRONT: &str = r#"<!doctype html>
 <li><a href="/api/pipelines">/api/pipelines</a>: the pipelines</li>
 <li><a href="/api/events">/api/events</a>: everything that happened, as JSON lines</li>
 <li>/events: what happens, as a WebSocket or as server-sent events</li>
+<li><a href="/openapi.json">/openapi.json</a>: every path, for programs</li>
+<li><a href="/metrics">/metrics</a>: numbers for Prometheus</li>
 <li><a href="/readyz">/readyz</a>: whether it takes commands</li>
 </ul>
 <p>On the command line: <code>tidegate status</code>, <code>tidegate events --follow</code>.</p>

@@ -147,7 +147,8 @@ impl Door {
         let body = Problem::connection_limit(self.server.options.limits.connections).body();
         let head = format!(
             "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\n\
-             connection: close\r\ncontent-length: {}\r\n\r\n",
+             x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\
+             content-length: {}\r\n\r\n",
             body.len()
         );
         self.connections.spawn(async move {

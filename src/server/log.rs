@@ -84,11 +84,12 @@ pub(super) async fn answer(
     let (file, length) = open(&log).await?;
     let etag = log.sha256.as_ref().filter(|_| !grows).map(|sha256| format!("\"{sha256}\""));
     if let Some(etag) = &etag
-        && headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == etag.as_str())
+        && is_known(headers, etag)
     {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag.clone())]).into_response());
     }
-    let part = part(headers, etag.as_deref(), length);
+    // Only of what is sent can there be a part.
+    let part = if method == Method::GET { part(headers, etag.as_deref(), length) } else { Part::Whole };
     let (status, from, to) = match part {
         Part::Whole => (StatusCode::OK, 0, length),
         Part::Range(from, to) => (StatusCode::PARTIAL_CONTENT, from, to),
@@ -141,6 +142,13 @@ async fn open(log: &LogFile) -> Result<(File, u64), Problem> {
         tracing::warn!(path = %log.path.display(), %error, "cannot read a log");
         Problem::no_log(log.run.0)
     })
+}
+
+/// Whether `If-None-Match` names it, among others or as `*`. A mark of weakness means nothing here.
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let lists = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut known = lists.flat_map(|list| list.split(',')).map(str::trim);
+    known.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
 }
 
 /// What `Range` asks for. Several ranges, or one that cannot be read, ask for all; so does one of another file than
@@ -276,6 +284,21 @@ mod tests {
         }
         for none in ["bytes=10-", "bytes=-0", "bytes=99999999999999999999999-"] {
             assert_eq!(asked(none), Part::Unsatisfiable, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_found_among_others() {
+        let known = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));
+            is_known(&headers, "\"x\"")
+        };
+        for good in ["\"x\"", "\"y\", \"x\"", "W/\"x\"", "*"] {
+            assert!(known(good), "{good}");
+        }
+        for other in ["\"y\"", "x", "", "\"xx\""] {
+            assert!(!known(other), "{other}");
         }
     }
 

@@ -2,21 +2,28 @@
 //! of events, beside who is connected.
 //!
 //! - `listen`: connections, their limits and their end; `patience`: clients that do not read.
-//! - `routes`: what is where, and what each takes; `guard`: who may; `problem`: errors as they are answered.
+//! - `routes`: what is where, `operations`: what each does, `openapi`: both for programs; `guard`: who may; `problem`:
+//!   errors as they are answered.
 //! - `rebuild`, `webhook` and `actions` change things, the first two through `pushes`; `once` sees to those that are
-//!   sent twice; `view`, `why` and `runs` show them; `events`, `session` and `sse` tell what happens.
+//!   sent twice; `view`, `why`, `plan` and `runs` show them; `events`, `session` and `sse` tell what happens; `metrics`
+//!   counts.
 //!
 //! Closed by default: a route without a rule is denied, a change needs a token, a host or origin that is not known is
 //! turned away.
 
 mod actions;
 mod asking;
+#[cfg(test)]
+mod autobahn;
 mod events;
 mod guard;
 mod health;
 mod listen;
 mod log;
+mod metrics;
 mod once;
+mod openapi;
+mod operations;
 mod patience;
 mod plan;
 mod problem;
@@ -33,6 +40,7 @@ mod why;
 
 pub use actions::{ActionRequest, Done};
 pub use listen::serve;
+pub use openapi::description;
 pub use plan::PlanRequest;
 pub use problem::ProblemBody;
 pub use pushes::{LookError, Polled, Pushes};
@@ -69,6 +77,8 @@ pub struct ServerOptions {
     pub git: Git,
     /// How long a subscriber that reads nothing is kept.
     pub stall: Duration,
+    /// Build steps and gates at once.
+    pub jobs: u32,
     /// Where the log of a run that has not ended is, as a path below the state folder; from what the pipeline's folders
     /// are called.
     pub log_ref: fn(&PipelineName, RunId) -> String,
@@ -140,10 +150,13 @@ struct Server {
     deliveries: Arc<Semaphore>,
     /// The way of pushes to the engine.
     pushes: Pushes,
+    /// What was counted since the start.
+    counts: metrics::Counts,
 }
 
 impl Server {
     fn new(engine: Engine, options: ServerOptions, shutdown: CancellationToken) -> Server {
+        let begin = engine.journal().last_id();
         Server {
             pushes: Pushes::new(engine.clone(), options.git.clone(), &options.state),
             engine,
@@ -154,6 +167,7 @@ impl Server {
             cut: CancellationToken::new(),
             wrong_tokens: guard::WrongTokens::default(),
             once: Arc::default(),
+            counts: metrics::Counts::new(begin, options.clock.now()),
             options,
         }
     }

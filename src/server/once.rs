@@ -19,7 +19,7 @@ const LIMIT: usize = 1_000;
 const TIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Longest key, in bytes.
-const KEY_LIMIT: usize = 128;
+pub(super) const KEY_LIMIT: usize = 128;
 
 /// Says that the answer is the one that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");

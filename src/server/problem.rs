@@ -300,6 +300,10 @@ impl From<source::Error> for Problem {
             error if error.is_passing() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         };
-        Problem::new(status, error.code(), format!("failed to {error}"), error.help())
+        let problem = Problem::new(status, error.code(), format!("failed to {error}"), error.help());
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => problem.with(header::RETRY_AFTER, "5"),
+            _ => problem,
+        }
     }
 }

@@ -24,12 +24,15 @@ use std::sync::Arc;
 pub struct RebuildRequest {
     /// The commit: 7 to 64 hex digits. None, with `pipeline` and `again`: the head of the pipeline's branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9A-Fa-f]{7,64}$"))]
     pub sha: Option<String>,
     /// The full ref that was pushed; none: the commit only is meant.
     #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^refs/"))]
     pub ref_name: Option<String>,
     /// Where the ref stood before; all zero: nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9A-Fa-f]{7,64}$"))]
     pub old: Option<String>,
     /// The pipeline; none: those of `repo`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,10 @@
-//! What is where. Each path says which methods it takes and who may use them; the same table answers 405, and what is
-//! not in it is denied even if a handler was mounted for it.
+//! What is where. Each path says which methods it takes, who may use them, and what they do; the same table answers 405,
+//! is `/openapi.json`, and denies what is not in it even if a handler was mounted for it.
 
-use super::{Server, actions, events, guard, health, plan, rebuild, runs, sse, state, webhook, why};
+use super::operations::{self as does, Operation};
+use super::{
+    Server, actions, events, guard, health, metrics, openapi, plan, rebuild, runs, sse, state, webhook, why,
+};
 use crate::domain::Role;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -21,35 +24,37 @@ pub(super) enum Rule {
     Signature,
 }
 
-/// A path with the methods that it takes, as they stand in `Allow`, and its rule.
-pub(super) type Route = (&'static str, &'static str, Rule);
+/// A path with the methods that it takes, as they stand in `Allow`, its rule, and what it does.
+pub(super) type Route = (&'static str, &'static str, Rule, &'static Operation);
 
 const GET: &str = "GET, HEAD";
 const POST: &str = "POST";
 
 /// Every path that there is.
 pub(super) const ROUTES: &[Route] = &[
-    ("/", GET, Rule::Open),
-    ("/healthz", GET, Rule::Open),
-    ("/readyz", GET, Rule::Open),
-    ("/rebuild", POST, Rule::Token(Role::Trigger)),
-    ("/webhook/{forge}", POST, Rule::Signature),
-    ("/events", GET, Rule::Read),
-    ("/api/events", GET, Rule::Read),
-    ("/api/state", GET, Rule::Read),
-    ("/api/pipelines", GET, Rule::Read),
-    ("/api/pipelines/{pipeline}", GET, Rule::Read),
-    ("/api/pipelines/{pipeline}/tiers/{tier}/why", GET, Rule::Read),
-    ("/api/plan", POST, Rule::Read),
-    ("/api/runs/{run}", GET, Rule::Read),
-    ("/api/runs/{run}/log", GET, Rule::Read),
-    ("/api/pipelines/{pipeline}/{action}", POST, Rule::Token(Role::Operator)),
-    ("/api/pipelines/{pipeline}/tiers/{tier}/{action}", POST, Rule::Token(Role::Operator)),
+    ("/", GET, Rule::Open, &does::FRONT),
+    ("/healthz", GET, Rule::Open, &does::HEALTHZ),
+    ("/readyz", GET, Rule::Open, &does::READYZ),
+    ("/openapi.json", GET, Rule::Open, &does::OPENAPI),
+    ("/metrics", GET, Rule::Read, &does::METRICS),
+    ("/rebuild", POST, Rule::Token(Role::Trigger), &does::REBUILD),
+    ("/webhook/{forge}", POST, Rule::Signature, &does::WEBHOOK),
+    ("/events", GET, Rule::Read, &does::EVENTS),
+    ("/api/events", GET, Rule::Read, &does::PAST),
+    ("/api/state", GET, Rule::Read, &does::STATE),
+    ("/api/pipelines", GET, Rule::Read, &does::PIPELINES),
+    ("/api/pipelines/{pipeline}", GET, Rule::Read, &does::PIPELINE),
+    ("/api/pipelines/{pipeline}/tiers/{tier}/why", GET, Rule::Read, &does::WHY),
+    ("/api/plan", POST, Rule::Read, &does::PLAN),
+    ("/api/runs/{run}", GET, Rule::Read, &does::RUN),
+    ("/api/runs/{run}/log", GET, Rule::Read, &does::LOG),
+    ("/api/pipelines/{pipeline}/{action}", POST, Rule::Token(Role::Operator), &does::ON_PIPELINE),
+    ("/api/pipelines/{pipeline}/tiers/{tier}/{action}", POST, Rule::Token(Role::Operator), &does::ON_TIER),
 ];
 
 /// The rule of a path as it was mounted; none: nobody may.
 pub(super) fn rule(path: &str) -> Option<&'static Route> {
-    ROUTES.iter().find(|(known, _, _)| *known == path)
+    ROUTES.iter().find(|(known, ..)| *known == path)
 }
 
 /// Everything mounted, behind the guard.
@@ -58,6 +63,8 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/", get(health::front))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/openapi.json", get(openapi::answer))
+        .route("/metrics", get(metrics::answer))
         .route("/rebuild", post(rebuild::rebuild))
         .route("/webhook/{forge}", post(webhook::deliver))
         .route("/events", get(events::events))

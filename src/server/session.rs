@@ -40,7 +40,7 @@ type Inbound = SplitStream<WebSocket>;
 
 /// Why a session ends.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// The client closed; the answer to that goes out by itself.
     ClosedByClient,
     /// The connection is gone.
@@ -65,19 +65,23 @@ pub(super) fn open(
     room: OwnedSemaphorePermit,
 ) -> Response {
     let counted = server.sessions.token();
+    limited(upgrade).on_upgrade(async move |socket| {
+        tokio::select! {
+            () = session(socket, &server, start, &caller) => {}
+            () = server.cut.cancelled() => {}
+        }
+        drop((counted, room));
+    })
+}
+
+/// With limits of what a client may send, and of what is kept for it.
+pub(super) fn limited(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
     upgrade
         .max_message_size(INBOUND_LIMIT_BYTES)
         .max_frame_size(INBOUND_LIMIT_BYTES)
         .read_buffer_size(8 << 10)
         .write_buffer_size(BATCH_BYTES)
         .max_write_buffer_size(16 << 20)
-        .on_upgrade(async move |socket| {
-            tokio::select! {
-                () = session(socket, &server, start, &caller) => {}
-                () = server.cut.cancelled() => {}
-            }
-            drop((counted, room));
-        })
 }
 
 async fn session(socket: WebSocket, server: &Server, start: Start, caller: &Caller) {
@@ -178,7 +182,7 @@ async fn listen(inbound: &mut Inbound, heard: &Heard) -> End {
 }
 
 /// What a fault of the client is answered with.
-fn fault(error: axum::Error) -> End {
+pub(super) fn fault(error: axum::Error) -> End {
     use tungstenite::Error;
     match error.into_inner().downcast_ref::<Error>() {
         Some(Error::Capacity(CapacityError::MessageTooLong { .. } | CapacityError::TooManyHeaders)) => {
@@ -267,7 +271,7 @@ impl Teller<'_> {
 }
 
 /// The close frame, and reading until the other side has closed.
-async fn farewell(mut sink: Sink, mut inbound: Inbound, end: End) {
+pub(super) async fn farewell(mut sink: Sink, mut inbound: Inbound, end: End) {
     if end == End::Gone {
         return;
     }

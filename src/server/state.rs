@@ -15,7 +15,7 @@ use std::sync::Arc;
 const VERSIONS: usize = 100;
 
 /// Most versions of a pipeline that are shown at once.
-const VERSIONS_LIMIT: usize = 1000;
+pub(super) const VERSIONS_LIMIT: usize = 1000;
 
 /// One pipeline at an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

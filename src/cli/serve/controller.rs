@@ -102,6 +102,7 @@ impl Controller {
                 state: settings.state.clone(),
                 git: git.clone(),
                 stall: settings.stall,
+                jobs,
                 log_ref,
                 webhooks: settings.webhooks.clone(),
                 limits: Limits::default(),

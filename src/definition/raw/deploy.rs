@@ -8,10 +8,10 @@ use serde::Deserialize;
 /// How a version reaches a node: what is put in place, and what activates it.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::definition) struct Deploy {
-    /// Artifacts that are put in place first.
+    /// Artifacts that are put in place first. Default: none.
     #[serde(default)]
     pub(in crate::definition) upload: Vec<Upload>,
-    /// What activates the version.
+    /// What activates the version. Default: nothing; it is there once it is uploaded.
     pub(in crate::definition) run: Option<Script>,
     /// Batches of nodes: a number, or a share of all nodes such as `"25%"`; the last entry repeats until all are done.
     #[schemars(length(min = 1), extend("default" = [1]))]
@@ -30,7 +30,7 @@ pub(in crate::definition) struct Deploy {
     /// Whether what the step leaves running on this machine lives on.
     #[schemars(extend("default" = false))]
     pub(in crate::definition) leave_running: Option<bool>,
-    /// A guard on the node goes back by itself, unless told in this time that the node still answers.
+    /// A guard on the node goes back by itself, unless told in this time that the node still answers. Default: none.
     #[schemars(with = "Option<Span>")]
     pub(in crate::definition) confirm_within: Option<String>,
     #[serde(flatten)]
@@ -81,13 +81,14 @@ pub(in crate::definition) enum OnCrash {
 /// When a node counts as healthy: say `http`, `tcp` or `run`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::definition) struct Health {
-    /// A URL that answers with 2xx or 3xx, asked on the node. `$NAME` is replaced from the step's environment.
+    /// A URL that answers with 2xx or 3xx, asked on the node. `$NAME` is replaced from the step's environment. Default:
+    /// `tcp` or `run` says it.
     #[schemars(example = &"http://127.0.0.1:$PORT/health")]
     pub(in crate::definition) http: Option<String>,
-    /// `host:port` that accepts connections.
+    /// `host:port` that accepts connections. Default: `http` or `run` says it.
     #[schemars(example = &"127.0.0.1:$PORT")]
     pub(in crate::definition) tcp: Option<String>,
-    /// A command that exits with 0.
+    /// A command that exits with 0. Default: `http` or `tcp` says it.
     pub(in crate::definition) run: Option<Script>,
     /// Pause between questions.
     #[schemars(with = "Option<Span>", extend("default" = "1s"))]

@@ -22,7 +22,7 @@ pub(in crate::definition) enum Gate {
     CargoTest {
         #[serde(flatten)]
         common: GateCommon,
-        /// Further arguments; those after `"--"` go to the tests.
+        /// Further arguments; those after `"--"` go to the tests. Default: none.
         #[serde(default)]
         #[schemars(example = ["--workspace"])]
         args: Vec<String>,
@@ -31,7 +31,7 @@ pub(in crate::definition) enum Gate {
     CargoClippy {
         #[serde(flatten)]
         common: GateCommon,
-        /// Further arguments. With a `"--"` among them, what follows it takes the place of `-D warnings`.
+        /// Further arguments. With a `"--"` among them, what follows it takes the place of `-D warnings`. Default: none.
         #[serde(default)]
         #[schemars(example = ["--workspace", "--all-targets"])]
         args: Vec<String>,
@@ -40,7 +40,7 @@ pub(in crate::definition) enum Gate {
     CargoFmt {
         #[serde(flatten)]
         common: GateCommon,
-        /// Further arguments; those after `"--"` go to rustfmt.
+        /// Further arguments; those after `"--"` go to rustfmt. Default: none.
         #[serde(default)]
         args: Vec<String>,
     },
@@ -48,7 +48,7 @@ pub(in crate::definition) enum Gate {
     CargoDeny {
         #[serde(flatten)]
         common: GateCommon,
-        /// Further arguments of `check`; with `"check"` among them, all of those of `cargo deny`.
+        /// Further arguments of `check`; with `"check"` among them, all of those of `cargo deny`. Default: none.
         #[serde(default)]
         args: Vec<String>,
     },
@@ -62,7 +62,7 @@ pub(in crate::definition) enum Gate {
         /// The status that it must answer with. Default: any 2xx.
         #[schemars(range(min = 100, max = 599))]
         status: Option<i64>,
-        /// Text that the body must contain.
+        /// Text that the body must contain. Default: any body will do.
         contains: Option<String>,
         /// How long to go on asking until it answers so. Default: it is asked once.
         #[schemars(with = "Option<Span>")]
@@ -93,15 +93,15 @@ pub(in crate::definition) enum Gate {
         #[schemars(required)]
         artifact: Option<String>,
         /// Its arguments. `$PORT` is a free port, in its environment too, unless this gate's `env` says another; a secret
-        /// is only in its environment.
+        /// is only in its environment. Default: none.
         #[serde(default)]
         args: Vec<String>,
-        /// A URL that answers with 2xx or 3xx.
+        /// A URL that answers with 2xx or 3xx. Default: `tcp` or `probe` says it.
         #[schemars(example = &"http://127.0.0.1:$PORT/health")]
         http: Option<String>,
-        /// `host:port` that accepts connections.
+        /// `host:port` that accepts connections. Default: `http` or `probe` says it.
         tcp: Option<String>,
-        /// A command that exits with 0.
+        /// A command that exits with 0. Default: `http` or `tcp` says it.
         probe: Option<Script>,
         /// By when it must answer.
         #[schemars(with = "Option<Span>", extend("default" = "30s"))]
@@ -117,13 +117,13 @@ pub(in crate::definition) enum Gate {
         /// The node.
         #[schemars(required)]
         node: Option<String>,
-        /// A command whose output is the backup.
+        /// A command whose output is the backup. Default: `path` is the backup.
         run: Option<Script>,
-        /// A file on the node.
+        /// A file on the node. Default: `run` makes the backup.
         path: Option<String>,
-        /// A command that checks it, with its place as `TIDEGATE_BACKUP`.
+        /// A command that checks it, with its place as `TIDEGATE_BACKUP`. Default: it is not checked.
         verify: Option<Script>,
-        /// The gate is blocked when the backup is smaller than the last one by more than this.
+        /// The gate is blocked when the backup is smaller than the last one by more than this. Default: any size will do.
         #[schemars(with = "Option<Percent>")]
         shrink: Option<String>,
         /// How many are kept.
@@ -140,9 +140,9 @@ pub(in crate::definition) enum Gate {
         /// What migrates, with `DATABASE_URL` of the scratch database.
         #[schemars(required)]
         migrate: Option<Script>,
-        /// What restores, with `engine = "command"`.
+        /// What restores, with `engine = "command"`. Default: none; then it must be said.
         restore: Option<Script>,
-        /// How long migrating may take.
+        /// How long migrating may take. Default: as long as `timeout` lets it.
         #[schemars(with = "Option<Span>")]
         within: Option<String>,
     },
@@ -157,13 +157,13 @@ pub(in crate::definition) struct GateCommon {
     /// Before the deploy, or after it.
     #[schemars(extend("default" = "check"))]
     pub(in crate::definition) phase: Option<Phase>,
-    /// Gates of the same phase that must have passed before.
+    /// Gates of the same phase that must have passed before. Default: none.
     #[serde(default)]
     pub(in crate::definition) needs: Vec<String>,
     /// Whether its outcome counts; one that does not is shown and stops nothing.
     #[schemars(extend("default" = true))]
     pub(in crate::definition) required: Option<bool>,
-    /// A fail that passes on an identical further try is recorded as `flaky`, never silently.
+    /// A fail that passes on an identical further try is recorded as `flaky`, never silently. Default: it fails.
     pub(in crate::definition) flaky: Option<Flaky>,
     /// When another try follows a bad one. Default: never.
     pub(in crate::definition) retry: Option<Retry>,

@@ -25,10 +25,10 @@ pub(in crate::definition) struct File {
     /// What identifies the pipeline, over edits of its file and restarts. Default: the name of the file without `.toml`.
     #[schemars(with = "Option<Name>")]
     pub(in crate::definition) name: Option<String>,
-    /// The name that the pipeline had before: its history goes on under the new one.
+    /// The name that the pipeline had before: its history goes on under the new one. Default: none.
     #[schemars(with = "Option<Name>")]
     pub(in crate::definition) was: Option<String>,
-    /// One line for people.
+    /// One line for people. Default: none.
     pub(in crate::definition) description: Option<String>,
     /// Where commits come from.
     #[schemars(required)]
@@ -36,27 +36,27 @@ pub(in crate::definition) struct File {
     /// How the label of a version is found. Default: the first of `Cargo.toml`, `package.json`, `pyproject.toml`,
     /// `VERSION`, else `0.0.0`.
     pub(in crate::definition) version: Option<Version>,
-    /// Environment of every step.
+    /// Environment of every step. Default: none.
     #[serde(default)]
     #[schemars(with = "BTreeMap<Variable, String>")]
     pub(in crate::definition) env: BTreeMap<String, String>,
     /// Secrets, by the name of the environment variable that the steps which list them get. Their values are masked
-    /// everywhere.
+    /// everywhere. Default: none.
     #[serde(default)]
     #[schemars(with = "BTreeMap<Variable, Secret>")]
     pub(in crate::definition) secrets: BTreeMap<String, Secret>,
-    /// How a commit becomes a version.
+    /// How a commit becomes a version. Default: it is not built; every commit is a version.
     pub(in crate::definition) build: Option<Build>,
     /// The tiers, in order. A version passes one after the other, unless `after` says otherwise.
     #[schemars(required, length(min = 1))]
     pub(in crate::definition) tier: Option<Vec<Tier>>,
-    /// Who is told of what.
+    /// Who is told of what. Default: none.
     #[serde(default)]
     pub(in crate::definition) notify: Vec<Notify>,
-    /// Builds by the clock.
+    /// Builds by the clock. Default: none.
     #[serde(default)]
     pub(in crate::definition) schedule: Vec<Schedule>,
-    /// Tests of the pipeline itself.
+    /// Tests of the pipeline itself. Default: none.
     #[serde(default)]
     pub(in crate::definition) test: Vec<Test>,
 }
@@ -92,10 +92,10 @@ pub(in crate::definition) struct Version {
     /// Where it is read.
     #[schemars(required)]
     pub(in crate::definition) from: Option<VersionFrom>,
-    /// The file that holds it, with `from = "file"`.
+    /// The file that holds it, with `from = "file"`. Default: none; then it must be said.
     #[schemars(example = &"VERSION")]
     pub(in crate::definition) file: Option<String>,
-    /// What prints it, with `from = "command"`; run in a checkout.
+    /// What prints it, with `from = "command"`; run in a checkout. Default: none; then it must be said.
     pub(in crate::definition) command: Option<Script>,
 }
 
@@ -122,11 +122,11 @@ pub(in crate::definition) enum VersionFrom {
 /// Where a secret's value is read, at the start of each step that lists it: say one.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::definition) struct Secret {
-    /// A file of the controller's machine; one line end at its end does not count.
+    /// A file of the controller's machine; one line end at its end does not count. Default: `env` or `command` says it.
     pub(in crate::definition) file: Option<String>,
-    /// A variable of the controller's environment.
+    /// A variable of the controller's environment. Default: `file` or `command` says it.
     pub(in crate::definition) env: Option<String>,
-    /// A program and its arguments that print it.
+    /// A program and its arguments that print it. Default: `file` or `env` says it.
     #[schemars(length(min = 1))]
     pub(in crate::definition) command: Option<Vec<String>>,
 }
@@ -137,14 +137,14 @@ pub(in crate::definition) struct Build {
     /// What a newer push to the same ref does to a build under way.
     #[schemars(extend("default" = "abort"))]
     pub(in crate::definition) on_newer: Option<OnNewer>,
-    /// Limit for all steps together.
+    /// Limit for all steps together. Default: none.
     #[schemars(with = "Option<Span>")]
     pub(in crate::definition) timeout: Option<String>,
-    /// Paths and globs of what is kept, by content, for the tiers to deploy.
+    /// Paths and globs of what is kept, by content, for the tiers to deploy. Default: none.
     #[serde(default)]
     #[schemars(example = ["target/release/shop", "migrations/**"])]
     pub(in crate::definition) artifacts: Vec<String>,
-    /// The steps.
+    /// The steps. Default: none; what is kept is what the commit holds.
     #[serde(default)]
     pub(in crate::definition) step: Vec<Step>,
 }
@@ -181,7 +181,7 @@ pub(in crate::definition) struct Step {
 /// day, and holds up nobody else.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::definition) struct Notify {
-    /// Kinds of events; a `*` at the end stands for any rest. Default with `forge`: those that make a status.
+    /// Kinds of events; a `*` at the end stands for any rest. Default: with `forge` those that make a status.
     #[schemars(length(min = 1), example = ["promote_failed", "rollback*"])]
     pub(in crate::definition) kinds: Option<Vec<String>>,
     /// Only events about these tiers; one about no tier, such as `build_failed`, then does not fit. Default: all.
@@ -191,16 +191,19 @@ pub(in crate::definition) struct Notify {
     /// `X-Tidegate-Event-Id`. `$NAME` is replaced from the environment of the notice: `[env]`, its `secrets`,
     /// `TIDEGATE_PIPELINE`, and `TIDEGATE_TIER`, `TIDEGATE_VERSION` and `TIDEGATE_SHA` where the event has them. A 2xx
     /// is success; a redirect is not followed and, like a 4xx other than 408, 425 and 429, not tried again.
-    /// With `forge`: where its API is, needed where `source.repo` does not tell.
+    /// With `forge`: where its API is, needed where `source.repo` does not tell. Default: `run` or `forge` says what is
+    /// done.
     pub(in crate::definition) url: Option<String>,
-    /// What is run, in an empty folder of its own, with the environment described at `url` and the event as JSON in the
-    /// file `$TIDEGATE_EVENT`. Exit 0 is success; what it started ends with it.
+    /// What is run, in the folder of the pipeline files, with the environment described at `url` and the event as JSON in
+    /// the file `$TIDEGATE_EVENT`. Exit 0 is success; what it started ends with it. Default: `url` or `forge` says what
+    /// is done.
     pub(in crate::definition) run: Option<Script>,
     /// The forge whose commit status is set, with the token that is the one entry of `secrets`. The status
     /// `tidegate/PIPELINE` is pending from `build_start`, success by `build_ok`, failure by `build_failed`, error by
     /// `build_aborted`; `tidegate/PIPELINE/TIER` is pending from `promote_start`, success by `promote_complete` and
     /// `rollback_complete`, failure by `promote_failed` and `rollback`, error where it was canceled or by
     /// `rollback_failed`. On GitLab pending is `running`, failure `failed`, and error `canceled` or `failed`.
+    /// Default: `url` or `run` says what is done.
     pub(in crate::definition) forge: Option<Forge>,
     /// The repository's name on the forge. Default: from `source.repo`.
     #[schemars(example = &"acme/shop")]
@@ -208,7 +211,7 @@ pub(in crate::definition) struct Notify {
     /// Limit of one try of `run`. A post has ten seconds.
     #[schemars(with = "Option<Span>", extend("default" = "1m"))]
     pub(in crate::definition) timeout: Option<String>,
-    /// Names of the secrets that it gets.
+    /// Names of the secrets that it gets. Default: none.
     #[serde(default)]
     pub(in crate::definition) secrets: Vec<String>,
 }
@@ -233,7 +236,7 @@ pub(in crate::definition) struct Test {
     /// What it shows.
     #[schemars(required, length(min = 1))]
     pub(in crate::definition) name: Option<String>,
-    /// What happens.
+    /// What happens. Default: everything goes well.
     #[serde(default)]
     #[schemars(example = ["gate smoke in staging fails"])]
     pub(in crate::definition) given: Vec<String>,

@@ -25,11 +25,11 @@ pub(in crate::definition) struct Exec {
     /// Limit of one try. Default: none.
     #[schemars(with = "Option<Span>")]
     pub(in crate::definition) timeout: Option<String>,
-    /// Environment of its own; it goes before the pipeline's.
+    /// Environment of its own; it goes before the pipeline's. Default: none.
     #[serde(default)]
     #[schemars(with = "BTreeMap<Variable, String>")]
     pub(in crate::definition) env: BTreeMap<String, String>,
-    /// Names of the secrets that it gets as environment.
+    /// Names of the secrets that it gets as environment. Default: none.
     #[serde(default)]
     pub(in crate::definition) secrets: Vec<String>,
     /// From SIGTERM to SIGKILL.
@@ -38,7 +38,7 @@ pub(in crate::definition) struct Exec {
     /// Isolation: `none`, `landlock`, or `user:NAME`.
     #[schemars(extend("default" = "none", "pattern" = "^(none|landlock|user:.+)$"))]
     pub(in crate::definition) sandbox: Option<String>,
-    /// Limits of resources.
+    /// Limits of resources. Default: of the log only.
     pub(in crate::definition) limits: Option<Limits>,
 }
 
@@ -59,10 +59,10 @@ pub(in crate::definition) struct Retry {
 /// Limits of resources.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::definition) struct Limits {
-    /// Memory.
+    /// Memory. Default: no limit.
     #[schemars(with = "Option<Size>")]
     pub(in crate::definition) memory: Option<String>,
-    /// Processes at once.
+    /// Processes at once. Default: no limit.
     #[schemars(range(min = 1, max = 4_194_304))]
     pub(in crate::definition) pids: Option<i64>,
     /// Size of the log; what comes after is not kept.
@@ -93,7 +93,8 @@ form! {
     Name {
         "type": "string",
         "description": "A name: letters, digits, `.`, `_` and `-`, at most 64, beginning with a letter or digit.",
-        "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+        "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        "examples": ["staging", "a1"]
     }
 }
 form! {
@@ -142,6 +143,7 @@ form! {
     Moment {
         "type": "string",
         "description": "A date and time with its offset from UTC, without quotes.",
-        "format": "date-time"
+        "format": "date-time",
+        "examples": ["2026-12-19T00:00:00+01:00"]
     }
 }

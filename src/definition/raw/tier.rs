@@ -12,20 +12,20 @@ pub(in crate::definition) struct Tier {
     /// Unique within the pipeline.
     #[schemars(with = "Name", example = &"staging")]
     pub(in crate::definition) name: Option<String>,
-    /// The name that the tier had before: it is the same tier, not a new one.
+    /// The name that the tier had before: it is the same tier, not a new one. Default: none.
     #[schemars(with = "Option<Name>")]
     pub(in crate::definition) was: Option<String>,
     /// The tiers that a version passes first. Default: the tier above; `[]` makes a first tier, several names a fan-in,
     /// one name used twice a fan-out.
     pub(in crate::definition) after: Option<Vec<String>>,
-    /// When a version may enter.
+    /// When a version may enter. Default: at once, by itself.
     pub(in crate::definition) promote: Option<Promote>,
-    /// The hosts. Default, with a deploy: one, `local`, this machine.
+    /// The hosts. Default: with a deploy one, `local`, this machine; else none.
     #[serde(default)]
     pub(in crate::definition) node: Vec<Node>,
     /// How a version reaches a node. Default: the tier only checks.
     pub(in crate::definition) deploy: Option<Deploy>,
-    /// What a version must pass. Gates of a phase run side by side, unless `needs` orders them.
+    /// What a version must pass. Gates of a phase run side by side, unless `needs` orders them. Default: none.
     #[serde(default)]
     pub(in crate::definition) gate: Vec<Gate>,
 }
@@ -36,10 +36,10 @@ pub(in crate::definition) struct Promote {
     /// By itself, or by a person's word.
     #[schemars(extend("default" = "auto"))]
     pub(in crate::definition) mode: Option<Mode>,
-    /// Time that the version must have been current in every tier of `after`, without a break.
+    /// Time that the version must have been current in every tier of `after`, without a break. Default: none.
     #[schemars(with = "Option<Span>")]
     pub(in crate::definition) soak: Option<String>,
-    /// Whose confirmation it takes.
+    /// Whose confirmation it takes. Default: none.
     pub(in crate::definition) confirm: Option<Confirm>,
     /// Which of several waiting versions goes first.
     #[schemars(extend("default" = "newest"))]
@@ -50,7 +50,7 @@ pub(in crate::definition) struct Promote {
     /// Times at which it may enter. Default: always.
     #[serde(default)]
     pub(in crate::definition) window: Vec<Window>,
-    /// Times at which it may not.
+    /// Times at which it may not. Default: none.
     #[serde(default)]
     pub(in crate::definition) freeze: Vec<Freeze>,
 }
@@ -147,7 +147,7 @@ pub(in crate::definition) struct Freeze {
     /// The first moment after it.
     #[schemars(with = "Moment")]
     pub(in crate::definition) to: Option<toml::value::Datetime>,
-    /// Why, for people.
+    /// Why, for people. Default: none.
     pub(in crate::definition) why: Option<String>,
 }
 
@@ -157,13 +157,13 @@ pub(in crate::definition) struct Node {
     /// Unique within the tier.
     #[schemars(with = "Name", example = &"a1")]
     pub(in crate::definition) name: Option<String>,
-    /// The name that the node had before.
+    /// The name that the node had before. Default: none.
     #[schemars(with = "Option<Name>")]
     pub(in crate::definition) was: Option<String>,
     /// `user@host`, or a name of the user's own ssh config. Default: this machine.
     #[schemars(length(min = 1), example = &"deploy@a1.internal")]
     pub(in crate::definition) ssh: Option<String>,
-    /// Environment of what is run for this node.
+    /// Environment of what is run for this node. Default: none.
     #[serde(default)]
     #[schemars(with = "BTreeMap<Variable, String>")]
     pub(in crate::definition) env: BTreeMap<String, String>,

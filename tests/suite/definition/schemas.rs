@@ -41,33 +41,57 @@ fn json(value: toml::Value) -> Value {
     }
 }
 
-/// What editors show when somebody points at a key.
+/// What editors show when somebody points at a key: what it is, what holds without it, and how it is written.
 #[test]
-fn every_key_of_a_pipeline_is_described() {
-    let mut bare = Vec::new();
-    look(schema::pipeline_schema(), schema::pipeline_schema(), "", &mut bare);
-    assert!(bare.is_empty(), "without a description: {bare:?}");
+fn every_key_of_a_pipeline_is_described_with_its_default_and_an_example() {
+    let mut missing = Vec::new();
+    look(schema::pipeline_schema(), schema::pipeline_schema(), "", &mut missing);
+    assert!(missing.is_empty(), "{missing:#?}");
 }
 
-fn look(schema: &Value, root: &Value, path: &str, bare: &mut Vec<String>) {
+fn look(schema: &Value, root: &Value, path: &str, missing: &mut Vec<String>) {
     match schema {
         Value::Object(map) => {
+            let required: Vec<&str> = map
+                .get("required")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             for (key, property) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
-                let target = property
-                    .get("$ref")
-                    .and_then(Value::as_str)
-                    .and_then(|reference| root.pointer(&reference[1..]));
-                let described =
-                    property.get("description").or(target.and_then(|target| target.get("description")));
-                if described.is_none() && property.get("const").is_none() {
-                    bare.push(format!("{path}/{key}"));
+                if property.get("const").is_none() {
+                    let lacks = lacks(property, root, required.contains(&key.as_str()));
+                    missing.extend(lacks.map(|what| format!("{path}/{key} lacks {what}")));
                 }
             }
-            map.iter().for_each(|(key, value)| look(value, root, &format!("{path}/{key}"), bare));
+            map.iter().for_each(|(key, value)| look(value, root, &format!("{path}/{key}"), missing));
         }
-        Value::Array(all) => all.iter().for_each(|value| look(value, root, path, bare)),
+        Value::Array(all) => all.iter().for_each(|value| look(value, root, path, missing)),
         _ => {}
     }
+}
+
+/// What is not said of a key.
+fn lacks(property: &Value, root: &Value, required: bool) -> Option<&'static str> {
+    let said = |word: &str| found(property, root, word);
+    let Some(description) = said("description").and_then(Value::as_str) else { return Some("a description") };
+    if !required && said("default").is_none() && !description.contains("Default:") {
+        return Some("a default, or the word that there is none");
+    }
+    let item = said("items").unwrap_or(property);
+    let is_text = found(item, root, "type").is_some_and(|kind| kind == "string");
+    let is_formed = is_text && ["pattern", "format"].iter().any(|word| found(item, root, word).is_some());
+    let is_shown = said("examples").or(said("default")).or(found(item, root, "examples")).is_some();
+    (is_formed && !is_shown).then_some("an example of its form")
+}
+
+/// What a schema says itself, or the one that it refers to.
+fn found<'a>(schema: &'a Value, root: &'a Value, word: &str) -> Option<&'a Value> {
+    schema.get(word).or_else(|| {
+        let reference = schema.get("$ref")?.as_str()?;
+        found(root.pointer(&reference[1..])?, root, word)
+    })
 }
 
 /// `pipelines/shop.toml` is where people look for a key.

@@ -105,3 +105,61 @@ async fn a_change_with_a_key_is_done_once_and_answered_alike() {
     with("k3", "block", r#"{"version":"1.0.1"}"#).await.is_problem(404, "TG-ASK-004");
     with("k3", "block", r#"{"version":"1.0.1"}"#).await.is_problem(404, "TG-ASK-004");
 }
+
+#[tokio::test]
+async fn a_change_with_a_key_that_is_under_way_is_not_begun_again() {
+    let stand = std::sync::Arc::new(Stand::new().await);
+    stand.load("shop", "/nowhere").await;
+    let with_key = |stand: std::sync::Arc<Stand>| async move {
+        let head = [
+            ("authorization", format!("Bearer {}", stand.owner())),
+            ("content-type", "application/json".to_owned()),
+            ("idempotency-key", "k".to_owned()),
+        ];
+        stand.send("POST", "/api/pipelines/shop/hold", &head, b"{}").await
+    };
+    stand.journal.hold_durability();
+    let first = tokio::spawn(with_key(stand.clone()));
+    stand.until_committed(|state| state.pipelines["shop"].hold.is_some()).await;
+    let second = with_key(stand.clone()).await;
+    second.is_problem(409, "TG-HTTP-020");
+    assert_eq!(second.header("retry-after"), "1");
+    stand.journal.release_durability();
+    let first = first.await.unwrap();
+    assert_eq!(first.json()["already"], false);
+    assert_eq!(with_key(stand.clone()).await.body, first.body);
+}
+
+#[tokio::test]
+async fn a_change_goes_on_without_its_client_and_is_answered_when_it_asks_again() {
+    let stand = std::sync::Arc::new(Stand::new().await);
+    stand.load("shop", "/nowhere").await;
+    stand.journal.hold_durability();
+    // The client goes as soon as the change is committed: its answer is lost.
+    let mut lost = stand.connect().await;
+    let request = format!(
+        "POST /api/pipelines/shop/hold HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\nidempotency-key: k\r\ncontent-length: 2\r\n\r\n{{}}",
+        stand.owner()
+    );
+    tokio::io::AsyncWriteExt::write_all(&mut lost, request.as_bytes()).await.unwrap();
+    stand.until_committed(|state| state.pipelines["shop"].hold.is_some()).await;
+    drop(lost);
+    stand.journal.release_durability();
+    let again = async {
+        loop {
+            let head = [
+                ("authorization", format!("Bearer {}", stand.owner())),
+                ("content-type", "application/json".to_owned()),
+                ("idempotency-key", "k".to_owned()),
+            ];
+            let answer = stand.send("POST", "/api/pipelines/shop/hold", &head, b"{}").await;
+            if answer.status != 409 {
+                return answer;
+            }
+        }
+    };
+    let answer = tokio::time::timeout(super::stand::PATIENCE, again).await.expect("it is done");
+    assert_eq!((answer.status, &answer.json()["already"]), (200, &false.into()), "{}", answer.text());
+    assert_eq!(answer.header("idempotency-replayed"), "true");
+}

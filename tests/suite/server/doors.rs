@@ -11,13 +11,26 @@ use tokio::time::timeout;
 #[tokio::test]
 async fn every_answer_is_hardened_and_says_nothing_of_the_server() {
     let stand = Stand::new().await;
-    for path in ["/", "/healthz", "/readyz", "/api/state", "/nowhere"] {
+    for path in [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/metrics",
+        "/api/state",
+        "/api/events",
+        "/rebuild",
+        "/nowhere",
+    ] {
         let answer = stand.get(path).await;
         assert!(answer.header("content-security-policy").contains("default-src 'none'"), "{path}");
         assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("cache-control"), "no-store", "{path}");
-        assert_eq!(answer.header("server"), "", "{path}");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+        for telling in ["server", "x-powered-by", "via"] {
+            assert_eq!(answer.header(telling), "", "{path}");
+        }
     }
     stand.stop().await;
 }

@@ -80,6 +80,9 @@ async fn the_log_is_sent_byte_for_byte_whole_or_in_part() {
     std::fs::write(stand.hands.log("shop", run), text).unwrap();
     let growing = ranged(&stand, run, "bytes=0-3").await;
     assert_eq!((growing.status, growing.header("content-range")), (206, "bytes 0-3/*"));
+    assert_eq!(growing.header("etag"), "", "what grows is not yet what it will be");
+    let beyond = ranged(&stand, run, "bytes=1000-").await;
+    beyond.is_problem(416, "TG-HTTP-018");
     let mut outcome = Outcome::of(Classification::Ok);
     outcome.log_ref = Some(format!("logs/shop/{run}.log"));
     outcome.log_sha256 = Some("abcd".into());
@@ -102,7 +105,15 @@ async fn the_log_is_sent_byte_for_byte_whole_or_in_part() {
     let beyond = ranged(&stand, run, "bytes=1000-").await;
     beyond.is_problem(416, "TG-HTTP-018");
     assert_eq!(beyond.header("content-range"), format!("bytes */{}", text.len()));
-    let known = [("if-none-match", "\"abcd\"".to_owned())];
+    // A range is of what is sent; a HEAD sends nothing, and says how long the whole is.
+    let range = [("range", "bytes=1-6".to_owned())];
+    let head = stand.send("HEAD", &path, &range, b"").await;
+    assert_eq!((head.status, head.header("content-length")), (200, &*text.len().to_string()));
+    for (etag, status) in [("\"abcd\"", 206), ("\"other\"", 200)] {
+        let of = [("range", "bytes=1-6".to_owned()), ("if-range", etag.to_owned())];
+        assert_eq!(stand.send("GET", &path, &of, b"").await.status, status, "{etag}");
+    }
+    let known = [("if-none-match", "\"x\", \"abcd\"".to_owned())];
     let unchanged = stand.send("GET", &path, &known, b"").await;
     assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
     stand.get(&format!("{path}?tail=1")).await.is_problem(400, "TG-HTTP-008");

@@ -5,10 +5,14 @@
 mod stand;
 
 mod changes;
+mod described;
 mod doors;
 mod forges;
+mod hardening;
 mod logs;
+mod numbers;
 mod pushes;
 mod shown;
+mod smuggling;
 mod sockets;
 mod streams;

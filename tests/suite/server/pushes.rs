@@ -94,6 +94,8 @@ async fn an_abbreviation_is_resolved_and_what_is_no_commit_is_refused() {
     for (bad, code) in [
         ("0".repeat(40), "TG-GIT-007"),
         ("f".repeat(40), "TG-GIT-003"),
+        ("f".repeat(64), "TG-GIT-003"),
+        ("f".repeat(65), "TG-GIT-006"),
         ("abc".into(), "TG-GIT-006"),
         ("--upload-pack=x".into(), "TG-GIT-006"),
         (tree, "TG-GIT-005"),
@@ -108,6 +110,13 @@ async fn an_abbreviation_is_resolved_and_what_is_no_commit_is_refused() {
     }
     stand.post("/rebuild", &push(&sha, r#","old":"nonsense""#)).await.is_problem(422, "TG-GIT-006");
     stand.post("/rebuild", "{}").await.is_problem(422, "TG-PUSH-003");
+    // What would like to be a variable of a step is a field that nobody knows.
+    for name in ["LD_PRELOAD", "PATH", "BASH_ENV", "GIT_SSH_COMMAND", "GIT_CONFIG_COUNT", "env"] {
+        stand
+            .post("/rebuild", &push(&sha, &format!(r#","{name}":"x""#)))
+            .await
+            .is_problem(422, "TG-HTTP-007");
+    }
 }
 
 #[tokio::test]

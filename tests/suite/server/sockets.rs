@@ -210,7 +210,10 @@ async fn malformed_frames_end_the_session_and_nothing_else() {
     unmasked.extend(b"hi");
     type Case = (&'static str, Vec<u8>, &'static [Option<u16>]);
     let cases: Vec<Case> = vec![
-        ("a reserved bit", frame(0xc1, b"hi"), &[Some(1002)]),
+        ("the first reserved bit", frame(0xc1, b"hi"), &[Some(1002)]),
+        ("the second reserved bit", frame(0xa1, b"hi"), &[Some(1002)]),
+        ("the third reserved bit", frame(0x91, b"hi"), &[Some(1002)]),
+        ("a reserved bit on a ping", frame(0xc9, b"hi"), &[Some(1002)]),
         ("a reserved opcode", frame(0x83, b"hi"), &[Some(1002)]),
         ("a reserved control opcode", frame(0x8b, b""), &[Some(1002)]),
         ("no mask", unmasked, &[Some(1002)]),
@@ -230,6 +233,13 @@ async fn malformed_frames_end_the_session_and_nothing_else() {
         ("a close code 1005", frame(0x88, &1005_u16.to_be_bytes()), &[Some(1002)]),
         ("a close code 0", frame(0x88, &0_u16.to_be_bytes()), &[Some(1002)]),
         ("a close code 999", frame(0x88, &999_u16.to_be_bytes()), &[Some(1002)]),
+        ("a close code 1004", frame(0x88, &1004_u16.to_be_bytes()), &[Some(1002)]),
+        ("a close code 1006", frame(0x88, &1006_u16.to_be_bytes()), &[Some(1002)]),
+        (
+            "a length of 2^63",
+            [vec![0x81, 0xff, 0x80], vec![0; 7], vec![0; 4]].concat(),
+            &[Some(1009), Some(1002)],
+        ),
         ("a close code 5000", frame(0x88, &5000_u16.to_be_bytes()), &[Some(1002), Some(5000)]),
         ("a close reason that is not UTF-8", frame(0x88, b"\x03\xe8\xff\xfe"), &[Some(1007), Some(1002)]),
         ("an empty close", frame(0x88, b""), &[None]),
@@ -271,6 +281,19 @@ async fn it_pings_and_leaves_who_never_answers() {
         assert!(matches!(ping, Message::Ping(_)), "{ping:?}");
     }
     assert_eq!(end_of(silent).await, Some(1013));
+}
+
+#[tokio::test]
+async fn half_a_frame_and_then_silence_is_left_in_the_end() {
+    let limits = Limits { ping: Duration::from_millis(50), ..Limits::default() };
+    let setup = Setup { limits, stall: Duration::from_millis(400), ..Setup::default() };
+    let stand = Stand::with(setup).await;
+    for half in [&[0x81][..], &[0x81, 0xfe, 0x01], &frame(0x81, b"hello")[..8]] {
+        let mut stream = by_hand(&stand).await;
+        stream.write_all(half).await.unwrap();
+        assert_eq!(end_of(stream).await, Some(1013), "{half:?}");
+    }
+    assert_eq!(stand.engine.bus().subscribers(), 0);
 }
 
 #[tokio::test]

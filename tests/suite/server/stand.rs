@@ -1,5 +1,6 @@
 //! A controller to talk to, and the hands to talk with: requests byte by byte, so that bad ones can be sent too.
 
+use super::described;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -94,6 +95,7 @@ impl Stand {
             state: state.clone(),
             git: setup.git,
             stall: setup.stall,
+            jobs: 4,
             log_ref: |pipeline, run| format!("logs/{pipeline}/{run}.log"),
             webhooks: setup.webhooks,
             limits: setup.limits,
@@ -215,6 +217,7 @@ impl Stand {
         self.send("GET", path, &[], b"").await
     }
 
+    /// A request, answered as it is described.
     pub(crate) async fn send(
         &self,
         method: &str,
@@ -235,7 +238,9 @@ impl Stand {
         if !body.is_empty() {
             head += &format!("content-length: {}\r\n", body.len());
         }
-        self.raw(&[head.as_bytes(), b"\r\n", body].concat()).await
+        let answered = self.raw(&[head.as_bytes(), b"\r\n", body].concat()).await;
+        described::check(method, path, &answered);
+        answered
     }
 
     /// Sends bytes, and reads until the other side closes.

@@ -1,10 +1,12 @@
 //! What subscribers see: server-sent events, the past as lines, and the seam between the past and the present.
 
 use super::sockets::{next, open};
-use super::stand::{PATIENCE, Stand};
+use super::stand::{PATIENCE, Setup, Stand};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use tidegate::domain::*;
+use tidegate::server::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -48,6 +50,22 @@ async fn server_sent_events_go_on_after_the_last_one_seen() {
     });
     assert_eq!(answer.status, 200, "and it ends with the controller");
     stand.stop().await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_ends_server_sent_events() {
+    let limits = Limits { token_check: Duration::from_millis(50), ..Limits::default() };
+    let stand = Stand::with(Setup { limits, ..Setup::default() }).await;
+    let token = stand.token("viewer", Role::Viewer, None);
+    let head = [("accept", "text/event-stream".to_owned()), ("authorization", format!("Bearer {token}"))];
+    let (answer, ()) = tokio::join!(stand.send("GET", "/events", &head, b""), async {
+        while stand.engine.bus().subscribers() == 0 {
+            tokio::task::yield_now().await;
+        }
+        stand.tokens.revoke("viewer").unwrap();
+    });
+    assert_eq!(answer.status, 200, "and it ends");
+    stand.send("GET", "/events", &head, b"").await.is_problem(401, "TG-AUTH-001");
 }
 
 #[tokio::test]

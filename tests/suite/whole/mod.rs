@@ -4,6 +4,7 @@ mod boots;
 mod cargo;
 mod commands;
 mod completing;
+mod connections;
 mod delivery;
 mod doctor;
 mod escapes;

@@ -154,3 +154,26 @@ fn a_pipeline_that_is_renamed_while_it_builds_goes_on_in_its_workspace() {
     let works = fs::read_dir(world.path("state/work")).expect("the work folder").count();
     assert!(works >= 2, "each has its own");
 }
+
+#[test]
+fn a_change_that_the_system_does_not_tell_of_is_found_on_sighup() {
+    let mut world = World::new(SHOP);
+    // Written through another name of the same file, in a folder that nobody watches.
+    fs::create_dir(world.path("elsewhere")).expect("a folder");
+    let unseen = world.path("elsewhere/shop.toml");
+    fs::hard_link(world.path("pipelines/shop.toml"), &unseen).expect("linked");
+    fs::write(&unseen, described(&world, "unseen")).expect("saved");
+    world.push("1.0.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging")]);
+    let loads = |world: &World| world.kinds().iter().filter(|kind| **kind == "pipeline_loaded").count();
+    assert_eq!(loads(&world), 1, "nobody told of it");
+    let pid = rustix::process::Pid::from_raw(world.pid()).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("told");
+    world.wait("pipeline_loaded", &[]);
+    assert_eq!(world.get("/api/pipelines/shop")["pipeline"]["description"], "unseen");
+    // When nothing differs, nothing is said; and the controller goes on.
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("told");
+    world.push("1.1.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging"), ("version", "1.1.0")]);
+    assert_eq!(loads(&world), 2);
+}
