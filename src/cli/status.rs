@@ -36,6 +36,7 @@ fn ask(args: &Args) -> Result<(), Trouble> {
         Some(path) => {
             let one: OnePipeline = client.read(&path)?;
             pipeline(&one.pipeline, one.at);
+            standstill(one.standstill.as_ref());
         }
         None => {
             let all: StateView = client.read("/api/state")?;
@@ -48,9 +49,18 @@ fn ask(args: &Args) -> Result<(), Trouble> {
 fn everything(all: &StateView) {
     all.pipelines.iter().for_each(|one| pipeline(one, all.at));
     all.rejected.iter().for_each(|file| rejected(file, all.at));
+    standstill(all.standstill.as_ref());
     if all.pipelines.is_empty() && all.rejected.is_empty() {
         talk::say("no pipeline is loaded yet");
     }
+}
+
+/// Why nothing new begins.
+fn standstill(why: Option<&StandstillView>) {
+    let Some(why) = why else { return };
+    let what = format!("nothing new begins: {} [{}]", safe(&why.message), safe(&why.code));
+    talk::data(format_args!("{}", tint(&what, Tone::Bad)));
+    talk::data(format_args!("  help: {}", safe(&why.help)));
 }
 
 /// Text from outside, safe for a terminal.

@@ -2,7 +2,7 @@
 //! Wording of what other rooms refuse is theirs; what only HTTP can do wrong is worded here.
 
 use crate::domain::Rejection;
-use crate::engine::Refusal;
+use crate::engine::{Refusal, Standstill};
 use crate::journal;
 use crate::source;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -199,9 +199,22 @@ impl Problem {
     }
 
     /// No version is built yet.
-    pub(super) fn nothing_built() -> Problem {
-        let help = "push a commit, or ask for a build with `tidegate rebuild`";
-        Problem::new(StatusCode::NOT_FOUND, "TG-HTTP-017", "no version is built yet", help)
+    pub(super) fn nothing_built(standstill: Option<&Standstill>) -> Problem {
+        let (detail, help) = match standstill {
+            Some(why) => (format!("no version is built yet, and nothing new begins: {why}"), why.help()),
+            None => (
+                "no version is built yet".into(),
+                "push a commit, or ask for a build with `tidegate rebuild`".into(),
+            ),
+        };
+        Problem::new(StatusCode::NOT_FOUND, "TG-HTTP-017", detail, help)
+    }
+
+    /// It runs, and nothing new begins.
+    pub(super) fn standstill(why: &Standstill) -> Problem {
+        let detail = format!("nothing new begins: {why}");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.code(), detail, why.help())
+            .with(header::RETRY_AFTER, "5")
     }
 
     /// No or no good token.

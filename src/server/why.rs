@@ -8,6 +8,7 @@ use super::view::{StandingView, standing_view};
 use crate::domain::pipeline::{Pipeline, Tier};
 use crate::domain::state::{PipelineState, TierState};
 use crate::domain::{Blocker, EventId, PipelineName, Rejection, TierName, Time, VersionLabel, promotion};
+use crate::engine::Standstill;
 use axum::Json;
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
@@ -48,6 +49,13 @@ pub struct WhyTier {
     pub until: Option<Time>,
 }
 
+impl WhyTier {
+    /// Whether the version may still come through the tier by itself.
+    fn goes_on(&self) -> bool {
+        matches!(self.standing, None | Some(StandingView::Waiting | StandingView::Inside))
+    }
+}
+
 /// Why a version is not (yet) through a tier. Without `version`: the newest that is not.
 pub(super) async fn why(
     State(server): State<Arc<Server>>,
@@ -58,7 +66,8 @@ pub(super) async fn why(
     let version = parameters.one("version")?.map(VersionLabel::from);
     let now = server.options.clock.now();
     let (pipeline, tier) = (PipelineName::from(pipeline), TierName::from(tier));
-    let view = settled(&server, |state| explain(state, pipeline, tier, version, now));
+    let standstill = server.engine.standstill();
+    let view = settled(&server, |state| explain(state, pipeline, tier, version, now, standstill.as_ref()));
     Ok(Json(view.await??))
 }
 
@@ -68,6 +77,7 @@ fn explain(
     tier: TierName,
     version: Option<VersionLabel>,
     now: Time,
+    standstill: Option<&Standstill>,
 ) -> Result<WhyView, Problem> {
     let known = state.pipeline(&pipeline).and_then(|p| Some((p, p.definition()?)));
     let (p, definition) = known.ok_or_else(|| Rejection::UnknownPipeline(pipeline.clone()))?;
@@ -77,9 +87,13 @@ fn explain(
     let version = match version {
         Some(version) if p.versions.contains_key(&version) => version,
         Some(version) => return Err(Rejection::UnknownVersion(pipeline, version).into()),
-        None => newest_under_way(p, &tier).ok_or_else(Problem::nothing_built)?,
+        None => newest_under_way(p, &tier).ok_or_else(|| Problem::nothing_built(standstill))?,
     };
-    let chain = way_to(definition, &tier).into_iter().map(|tier| step(p, tier, &version, now)).collect();
+    let mut chain: Vec<WhyTier> =
+        way_to(definition, &tier).into_iter().map(|tier| step(p, tier, &version, now)).collect();
+    if standstill.is_some_and(Standstill::is_disk_full) {
+        chain.iter_mut().filter(|one| one.goes_on()).for_each(|one| one.blockers.push(Blocker::DiskFull));
+    }
     Ok(WhyView {
         id: state.last,
         at: now,

@@ -7,6 +7,7 @@ use crate::bus::Bus;
 use crate::cli::Exit;
 use crate::cli::trouble::Trouble;
 use crate::clock::{Clock, SystemClock};
+use crate::disk::FolderDisk;
 use crate::domain::{EventId, PipelineName, RunId, State};
 use crate::engine::{self, Engine, Parts};
 use crate::interpreter::places::Places;
@@ -70,6 +71,7 @@ impl Controller {
             journal: kept.clone(),
             bus: Bus::new(kept),
             clock: clock.clone(),
+            disk: Arc::new(FolderDisk::new(settings.state.path(), settings.retention.min_free_bytes)),
             interpreter: Arc::new(interpreter),
             reports,
         };

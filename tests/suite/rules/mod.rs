@@ -4,6 +4,7 @@ pub(crate) mod world;
 
 mod crash;
 mod definitions;
+mod disk;
 mod entry;
 mod hand;
 mod inside;

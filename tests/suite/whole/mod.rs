@@ -3,6 +3,7 @@
 mod commands;
 mod delivery;
 mod escapes;
+mod housekeeping;
 mod killing;
 mod reload;
 mod stops;
