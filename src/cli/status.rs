@@ -50,9 +50,27 @@ fn everything(all: &StateView) {
     all.pipelines.iter().for_each(|one| pipeline(one, all.at));
     all.rejected.iter().for_each(|file| rejected(file, all.at));
     standstill(all.standstill.as_ref());
+    sizes(all.sizes.as_ref());
     if all.pipelines.is_empty() && all.rejected.is_empty() {
         talk::say("no pipeline is loaded yet");
     }
+}
+
+/// How much the state folder takes.
+fn sizes(sizes: Option<&SizesView>) {
+    let Some(sizes) = sizes else { return };
+    let parts = [
+        ("journal", Some(sizes.journal_bytes)),
+        ("logs", sizes.logs_bytes),
+        ("artifacts", sizes.artifacts_bytes),
+        ("work", sizes.work_bytes),
+        ("free", Some(sizes.free_bytes)),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter_map(|(what, bytes)| Some(format!("{what} {}", words::bytes((*bytes)?))))
+        .collect();
+    talk::data(format_args!("{}", tint(&format!("state folder: {}", parts.join(", ")), Tone::Quiet)));
 }
 
 /// Why nothing new begins.

@@ -40,8 +40,7 @@ pub(super) fn load(state: &mut State, in_force: InForce, id: EventId) {
     }
     p.known.insert(in_force.digest.clone(), definition);
     p.in_force = Some(in_force);
-    let used = p.digests_in_use();
-    p.known.retain(|digest, _| used.contains(digest));
+    p.let_go_of_definitions();
 }
 
 fn rename_tier(place: &mut Place, was: &TierName, name: &TierName) {

@@ -4,11 +4,13 @@
 //! - [`Engine`] is the handle that others hold: ask, read, listen.
 //! - `task` is the loop, the only writer of the journal.
 //! - `publish` sends what is durable, in order, to the bus and to those who asked.
+//! - `checkpoint` lets old events go: the state that they come to takes their place.
 //! - `replay` folds the journal at the start; from there restart is the same path as running.
 //!
 //! What is committed may start build steps and gates; everything that leaves the house (answers, broadcasts, deploys)
 //! waits until it is durable.
 
+mod checkpoint;
 mod publish;
 mod replay;
 mod task;
@@ -64,6 +66,7 @@ pub struct Engine {
     ready: watch::Receiver<bool>,
     disk: Arc<dyn Disk>,
     refusing: watch::Receiver<Option<journal::Error>>,
+    builds: watch::Receiver<u64>,
 }
 
 /// Why nothing new begins for now. It passes by itself once its cause does.
@@ -182,6 +185,7 @@ pub fn start(
     let state = Arc::new(RwLock::new(state));
     let (say_ready, ready) = watch::channel(false);
     let (say_refusing, refusing) = watch::channel(None);
+    let (say_builds, builds) = watch::channel(0);
     let engine = Engine {
         inbox,
         state: state.clone(),
@@ -190,8 +194,9 @@ pub fn start(
         ready,
         disk: parts.disk.clone(),
         refusing,
+        builds,
     };
-    let signs = task::Signs { ready: say_ready, refusing: say_refusing };
+    let signs = task::Signs { ready: say_ready, refusing: say_refusing, builds: say_builds };
     (engine, task::run(state, parts, options, messages, signs))
 }
 
@@ -234,6 +239,11 @@ impl Engine {
     pub fn standstill(&self) -> Option<Standstill> {
         let refusing = self.refusing.borrow().clone().map(Standstill::Journal);
         refusing.or_else(|| self.disk.is_full().then_some(Standstill::DiskFull))
+    }
+
+    /// Counts builds that ended, for those who tidy up after them.
+    pub fn builds(&self) -> watch::Receiver<u64> {
+        self.builds.clone()
     }
 
     /// Resolves when the engine is ready, or has ended.

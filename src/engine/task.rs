@@ -36,6 +36,8 @@ pub(super) struct Signs {
     pub(super) ready: watch::Sender<bool>,
     /// Why the journal takes nothing, while it does not.
     pub(super) refusing: watch::Sender<Option<journal::Error>>,
+    /// Counts builds that ended.
+    pub(super) builds: watch::Sender<u64>,
 }
 
 struct Loop {
@@ -298,6 +300,9 @@ impl Loop {
         }
         for envelope in &envelopes {
             self.dirty.extend(envelope.fact.pipeline.clone());
+            if matches!(envelope.fact.event, Event::BuildOk { .. } | Event::BuildFailed { .. }) {
+                self.signs.builds.send_modify(|count| *count += 1);
+            }
         }
         for record in records {
             self.send(Outgoing::Event(record)).await?;

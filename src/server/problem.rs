@@ -178,6 +178,21 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "TG-HTTP-015", format!("there is no log of run {run}"), help)
     }
 
+    /// The events of the run are gone.
+    pub(super) fn forgotten_run(run: u64) -> Problem {
+        let help = "`[retention] events` says how long events are kept";
+        let detail = format!("the events of run {run} are no longer kept: retention removed them");
+        Problem::new(StatusCode::GONE, "TG-HTTP-022", detail, help)
+    }
+
+    /// The run had a log, and it is gone.
+    pub(super) fn forgotten_log(run: u64, sha256: Option<&str>) -> Problem {
+        let digest = sha256.map(|sha256| format!("; its SHA-256 was {sha256}")).unwrap_or_default();
+        let detail = format!("the log of run {run} is no longer kept: retention removed it{digest}");
+        let help = "`[retention] logs` says how long logs are kept";
+        Problem::new(StatusCode::GONE, "TG-HTTP-023", detail, help)
+    }
+
     /// The header cannot be a key.
     pub(super) fn bad_key() -> Problem {
         let help = "use 1 to 128 printable characters, new for each change";

@@ -3,7 +3,8 @@
 use super::Server;
 use super::asking::Parameters;
 use super::problem::Problem;
-use super::view::{PipelineView, StandstillView, StateView, Versions, is_shown};
+use super::view::{PipelineView, SizesView, StandstillView, StateView, Versions, is_shown};
+use crate::disk::free_bytes;
 use crate::domain::{EventId, PipelineName, Rejection, State as Truth, Time};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -39,7 +40,8 @@ pub(super) async fn state(
     let versions = versions(parameters.only(&["limit"])?)?;
     let now = server.options.clock.now();
     let view = settled(&server, |state| StateView::of(state, now, versions)).await?;
-    Ok(Json(view.kept_by(server.engine.standstill().as_ref())))
+    let view = view.kept_by(server.engine.standstill().as_ref());
+    Ok(Json(StateView { sizes: sizes(&server), ..view }))
 }
 
 /// Every pipeline: the same without what belongs to none.
@@ -67,6 +69,13 @@ pub(super) async fn pipeline(
         Some(OnePipeline { id: state.last, at: now, pipeline, standstill })
     });
     view.await?.map(Json).ok_or_else(|| Rejection::UnknownPipeline(name).into())
+}
+
+/// None when the disk cannot be asked.
+fn sizes(server: &Server) -> Option<SizesView> {
+    let journal = server.engine.journal().size_bytes().ok()?;
+    let free = free_bytes(server.options.state.path()).ok()?;
+    Some(SizesView::of(journal, free, server.options.gauge.get()))
 }
 
 fn versions(parameters: Parameters) -> Result<Versions, Problem> {

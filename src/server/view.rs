@@ -7,6 +7,7 @@ mod tier;
 pub use pipeline::*;
 pub use tier::*;
 
+use crate::disk::Usage;
 use crate::domain::state::{Hold, State};
 use crate::domain::{Blocker, Diagnostic, EventId, PipelineName, Time};
 use crate::engine::Standstill;
@@ -27,6 +28,44 @@ pub struct StateView {
     /// Why nothing new begins for now; none: whatever may begin does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standstill: Option<StandstillView>,
+    /// How much the state folder takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<SizesView>,
+}
+
+/// How much the state folder takes, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SizesView {
+    /// The journal, now.
+    pub journal_bytes: u64,
+    /// What is free on its disk for ordinary users, now.
+    pub free_bytes: u64,
+    /// When the rest was measured; none: not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_at: Option<Time>,
+    /// Logs of runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs_bytes: Option<u64>,
+    /// What builds made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts_bytes: Option<u64>,
+    /// Mirrors, checkouts, caches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work_bytes: Option<u64>,
+}
+
+impl SizesView {
+    /// Of what is known now, and was measured before.
+    pub fn of(journal_bytes: u64, free_bytes: u64, usage: Option<Usage>) -> SizesView {
+        SizesView {
+            journal_bytes,
+            free_bytes,
+            measured_at: usage.map(|usage| usage.at),
+            logs_bytes: usage.map(|usage| usage.logs_bytes),
+            artifacts_bytes: usage.map(|usage| usage.artifacts_bytes),
+            work_bytes: usage.map(|usage| usage.work_bytes),
+        }
+    }
 }
 
 /// Why nothing new begins for now. It passes by itself once its cause does.
@@ -109,6 +148,7 @@ impl StateView {
                 .collect(),
             rejected: rejected(state, None),
             standstill: None,
+            sizes: None,
         }
     }
 

@@ -22,7 +22,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use file::SettingsFile;
+use file::{HowLong, SettingsFile};
 
 /// The file that is read when none is named and it is there.
 pub const DEFAULT_FILE: &str = "tidegate.toml";
@@ -47,13 +47,20 @@ pub struct Retention {
     pub versions: usize,
     /// How long the logs of steps are kept.
     pub logs: Duration,
+    /// How long events are kept; `None`: for ever. What the state needs of older ones is kept as a checkpoint.
+    pub events: Option<Duration>,
     /// Below this much free space, in bytes, on the disk of the state folder no new work starts.
     pub min_free_bytes: u64,
 }
 
 impl Default for Retention {
     fn default() -> Retention {
-        Retention { versions: 50, logs: Duration::from_secs(90 * 86_400), min_free_bytes: 256 << 20 }
+        Retention {
+            versions: 50,
+            logs: Duration::from_secs(90 * 86_400),
+            events: Some(Duration::from_secs(365 * 86_400)),
+            min_free_bytes: 256 << 20,
+        }
     }
 }
 
@@ -166,6 +173,11 @@ fn merge(
         retention: Retention {
             versions: file.retention.versions.unwrap_or(kept.versions).max(1),
             logs: file.retention.logs.map_or(kept.logs, |span| span.duration()),
+            events: match file.retention.events {
+                None => kept.events,
+                Some(HowLong::Forever) => None,
+                Some(HowLong::For(span)) => Some(span.duration()),
+            },
             min_free_bytes: file.retention.min_free.map_or(kept.min_free_bytes, |size| size.0),
         },
         file: path,

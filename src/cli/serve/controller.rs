@@ -1,13 +1,13 @@
 //! The parts of a controller put together, in the order in which each needs the ones before, and taken apart again.
 
 use super::definitions::Definitions;
-use super::tidy;
+use super::tidy::Tidier;
 use crate::artifact::Store;
 use crate::bus::Bus;
 use crate::cli::Exit;
 use crate::cli::trouble::Trouble;
 use crate::clock::{Clock, SystemClock};
-use crate::disk::FolderDisk;
+use crate::disk::{FolderDisk, Gauge};
 use crate::domain::{EventId, PipelineName, RunId, State};
 use crate::engine::{self, Engine, Parts};
 use crate::interpreter::places::Places;
@@ -62,7 +62,7 @@ impl Controller {
             settings.state.clone(),
             Arc::new(LocalRunner::new()),
             git.clone(),
-            store,
+            store.clone(),
             settings.log_limit_bytes,
             reporter,
         );
@@ -81,11 +81,13 @@ impl Controller {
         let working = tokio::spawn(work);
 
         let shutdown = CancellationToken::new();
+        let gauge = Gauge::default();
         let serving = tokio::spawn(server::serve(
             listener,
             engine.clone(),
             ServerOptions {
-                clock,
+                clock: clock.clone(),
+                gauge: gauge.clone(),
                 tokens,
                 read: settings.read,
                 hosts: settings.hosts.clone(),
@@ -99,7 +101,17 @@ impl Controller {
         ));
         let (watch, changes) = Watch::start(settings.pipelines.clone());
         tokio::spawn(Definitions::new(engine.clone()).follow(changes));
-        tokio::spawn(tidy::daily(engine.clone(), git, settings.state.clone(), shutdown.clone()));
+        let tidier = Tidier {
+            engine: engine.clone(),
+            clock,
+            git,
+            state: settings.state.clone(),
+            store,
+            retention: settings.retention.clone(),
+            gauge,
+            end: shutdown.clone(),
+        };
+        tokio::spawn(tidier.run());
         Ok(Controller { engine, journal, address, watch, shutdown, working, serving })
     }
 

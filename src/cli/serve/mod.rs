@@ -7,7 +7,7 @@ mod tidy;
 
 use super::trouble::Trouble;
 use super::{Exit, talk};
-use crate::settings::{Overrides, Retention, Settings};
+use crate::settings::{Overrides, Settings};
 use controller::Controller;
 use std::path::PathBuf;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -52,9 +52,6 @@ pub(super) fn run(args: Args) -> Exit {
         Ok(settings) => settings,
         Err(error) => return Trouble::from(error).say(),
     };
-    if settings.retention != Retention::default() {
-        tracing::warn!("this release does not execute `[retention]`: everything is kept");
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let served = match runtime {
         Ok(runtime) => runtime.block_on(serve(settings)),

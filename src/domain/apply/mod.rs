@@ -5,6 +5,7 @@
 
 mod build;
 mod by_hand;
+mod prune;
 mod tier;
 
 use crate::domain::Time;
@@ -158,6 +159,7 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
         Event::VersionUnblocked { version } => {
             p.blocked.remove(version);
         }
+        Event::VersionsPruned { versions } => prune::apply(p, versions),
         Event::PipelineRemoved { .. } => p.in_force = None,
         Event::HoldSet { tier: None, of_rollback } => p.hold = Some(moment.hold(*of_rollback)),
         Event::HoldLifted { tier: None } => p.hold = None,

@@ -8,5 +8,6 @@ mod disk;
 mod entry;
 mod hand;
 mod inside;
+mod prune;
 mod push;
 mod rollback;

@@ -6,6 +6,7 @@ mod stand;
 
 mod changes;
 mod doors;
+mod forgotten;
 mod logs;
 mod pushes;
 mod shown;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tidegate::bus::Bus;
 use tidegate::clock::{Clock, SystemClock};
-use tidegate::disk::ToldDisk;
+use tidegate::disk::{Gauge, ToldDisk};
 use tidegate::domain::*;
 use tidegate::engine::{self, Engine, Parts};
 use tidegate::interpreter::{Interpreter, Report, StopCause};
@@ -88,6 +88,7 @@ impl Stand {
         let addr = listener.local_addr().unwrap();
         let options = ServerOptions {
             clock,
+            gauge: Gauge::default(),
             tokens: tokens.clone(),
             read: setup.read,
             hosts: setup.hosts,

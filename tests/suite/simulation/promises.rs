@@ -13,7 +13,8 @@
 //! 11. What a person was told is done is in the journal, over any crash.
 //! 12. Nothing begins in the world before its start is in the journal, deploys not before it is durable.
 //! 13. On a full disk no build step begins, nothing enters, and no gate begins but on the way back.
-//! 14. In the end everything that began has ended, and every request for a build has an end with a name.
+//! 14. No version is forgotten that is current, inside, on its way back, on its way to a node, or being built.
+//! 15. In the end everything that began has ended, and every request for a build has an end with a name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate::domain::event::DeployMode;
@@ -169,6 +170,7 @@ impl Promises {
             Event::VersionBlocked { version } => {
                 self.blocked.insert(version.clone());
             }
+            Event::VersionsPruned { versions } => self.judge_pruned(pipeline, versions),
             Event::VersionUnblocked { version } => {
                 self.blocked.remove(version);
             }
@@ -179,6 +181,22 @@ impl Promises {
                 self.pipeline_held.remove(pipeline);
             }
             _ => {}
+        }
+    }
+
+    fn judge_pruned(&mut self, pipeline: &PipelineName, versions: &[VersionLabel]) {
+        for version in versions {
+            assert_ne!(self.building.get(pipeline), Some(version), "promise 14");
+            for view in self.tiers.values_mut() {
+                let needed = [&view.inside, &view.current];
+                assert!(!needed.contains(&&Some(version.clone())), "promise 14: {version} is forgotten");
+                let goes_back = !view.deploying.is_empty() && view.back_to.as_ref() == Some(version);
+                assert!(!goes_back, "promise 14: {version} is forgotten on its way back");
+                view.rejected.remove(version);
+            }
+            if let Some(sha) = self.sha_of.remove(version) {
+                self.built.remove(&sha);
+            }
         }
     }
 
@@ -252,8 +270,8 @@ impl Promises {
     /// What must be so once nothing follows any more.
     pub(crate) fn judge_end(&self) {
         let open: Vec<_> = self.started.keys().filter(|run| !self.ended.contains(run)).collect();
-        assert!(open.is_empty(), "promise 14: runs without an end: {open:?}");
+        assert!(open.is_empty(), "promise 15: runs without an end: {open:?}");
         let open: Vec<_> = self.requests.iter().filter(|(_, ended)| !**ended).collect();
-        assert!(open.is_empty(), "promise 14: requests without an end: {open:?}");
+        assert!(open.is_empty(), "promise 15: requests without an end: {open:?}");
     }
 }

@@ -235,7 +235,11 @@ impl Story {
             15..=64 => self.something_ends().await,
             65..=79 => self.somebody_acts().await,
             80..=86 => self.time_passes().await,
-            87..=89 => self.crash().await,
+            87..=88 => self.crash().await,
+            89 => {
+                let keep = self.chance.below(4);
+                self.ask(Command::Prune { keep }).await;
+            }
             90..=92 => {
                 self.edits += 1;
                 self.load().await;
@@ -331,9 +335,32 @@ impl Story {
         let before = self.engine.read(State::clone);
         let folded = engine::replay(&*self.journal).unwrap();
         assert!(folded == before, "promise 2: the fold of the journal is the state");
+        self.cut_somewhere(&folded);
         assert!(self.told.iter().all(|id| *id <= folded.last), "promise 11: what was told is kept");
         (self.hands, self.engine, self.task) = start(&self.journal, &self.clock, &self.disk);
         self.settle().await;
+    }
+
+    /// A checkpoint of what the events up to any point come to, with the rest, comes to what all of them do.
+    fn cut_somewhere(&mut self, whole: &State) {
+        let mut all = Vec::new();
+        let copy = |record| {
+            all.push(record);
+            Ok(())
+        };
+        self.journal.for_each(EventId(0), &mut { copy }).unwrap();
+        let cut = self.chance.below(all.len());
+        let mut upto = State::default();
+        for record in &all[..cut] {
+            apply(&mut upto, &tidegate::wire::decode(&record.body).unwrap());
+        }
+        let text = serde_json::to_string(&upto).unwrap();
+        let mut again: State = serde_json::from_str(&text).unwrap();
+        assert!(again == upto, "a checkpoint is read as it was written, after {cut} events");
+        for record in &all[cut..] {
+            apply(&mut again, &tidegate::wire::decode(&record.body).unwrap());
+        }
+        assert!(again == *whole, "a checkpoint after {cut} events and the rest are the whole");
     }
 
     /// Everything heals, everything under way ends well, and nothing is left open.
@@ -360,9 +387,9 @@ impl Story {
         self.promises.judge_end();
         let state = self.engine.read(State::clone);
         assert!(engine::replay(&*self.journal).unwrap() == state, "promise 2");
-        assert!(state.running.is_empty() && state.busy_slots == 0, "promise 14");
+        assert!(state.running.is_empty() && state.busy_slots == 0, "promise 15");
         for (name, t) in &state.pipelines["shop"].tiers {
-            assert!(t.busy_with().is_none(), "promise 14: {name} is busy for ever");
+            assert!(t.busy_with().is_none(), "promise 15: {name} is busy for ever");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A full disk.
+//! A full disk, and what goes when its time is over.
 
 use super::SHOP;
 use super::world::World;
@@ -36,6 +36,78 @@ fn with_too_little_free_nothing_begins_and_after_that_everything_goes_on() {
     world.start();
     world.wait("promote_complete", &[("tier", "staging"), ("version", "1.0.0")]);
     assert_eq!(readiness(&world).0, 200);
+}
+
+/// The shop without a tier that waits for a person.
+fn without_prod() -> String {
+    SHOP.split("[[tier]]\nname = \"prod\"").next().expect("the rest").to_owned()
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// Makes every file of a folder look as if it had been written so many days ago.
+fn age(folder: &Path, days: u64) {
+    let then = std::time::SystemTime::now() - std::time::Duration::from_secs(days * 86_400);
+    for path in files(folder) {
+        // The store's files may only be read: their time is set through a handle for reading all the same.
+        fs::File::open(&path).and_then(|file| file.set_modified(then)).expect("aged");
+    }
+}
+
+#[test]
+fn old_versions_go_after_a_build_and_what_they_left_when_its_time_is_over() {
+    let mut world = World::unborn(&without_prod());
+    fs::write(world.path("tidegate.toml"), "[retention]\nversions = 2\nlogs = \"10d\"\n").expect("settings");
+    world.start();
+    world.good(&["hook", "install", world.path("shop.git").to_str().expect("text")]);
+    world.wait("pipeline_loaded", &[]);
+    let mut runs = Vec::new();
+    for n in 1..=4 {
+        let version = format!("1.{n}.0");
+        world.push(&version, &[]);
+        runs.push(world.wait("step_start", &[("version", &version)])["run_id"].to_string());
+        world.wait("promote_complete", &[("tier", "staging"), ("version", &version)]);
+    }
+    world.push("1.5.0", &[]);
+    let pruned = world.wait_for("1.2.0 is forgotten", |event| {
+        event["kind"] == "versions_pruned" && event["versions"].to_string().contains("1.2.0")
+    });
+    assert_eq!(pruned["pipeline"], "shop");
+    world.wait("promote_complete", &[("tier", "staging"), ("version", "1.5.0")]);
+    let artifacts = world.path("state/artifacts/sha256");
+    assert_eq!(files(&artifacts).len(), 5, "what is young is spared: a build may have just stored it");
+    let log = format!("/api/runs/{}/log", runs[0]);
+    assert!(!world.bytes(&log).is_empty());
+    world.stop();
+
+    age(&artifacts, 2);
+    age(&world.path(&format!("state/logs/shop/{}.log", runs[0])).parent().expect("a folder").to_owned(), 11);
+    let young = files(&world.path("state/logs"));
+    fs::File::open(&young[0])
+        .and_then(|file| file.set_modified(std::time::SystemTime::now()))
+        .expect("young again");
+    world.start();
+    let begin = std::time::Instant::now();
+    while files(&artifacts).len() > 2 || files(&world.path("state/logs")).len() > 1 {
+        assert!(begin.elapsed().as_secs() < 60, "{:?}", files(&world.path("state")));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(files(&world.path("state/logs")), young[..1]);
+    let gone = if young[0].ends_with(format!("{}.log", runs[0])) { &runs[1] } else { &runs[0] };
+    let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+    let url = format!("http://{}/api/runs/{gone}/log", world.address);
+    let mut answer = agent.get(url).call().expect("an answer");
+    let said = answer.body_mut().read_to_string().expect("text");
+    assert!(answer.status() == 410 && said.contains("TG-HTTP-023") && said.contains("SHA-256"), "{said}");
+    world.good(&["rollback", "shop", "staging"]);
+    world.wait("rollback_complete", &[("tier", "staging"), ("version", "1.4.0")]);
+    assert_eq!(world.read("place/staging/out.txt"), "1.4.0", "its artifacts are still there");
+    let sizes = &world.get("/api/state")["sizes"];
+    assert!(sizes["journal_bytes"].as_u64() > Some(0) && sizes["free_bytes"].as_u64() > Some(0), "{sizes}");
+    assert!(world.good(&["status"]).contains("state folder: journal "));
 }
 
 /// A small file system on a folder, gone when this is dropped.
