@@ -122,6 +122,17 @@ impl Settings {
         Self::load_with(overrides, |name| std::env::var_os(name))
     }
 
+    /// Beyond loopback tokens would travel in the clear: only by explicit wish.
+    ///
+    /// # Errors
+    /// [`SettingsError::PlainHttp`]
+    pub fn refuse_plain_http(&self) -> Result<(), SettingsError> {
+        if self.listen.ip().to_canonical().is_loopback() || self.insecure_http {
+            return Ok(());
+        }
+        Err(SettingsError::PlainHttp { listen: self.listen })
+    }
+
     fn load_with(
         overrides: &Overrides,
         environment: impl Fn(&str) -> Option<OsString>,
@@ -182,7 +193,7 @@ fn merge(
         },
         file: path,
     };
-    refuse_plain_http(&settings)?;
+    settings.refuse_plain_http()?;
     Ok(settings)
 }
 
@@ -235,14 +246,6 @@ fn ssh_command(text: Option<&str>, list: Option<Vec<String>>) -> Result<Vec<Stri
         Some(program) if !program.is_empty() => Ok(words),
         _ => Err(SettingsError::value("ssh_command", "", "it must name a program")),
     }
-}
-
-/// Beyond loopback tokens would travel in the clear: only by explicit wish.
-fn refuse_plain_http(settings: &Settings) -> Result<(), SettingsError> {
-    if settings.listen.ip().to_canonical().is_loopback() || settings.insecure_http {
-        return Ok(());
-    }
-    Err(SettingsError::PlainHttp { listen: settings.listen })
 }
 
 #[cfg(test)]

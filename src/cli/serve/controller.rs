@@ -1,6 +1,7 @@
 //! The parts of a controller put together, in the order in which each needs the ones before, and taken apart again.
 
 use super::definitions::Definitions;
+use super::supervisor::passed_listener;
 use super::tidy::Tidier;
 use crate::artifact::Store;
 use crate::bus::Bus;
@@ -47,7 +48,7 @@ impl Controller {
         settings.state.prepare()?;
         let folder = settings.state.path().to_owned();
         let journal = Arc::new(blocking(move || SqliteJournal::open(&folder)).await?);
-        let listener = listen(settings.listen).await?;
+        let listener = listen(settings).await?;
         let address = listener.local_addr().map_err(|error| cannot_listen(settings.listen, &error))?;
         let tokens = Arc::new(Tokens::open(&settings.state)?);
         let store = Store::open(settings.state.artifacts()).await?;
@@ -120,6 +121,16 @@ impl Controller {
         self.address
     }
 
+    /// Resolves when commands are taken, or never will be.
+    pub(super) async fn until_ready(&self) {
+        self.engine.until_ready().await;
+    }
+
+    /// The engine at its heart.
+    pub(super) fn engine(&self) -> Engine {
+        self.engine.clone()
+    }
+
     /// Looks at every pipeline file again.
     pub(super) fn rescan(&self) {
         self.watch.rescan();
@@ -174,7 +185,15 @@ pub(super) enum End {
     Served(String),
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Trouble> {
+/// What was passed, or else what the settings name.
+async fn listen(settings: &Settings) -> Result<TcpListener, Trouble> {
+    let address = settings.listen;
+    if let Some(passed) = passed_listener()? {
+        let listener = TcpListener::from_std(passed).map_err(|error| cannot_listen(address, &error))?;
+        let address = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
+        Settings { listen: address, ..settings.clone() }.refuse_plain_http()?;
+        return Ok(listener);
+    }
     TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))
 }
 

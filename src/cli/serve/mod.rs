@@ -3,6 +3,7 @@
 mod controller;
 mod definitions;
 mod logging;
+mod supervisor;
 mod tidy;
 
 use super::trouble::Trouble;
@@ -10,6 +11,7 @@ use super::{Exit, talk};
 use crate::settings::{Overrides, Settings};
 use controller::Controller;
 use std::path::PathBuf;
+use supervisor::Supervisor;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[derive(clap::Args)]
@@ -68,6 +70,7 @@ pub(super) fn run(args: Args) -> Exit {
 
 async fn serve(settings: Settings) -> Result<(), Trouble> {
     let mut signals = Signals::take()?;
+    let supervisor = Supervisor::find();
     let mut controller = Controller::start(&settings).await?;
     talk::say(format_args!(
         "tidegate {} answers at http://{} (pipelines: {}, state: {})",
@@ -76,13 +79,24 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
         settings.pipelines.display(),
         settings.state.path().display(),
     ));
+    controller.until_ready().await;
+    supervisor.ready(controller.address());
+    let engine = controller.engine();
+    let alive = supervisor.keep_alive(engine);
+    tokio::pin!(alive);
     let end = loop {
         tokio::select! {
             end = controller.end() => break end,
+            () = &mut alive => {}
             word = signals.next() => match word {
-                Word::LookAgain => controller.rescan(),
+                Word::LookAgain => {
+                    supervisor.reloading();
+                    controller.rescan();
+                    supervisor.ready(controller.address());
+                }
                 Word::Stop => {
                     tracing::info!("stopping: nothing new begins, what runs has {:?} to end", settings.drain);
+                    supervisor.stopping();
                     controller.drain(settings.drain).await;
                 }
             },

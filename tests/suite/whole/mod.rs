@@ -7,6 +7,7 @@ mod housekeeping;
 mod killing;
 mod reload;
 mod stops;
+mod supervised;
 mod world;
 
 /// A build, a tier that checks, one that deploys, and one that wants a person's word.

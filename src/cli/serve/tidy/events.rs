@@ -8,7 +8,7 @@ pub(super) async fn forget(tidier: &Tidier) {
     let now = tidier.clock.now();
     let kept = tidier.retention.events.and_then(|kept| chrono::TimeDelta::from_std(kept).ok());
     let Some(moment) = kept.and_then(|kept| now.checked_sub_signed(kept)) else { return };
-    let moment = tidier.engine.read(|state| oldest_under_way(state)).into_iter().chain([moment]).min();
+    let moment = tidier.engine.read(oldest_under_way).into_iter().chain([moment]).min();
     let journal = tidier.engine.journal();
     let before = match first_since(&**journal, moment.unwrap_or(now)).await {
         Ok(before) => before,
