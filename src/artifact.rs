@@ -25,8 +25,8 @@ use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 /// Bytes read and hashed at once.
@@ -58,6 +58,8 @@ pub struct Held {
 #[derive(Clone, Debug)]
 pub struct Store {
     dir: Arc<PathBuf>,
+    /// Held while content gets its name or loses it.
+    names: Arc<Mutex<()>>,
 }
 
 impl Store {
@@ -66,7 +68,7 @@ impl Store {
     /// # Errors
     /// The folder cannot be made or read.
     pub async fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
-        let store = Self { dir: Arc::new(dir.into()) };
+        let store = Self { dir: Arc::new(dir.into()), names: Arc::default() };
         let opened = store.clone();
         blocking(move || opened.prepare()).await?;
         Ok(store)
@@ -136,6 +138,27 @@ impl Store {
         .await
     }
 
+    /// Deletes a file of the store if it was put in before a moment; false if it was not there or is younger. Nobody
+    /// puts in the same content in between.
+    ///
+    /// # Errors
+    /// It cannot be deleted.
+    pub async fn remove_older(&self, sha256: &str, than: SystemTime) -> Result<bool, Error> {
+        let (store, place) = (self.clone(), self.place(sha256)?);
+        blocking(move || {
+            let _names = store.names();
+            match place.metadata().and_then(|metadata| metadata.modified()) {
+                Ok(modified) if modified < than => {
+                    fs::remove_file(&place).map_err(io("delete", &place)).map(|()| true)
+                }
+                Ok(_) => Ok(false),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(io("delete", &place)(error)),
+            }
+        })
+        .await
+    }
+
     /// All that the store holds, sorted by digest.
     ///
     /// # Errors
@@ -156,6 +179,10 @@ impl Store {
             return Err(Error::NotADigest { text: sha256.chars().take(80).collect() });
         }
         Ok(self.dir.join("sha256").join(&sha256[..2]).join(&sha256[2..]))
+    }
+
+    fn names(&self) -> MutexGuard<'_, ()> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn prepare(&self) -> Result<(), Error> {
@@ -188,7 +215,7 @@ impl Store {
         let executable = metadata.permissions().mode() & 0o111 != 0;
         let incoming = Incoming::new(&self.dir)?;
         let (sha256, size) = incoming.fill(&mut file, shown)?;
-        incoming.keep_as(&self.place(&sha256)?)?;
+        incoming.keep_as(self, &self.place(&sha256)?)?;
         Ok(Stored { sha256, size, mode: if executable { 0o755 } else { 0o644 } })
     }
 
@@ -281,14 +308,17 @@ impl Incoming {
     }
 
     /// Makes it durable under its name.
-    fn keep_as(self, place: &Path) -> Result<(), Error> {
+    fn keep_as(self, store: &Store, place: &Path) -> Result<(), Error> {
         let folder = place.parent().expect("BUG: content lies in a folder");
         let whole = || -> std::io::Result<()> {
             self.file.set_permissions(Permissions::from_mode(0o444))?;
             self.file.sync_all()?;
             let is_new = !folder.exists();
             fs::create_dir_all(folder)?;
-            fs::rename(&self.path, place)?;
+            {
+                let _names = store.names();
+                fs::rename(&self.path, place)?;
+            }
             File::open(folder)?.sync_all()?;
             if is_new && let Some(top) = folder.parent() {
                 File::open(top)?.sync_all()?;

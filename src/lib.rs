@@ -14,6 +14,7 @@
 //! | [`definition`] | pipeline files: reading, checking (every problem at once), lowering to the domain; the schemas | stop at the first problem |
 //! | [`settings`] | the controller's own options | |
 //! | [`clock`] | what time it is | |
+//! | [`disk`] | whether there is room on the disk of the state folder | decide what follows |
 //! | [`journal`] | the durable, ordered list of events | acknowledge before it is durable |
 //! | [`bus`] | the live broadcast | be anybody's store |
 //! | [`source`] | git: examining pushes, checkouts, versions, hooks | put a ref name into a command line |
@@ -40,6 +41,7 @@ pub mod wire;
 pub mod definition;
 pub mod settings;
 pub mod clock;
+pub mod disk;
 pub mod journal;
 pub mod bus;
 pub mod source;

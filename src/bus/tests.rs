@@ -1,6 +1,7 @@
 //! The one sequence, under bursts, lags, filters, retention and random histories.
 
 use super::*;
+use crate::journal::contract::checkpoint_at;
 use crate::journal::{Error, MemoryJournal, SqliteJournal};
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -257,7 +258,7 @@ async fn what_retention_removed_is_said() {
     house.emit(2_000).await;
     let mut slow = house.since(0);
     assert_eq!(short(&slow.next().await), "1");
-    house.journal.forget_before(EventId(1_500)).await.unwrap();
+    house.journal.forget_before(EventId(1_500), checkpoint_at(9_999)).await.unwrap();
     let mut wanted = vec!["gap 1500".to_owned()];
     wanted.extend(numbers(1_500..=2_000));
     assert_eq!(drain(&mut house.since(0)), wanted);
@@ -474,7 +475,10 @@ async fn check_history(before: u64, since: u64, is_filtered: bool, steps: Vec<St
             Step::Forget(count) => {
                 let oldest = house.journal.oldest_id().0;
                 // Retention keeps away from what is not yet shown.
-                journal.forget_before(EventId((oldest + count).min(place.max(1)))).await.unwrap();
+                journal
+                    .forget_before(EventId((oldest + count).min(place.max(1))), checkpoint_at(99_999))
+                    .await
+                    .unwrap();
             }
         }
     }

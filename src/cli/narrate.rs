@@ -125,6 +125,11 @@ fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
         Event::HoldLifted { tier } => ("resumed", Tone::Good, format!("{}{by}", place(tier.as_ref()))),
         Event::VersionBlocked { version } => ("blocked", Tone::Bad, format!("{version}{by}")),
         Event::VersionUnblocked { version } => ("unblocked", Tone::Good, format!("{version}{by}")),
+        Event::VersionsPruned { versions } => (
+            "forgot",
+            Tone::Quiet,
+            format!("{} that nothing needs", words::counted(versions.len(), "version")),
+        ),
         Event::PipelineLoaded { changes, file, .. } => {
             ("loaded", Tone::Good, format!("{file}: {}", changes.join("; ")))
         }

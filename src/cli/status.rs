@@ -60,6 +60,7 @@ fn ask(args: &Args) -> Result<(), Trouble> {
         Some(path) => {
             let one: OnePipeline = client.read(&path)?;
             pipeline(&one.pipeline, one.at);
+            standstill(one.standstill.as_ref());
         }
         None => {
             let all: StateView = client.read("/api/state")?;
@@ -83,6 +84,8 @@ fn everything(all: &StateView) {
         }
     }
     all.rejected.iter().for_each(|file| rejected(file, all.at));
+    standstill(all.standstill.as_ref());
+    sizes(all.sizes.as_ref());
     if all.pipelines.is_empty() && all.rejected.is_empty() {
         talk::say("no pipeline is loaded yet");
     }
@@ -93,6 +96,31 @@ fn is_history(one: &PipelineView) -> bool {
     let goes_on =
         |tier: &TierView| tier.inside.is_some() || tier.going_back.is_some() || tier.redeploy.is_some();
     one.definition.is_none() && one.build.is_none() && !one.tiers.iter().any(goes_on)
+}
+
+/// How much the state folder takes.
+fn sizes(sizes: Option<&SizesView>) {
+    let Some(sizes) = sizes else { return };
+    let parts = [
+        ("journal", Some(sizes.journal_bytes)),
+        ("logs", sizes.logs_bytes),
+        ("artifacts", sizes.artifacts_bytes),
+        ("work", sizes.work_bytes),
+        ("free", Some(sizes.free_bytes)),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter_map(|(what, bytes)| Some(format!("{what} {}", words::bytes((*bytes)?))))
+        .collect();
+    talk::data(format_args!("{}", tint(&format!("state folder: {}", parts.join(", ")), Tone::Quiet)));
+}
+
+/// Why nothing new begins.
+fn standstill(why: Option<&StandstillView>) {
+    let Some(why) = why else { return };
+    let what = format!("nothing new begins: {} [{}]", safe(&why.message), safe(&why.code));
+    talk::data(format_args!("{}", tint(&what, Tone::Bad)));
+    talk::data(format_args!("  help: {}", safe(&why.help)));
 }
 
 /// Text from outside, safe for a terminal.

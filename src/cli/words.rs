@@ -91,6 +91,16 @@ pub(super) fn took(millis: u64) -> String {
     }
 }
 
+/// A size in its largest unit: `512 B`, `1.5 MiB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut size, mut unit) = (bytes as f64, 0);
+    while size >= 1_024.0 && unit + 1 < UNITS.len() {
+        (size, unit) = (size / 1_024.0, unit + 1);
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{size:.1} {}", UNITS[unit]) }
+}
+
 /// `1 file`, `2 files`.
 pub(super) fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
@@ -105,6 +115,8 @@ mod tests {
         for (seconds, text) in [(0, "0s"), (59, "59s"), (61, "1m 1s"), (3_660, "1h 1m"), (90_000, "1d 1h")] {
             assert_eq!(span(TimeDelta::seconds(seconds)), text);
         }
+        let sizes = [0, 1_023, 1_024, 1_572_864, u64::MAX].map(bytes);
+        assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "16777216.0 TiB"]);
         assert_eq!((took(120), took(1_500), took(61_000)), ("120ms".into(), "1.5s".into(), "1m 1s".into()));
     }
 }

@@ -110,6 +110,11 @@ pub enum Command {
         /// What.
         said: StepSaid,
     },
+    /// Versions that nothing needs are forgotten (rule 26).
+    Prune {
+        /// So many of each pipeline, the newest, stay in any case.
+        keep: usize,
+    },
     /// The controller began: whatever runs according to the journal does not.
     Started {
         /// Its release.

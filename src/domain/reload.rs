@@ -44,8 +44,7 @@ pub(super) fn load(state: &mut State, in_force: InForce, id: EventId) {
     }
     p.known.insert(in_force.digest.clone(), definition);
     p.in_force = Some(in_force);
-    let used = p.digests_in_use();
-    p.known.retain(|digest, _| used.contains(digest));
+    p.let_go_of_definitions();
 }
 
 /// The pipeline's name, unless the folders of that name belong to one that was called so before.

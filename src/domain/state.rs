@@ -8,11 +8,12 @@ use super::event::{Artifact, DeployMode, PromotionEnd};
 use super::id::*;
 use super::outcome::{Failure, Outcome};
 use super::pipeline::{Pipeline, Tier};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Everything that is true now.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// The last event that is folded in.
     pub last: EventId,
@@ -29,7 +30,7 @@ pub struct State {
 }
 
 /// A file that does not load.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RejectedFile {
     /// Since when.
     pub at: Time,
@@ -40,7 +41,7 @@ pub struct RejectedFile {
 }
 
 /// Where a run belongs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The pipeline.
     pub pipeline: PipelineName,
@@ -51,7 +52,7 @@ pub struct Place {
 }
 
 /// What runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Task {
     /// A build step.
     Step(StepName),
@@ -62,7 +63,7 @@ pub enum Task {
 }
 
 /// One pipeline.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PipelineState {
     /// What its folders are called: the name that it had at first. A rename moves no folder.
     pub home: PipelineName,
@@ -93,7 +94,7 @@ pub struct PipelineState {
 }
 
 /// A definition in force.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InForce {
     /// Its digest.
     pub digest: Digest,
@@ -108,7 +109,7 @@ pub struct InForce {
 }
 
 /// Who stops something, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// Who.
     pub by: String,
@@ -121,7 +122,7 @@ pub struct Hold {
 }
 
 /// What was last seen on a ref.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefHead {
     /// The last commit that a push named.
     pub seen: Sha,
@@ -130,7 +131,7 @@ pub struct RefHead {
 }
 
 /// A build that somebody asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The number of its `rebuild_requested`.
     pub id: EventId,
@@ -151,7 +152,7 @@ pub struct Request {
 }
 
 /// A build under way.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Build {
     /// What was asked for.
     pub request: Request,
@@ -168,7 +169,7 @@ pub struct Build {
 }
 
 /// How far something is that may be tried several times.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Attempts {
     /// Tries that ended and count.
     pub tries: u32,
@@ -192,7 +193,7 @@ impl Attempts {
 }
 
 /// A version.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Version {
     /// The commit.
     pub sha: Sha,
@@ -219,7 +220,7 @@ pub struct Version {
 }
 
 /// How far a version's build is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
     /// Under way.
     Building,
@@ -232,7 +233,7 @@ pub enum Stage {
 }
 
 /// One tier.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TierState {
     /// The last version that passed, or that it was rolled back to.
     pub current: Option<Current>,
@@ -257,7 +258,7 @@ pub struct TierState {
 }
 
 /// A tier's current version.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Current {
     /// The version.
     pub version: VersionLabel,
@@ -268,7 +269,7 @@ pub struct Current {
 }
 
 /// What a version has to do with a tier.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
     /// How it came out; none: it waits, or is inside, or cannot come here yet.
     pub verdict: Option<Verdict>,
@@ -283,11 +284,12 @@ pub struct Standing {
     /// The gates that it passed, and under which definition.
     pub gates: BTreeMap<GateName, Digest>,
     /// The longest unbroken time that it was current here, ended ones only.
+    #[serde(with = "micros")]
     pub longest_current: chrono::TimeDelta,
 }
 
 /// How a version came out of a tier.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// It passed, by that event.
     Passed(EventId),
@@ -298,7 +300,7 @@ pub enum Verdict {
 }
 
 /// Why a version left a tier again without a verdict.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SteppedBack {
     /// How often in a row.
     pub times: u32,
@@ -309,7 +311,7 @@ pub struct SteppedBack {
 }
 
 /// One person's word for one version in one tier.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confirmation {
     /// Who.
     pub by: String,
@@ -320,7 +322,7 @@ pub struct Confirmation {
 }
 
 /// Who lets a version in by hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByHand {
     /// Who.
     pub by: String,
@@ -329,7 +331,7 @@ pub struct ByHand {
 }
 
 /// The version inside a tier.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inside {
     /// The version.
     pub version: VersionLabel,
@@ -350,7 +352,7 @@ pub struct Inside {
 }
 
 /// Why what is inside is being ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
     /// For people: who and why.
     pub cause: String,
@@ -359,7 +361,7 @@ pub struct Ending {
 }
 
 /// How far one node is.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeTry {
     /// Tries that ended and count.
     pub tries: u32,
@@ -374,7 +376,7 @@ pub struct NodeTry {
 }
 
 /// A tier on its way back.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GoingBack {
     /// The version that is left.
     pub from: VersionLabel,
@@ -399,7 +401,7 @@ pub struct GoingBack {
 }
 
 /// A redeploy under way.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Redeploy {
     /// The current version.
     pub version: VersionLabel,
@@ -412,7 +414,7 @@ pub struct Redeploy {
 }
 
 /// What is on a node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeState {
     /// The version; none: nothing yet, or not known.
     pub version: Option<VersionLabel>,
@@ -422,6 +424,20 @@ pub struct NodeState {
     pub changing: Option<VersionLabel>,
     /// What last went wrong; none: it was right.
     pub failure: Option<Failure>,
+}
+
+/// A length of time as whole microseconds.
+mod micros {
+    use chrono::TimeDelta;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(span: &TimeDelta, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(span.num_microseconds().unwrap_or(i64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TimeDelta, D::Error> {
+        i64::deserialize(from).map(TimeDelta::microseconds)
+    }
 }
 
 impl State {
@@ -488,8 +504,14 @@ impl PipelineState {
         self.standing(tier, version).is_some_and(|s| matches!(s.verdict, Some(Verdict::Passed(_))))
     }
 
+    /// Lets go of definitions that nothing depends on any more.
+    pub(super) fn let_go_of_definitions(&mut self) {
+        let used = self.digests_in_use();
+        self.known.retain(|digest, _| used.contains(digest));
+    }
+
     /// The digests that something still depends on.
-    pub(super) fn digests_in_use(&self) -> BTreeSet<Digest> {
+    fn digests_in_use(&self) -> BTreeSet<Digest> {
         let mut used = BTreeSet::new();
         used.extend(self.in_force.iter().map(|f| f.digest.clone()));
         used.extend(self.build.iter().map(|b| b.digest.clone()));

@@ -4,11 +4,13 @@
 //! - [`Engine`] is the handle that others hold: ask, read, listen.
 //! - `task` is the loop, the only writer of the journal.
 //! - `publish` sends what is durable, in order, to the bus and to those who asked.
+//! - `checkpoint` lets old events go: the state that they come to takes their place.
 //! - `replay` folds the journal at the start; from there restart is the same path as running.
 //!
 //! What is committed may start build steps and gates; everything that leaves the house (answers, broadcasts, deploys)
 //! waits until it is durable.
 
+mod checkpoint;
 mod publish;
 mod replay;
 mod task;
@@ -17,6 +19,7 @@ pub use replay::{ReplayError, replay};
 
 use crate::bus::Bus;
 use crate::clock::Clock;
+use crate::disk::Disk;
 use crate::domain::{Answer, Command, EventId, Rejection, State};
 use crate::interpreter::{Interpreter, Report};
 use crate::journal::{self, Journal};
@@ -36,6 +39,8 @@ pub struct Parts {
     pub bus: Bus,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Whether there is room on the disk.
+    pub disk: Arc<dyn Disk>,
     /// Who does the work.
     pub interpreter: Arc<dyn Interpreter>,
     /// Where the interpreter reports.
@@ -59,6 +64,54 @@ pub struct Engine {
     journal: Arc<dyn Journal>,
     bus: Bus,
     ready: watch::Receiver<bool>,
+    disk: Arc<dyn Disk>,
+    refusing: watch::Receiver<Option<journal::Error>>,
+    builds: watch::Receiver<u64>,
+}
+
+/// Why nothing new begins for now. It passes by itself once its cause does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standstill {
+    /// Less than `[retention] min_free` is free on the disk of the state folder.
+    DiskFull,
+    /// The journal takes nothing.
+    Journal(journal::Error),
+}
+
+impl Standstill {
+    /// Its stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Standstill::DiskFull => "TG-DISK-001",
+            Standstill::Journal(error) => error.code(),
+        }
+    }
+
+    /// The way out.
+    pub fn help(&self) -> String {
+        match self {
+            Standstill::DiskFull => {
+                "make room on the disk of the state folder, or lower `[retention] min_free`; work goes on by itself \
+                 after that"
+                    .into()
+            }
+            Standstill::Journal(error) => error.help().unwrap_or_default().into(),
+        }
+    }
+
+    /// Whether it is want of room on the disk.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Standstill::DiskFull | Standstill::Journal(journal::Error::Full))
+    }
+}
+
+impl fmt::Display for Standstill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Standstill::DiskFull => f.write_str("the disk of the state folder is nearly full"),
+            Standstill::Journal(error) => write!(f, "failed to {error}"),
+        }
+    }
 }
 
 /// What a command came to, once it is durable.
@@ -131,9 +184,20 @@ pub fn start(
     let (inbox, messages) = mpsc::channel(INBOX);
     let state = Arc::new(RwLock::new(state));
     let (say_ready, ready) = watch::channel(false);
-    let engine =
-        Engine { inbox, state: state.clone(), journal: parts.journal.clone(), bus: parts.bus.clone(), ready };
-    (engine, task::run(state, parts, options, messages, say_ready))
+    let (say_refusing, refusing) = watch::channel(None);
+    let (say_builds, builds) = watch::channel(0);
+    let engine = Engine {
+        inbox,
+        state: state.clone(),
+        journal: parts.journal.clone(),
+        bus: parts.bus.clone(),
+        ready,
+        disk: parts.disk.clone(),
+        refusing,
+        builds,
+    };
+    let signs = task::Signs { ready: say_ready, refusing: say_refusing, builds: say_builds };
+    (engine, task::run(state, parts, options, messages, signs))
 }
 
 impl Engine {
@@ -169,6 +233,17 @@ impl Engine {
     /// Whether the start is behind it and commands are taken.
     pub fn is_ready(&self) -> bool {
         *self.ready.borrow()
+    }
+
+    /// Why nothing new begins for now; none: whatever may begin does.
+    pub fn standstill(&self) -> Option<Standstill> {
+        let refusing = self.refusing.borrow().clone().map(Standstill::Journal);
+        refusing.or_else(|| self.disk.is_full().then_some(Standstill::DiskFull))
+    }
+
+    /// Counts builds that ended, for those who tidy up after them.
+    pub fn builds(&self) -> watch::Receiver<u64> {
+        self.builds.clone()
     }
 
     /// Resolves when the engine is ready, or has ended.

@@ -17,6 +17,13 @@ pub enum ReplayError {
         /// What is wrong with it.
         error: DecodeError,
     },
+    /// What the events that are gone came to cannot be read.
+    Checkpoint {
+        /// The release that wrote it.
+        release: String,
+        /// What is wrong with it.
+        detail: String,
+    },
 }
 
 impl ReplayError {
@@ -25,6 +32,7 @@ impl ReplayError {
         match self {
             ReplayError::Journal(error) => error.code(),
             ReplayError::Event { .. } => "TG-ENGINE-002",
+            ReplayError::Checkpoint { .. } => "TG-ENGINE-003",
         }
     }
 
@@ -32,6 +40,9 @@ impl ReplayError {
     pub fn help(&self) -> String {
         match self {
             ReplayError::Journal(error) => error.help().unwrap_or_default().into(),
+            ReplayError::Checkpoint { release, .. } => {
+                format!("run release {release} again, or restore a backup made before the upgrade")
+            }
             ReplayError::Event { .. } => {
                 "the journal was written by another program or is damaged; restore it from a backup".into()
             }
@@ -46,16 +57,19 @@ impl fmt::Display for ReplayError {
             ReplayError::Event { id, error } => {
                 write!(f, "event {id} of the journal cannot be read: {error}")
             }
+            ReplayError::Checkpoint { release, detail } => {
+                write!(f, "the journal's checkpoint, written by release {release}, cannot be read: {detail}")
+            }
         }
     }
 }
 
 impl std::error::Error for ReplayError {}
 
-/// Folds the whole journal. Blocks; call it where that is fine. An event of a kind that this release does not know
+/// Folds the whole journal, from its checkpoint on if it has one. Blocks; call it where that is fine. An event of a kind that this release does not know
 /// is passed over: it changes nothing that this release keeps.
 pub fn replay(journal: &dyn Journal) -> Result<State, ReplayError> {
-    let mut state = State::default();
+    let mut state = super::checkpoint::begin(journal)?;
     let mut bad = None;
     let read = journal.for_each(state.last, &mut |record| {
         match wire::decode(&record.body) {

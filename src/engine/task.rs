@@ -27,10 +27,24 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 /// With a moment to wait for, the clock is looked at this often, so that a step of it is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(300);
 
+/// Pause before a full disk is asked again, while something waits for it.
+const DISK_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the loop lets others know of itself.
+pub(super) struct Signs {
+    /// Whether it takes commands.
+    pub(super) ready: watch::Sender<bool>,
+    /// Why the journal takes nothing, while it does not.
+    pub(super) refusing: watch::Sender<Option<journal::Error>>,
+    /// Counts builds that ended.
+    pub(super) builds: watch::Sender<u64>,
+}
+
 struct Loop {
     state: Arc<RwLock<State>>,
     parts: PartsInUse,
     options: Options,
+    signs: Signs,
     outbox: mpsc::Sender<Outgoing>,
     /// What the interpreter was told to begin and has not ended, by pipeline.
     in_flight: HashMap<PipelineName, HashSet<Effect>>,
@@ -42,6 +56,10 @@ struct Loop {
     wakes: BTreeMap<PipelineName, Time>,
     /// Pipelines in which something waits for a slot.
     starved: BTreeSet<PipelineName>,
+    /// Pipelines in which something waits for room on the disk.
+    short_of_disk: BTreeSet<PipelineName>,
+    /// Set while something waits for room on the disk: when it is asked again.
+    disk_again: Option<Instant>,
     /// Pipelines to be looked at.
     dirty: BTreeSet<PipelineName>,
     /// Reports that could not be kept yet.
@@ -59,6 +77,7 @@ struct Loop {
 struct PartsInUse {
     journal: Arc<dyn journal::Journal>,
     clock: Arc<dyn crate::clock::Clock>,
+    disk: Arc<dyn crate::disk::Disk>,
     interpreter: Arc<dyn crate::interpreter::Interpreter>,
 }
 
@@ -68,7 +87,7 @@ pub(super) async fn run(
     parts: Parts,
     options: Options,
     mut messages: mpsc::Receiver<Message>,
-    ready: watch::Sender<bool>,
+    signs: Signs,
 ) -> Result<(), journal::Error> {
     let (outbox, queue) = mpsc::channel(OUTBOX);
     let publisher = tokio::spawn(publish::run(queue, parts.journal.clone(), parts.bus.clone()));
@@ -76,7 +95,13 @@ pub(super) async fn run(
     let mut reports = parts.reports;
     let mut this = Loop {
         state,
-        parts: PartsInUse { journal: parts.journal, clock: parts.clock, interpreter: parts.interpreter },
+        parts: PartsInUse {
+            journal: parts.journal,
+            clock: parts.clock,
+            disk: parts.disk,
+            interpreter: parts.interpreter,
+        },
+        signs,
         options,
         outbox,
         in_flight: HashMap::new(),
@@ -84,6 +109,8 @@ pub(super) async fn run(
         deploys: VecDeque::new(),
         wakes: BTreeMap::new(),
         starved: BTreeSet::new(),
+        short_of_disk: BTreeSet::new(),
+        disk_again: None,
         dirty: BTreeSet::new(),
         backlog: VecDeque::new(),
         trouble: None,
@@ -91,7 +118,7 @@ pub(super) async fn run(
         draining: None,
         interrupted: false,
     };
-    this.begin(&ready).await?;
+    this.begin().await?;
     loop {
         if this.has_drained() {
             break;
@@ -105,8 +132,8 @@ pub(super) async fn run(
                 this.begin_durable_deploys().await?;
             }
             Some(report) = reports.recv() => this.report(report).await?,
-            Some(message) = messages.recv() => this.message(message, &ready).await?,
-            () = this.sleep() => this.wake(&ready).await?,
+            Some(message) = messages.recv() => this.message(message).await?,
+            () = this.sleep() => this.wake().await?,
         }
         if let Watermark::Failed(error) = &*durable.borrow() {
             return Err(error.clone());
@@ -129,19 +156,19 @@ impl Loop {
     }
 
     /// The first thing said; then everything that should be in flight begins.
-    async fn begin(&mut self, ready: &watch::Sender<bool>) -> Result<(), journal::Error> {
+    async fn begin(&mut self) -> Result<(), journal::Error> {
         let release = self.options.release.clone();
         self.dirty = self.look(|state| state.pipelines.keys().cloned().collect());
         self.take(Command::Started { release }).await?;
-        ready.send_replace(self.trouble.is_none());
+        self.signs.ready.send_replace(self.trouble.is_none());
         Ok(())
     }
 
-    async fn message(&mut self, message: Message, ready: &watch::Sender<bool>) -> Result<(), journal::Error> {
+    async fn message(&mut self, message: Message) -> Result<(), journal::Error> {
         match message {
             Message::Ask(command, reply) => self.ask(command, reply).await,
             Message::Drain(time) => {
-                ready.send_replace(false);
+                self.signs.ready.send_replace(false);
                 if self.draining.is_none() {
                     self.draining = Some(Instant::now() + time);
                     let release = self.options.release.clone();
@@ -273,6 +300,9 @@ impl Loop {
         }
         for envelope in &envelopes {
             self.dirty.extend(envelope.fact.pipeline.clone());
+            if matches!(envelope.fact.event, Event::BuildOk { .. } | Event::BuildFailed { .. }) {
+                self.signs.builds.send_modify(|count| *count += 1);
+            }
         }
         for record in records {
             self.send(Outgoing::Event(record)).await?;
@@ -299,6 +329,7 @@ impl Loop {
         let pause = self.pause;
         tracing::warn!(code = error.code(), error = %error, "the journal refuses; trying again in {pause:?}");
         self.trouble = Some(Instant::now() + pause);
+        self.signs.refusing.send_replace(Some(error));
         self.pause = (pause * 2).min(PAUSES.1);
         Ok(())
     }
@@ -311,11 +342,13 @@ impl Loop {
         if self.free_slots() > 0 {
             self.dirty.append(&mut self.starved);
         }
+        let disk_full = self.ask_disk();
         while let Some(name) = self.next_dirty() {
             let now = self.now();
             // One slot at a time while others may want one too.
             let most = if self.dirty.is_empty() { u32::MAX } else { 1 };
-            let room = Room { now, slots: self.free_slots().min(most), open: self.draining.is_none() };
+            let open = self.draining.is_none();
+            let room = Room { now, slots: self.free_slots().min(most), open, disk_full };
             let next = self.look(|state| proceed(state, &name, &room));
             if !next.facts.is_empty() {
                 self.dirty.insert(name);
@@ -331,9 +364,29 @@ impl Loop {
             if next.starved {
                 self.starved.insert(name.clone());
             }
-            self.reconcile(&name, now).await?;
+            if next.short_of_disk {
+                self.short_of_disk.insert(name.clone());
+                if self.disk_again.is_none() {
+                    let full = super::Standstill::DiskFull;
+                    tracing::warn!(code = full.code(), help = full.help(), "{full}: nothing new begins");
+                }
+                self.disk_again = Some(Instant::now() + DISK_PAUSE);
+            }
+            self.reconcile(&name, now, disk_full).await?;
         }
         Ok(())
+    }
+
+    /// Whether the disk is full. If it is not (any more), what waited for it is looked at.
+    fn ask_disk(&mut self) -> bool {
+        let full = self.parts.disk.is_full();
+        let waited = self.disk_again.is_some();
+        self.disk_again = (full && waited).then(|| Instant::now() + DISK_PAUSE);
+        if !full && waited {
+            tracing::info!("there is room on the disk again: what waited for it goes on");
+            self.dirty.append(&mut self.short_of_disk);
+        }
+        full
     }
 
     /// The pipeline to look at next: who has waited longest for a slot goes first.
@@ -352,7 +405,12 @@ impl Loop {
     }
 
     /// Begins what should be in flight for a pipeline and is not, and stops what is and should not be.
-    async fn reconcile(&mut self, name: &PipelineName, now: Time) -> Result<(), journal::Error> {
+    async fn reconcile(
+        &mut self,
+        name: &PipelineName,
+        now: Time,
+        disk_full: bool,
+    ) -> Result<(), journal::Error> {
         let open = self.draining.is_none();
         let flying = self.in_flight.get(name).cloned().unwrap_or_default();
         let (wanted, unwanted) = self.look(|state| {
@@ -360,6 +418,8 @@ impl Loop {
             let runs = runs.map(|(run, _)| Effect::Run(*run));
             let preparation = state.pipelines.get(name).filter(|_| open);
             let preparation = preparation.and_then(|p| preparations(p, name, now));
+            let preparation =
+                preparation.filter(|effect| !disk_full || !matches!(effect, Effect::Prepare(..)));
             // A pipeline may have got another name while something of it runs.
             let flies = |effect: &Effect| self.in_flight.values().any(|flying| flying.contains(effect));
             let missing = runs.chain(preparation).filter(|effect| !flies(effect));
@@ -437,6 +497,9 @@ impl Loop {
         if !self.interrupted {
             due = [due, self.draining].into_iter().flatten().min();
         }
+        if self.trouble.is_none() {
+            due = [due, self.disk_again].into_iter().flatten().min();
+        }
         if self.trouble.is_none()
             && let Some(wake) = self.wakes.values().min()
         {
@@ -449,7 +512,7 @@ impl Loop {
         }
     }
 
-    async fn wake(&mut self, ready: &watch::Sender<bool>) -> Result<(), journal::Error> {
+    async fn wake(&mut self) -> Result<(), journal::Error> {
         let instant = Instant::now();
         if self.draining.is_some_and(|deadline| deadline <= instant) {
             self.interrupt();
@@ -461,7 +524,8 @@ impl Loop {
             }
             if self.trouble.is_none() {
                 tracing::info!("the journal takes events again");
-                ready.send_replace(self.draining.is_none());
+                self.signs.refusing.send_replace(None);
+                self.signs.ready.send_replace(self.draining.is_none());
             }
             return Ok(());
         }

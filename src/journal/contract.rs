@@ -144,13 +144,25 @@ async fn replay(journal: &dyn Journal) {
 }
 
 async fn retention(journal: &dyn Journal) {
-    assert_eq!(journal.forget_before(EventId(10)).await.unwrap(), EventId(1), "nothing to forget");
+    assert_eq!(
+        journal.forget_before(EventId(10), checkpoint_at(9_999)).await.unwrap(),
+        EventId(1),
+        "nothing to forget"
+    );
     journal.append(records(1..=5_000)).await.unwrap();
-    assert_eq!(journal.forget_before(EventId(4_500)).await.unwrap(), EventId(4_500));
-    assert_eq!(journal.forget_before(EventId(7)).await.unwrap(), EventId(4_500), "nothing comes back");
+    assert_eq!(journal.forget_before(EventId(4_500), checkpoint_at(9_999)).await.unwrap(), EventId(4_500));
+    assert_eq!(
+        journal.forget_before(EventId(7), checkpoint_at(9_999)).await.unwrap(),
+        EventId(4_500),
+        "nothing comes back"
+    );
     let page = journal.read(EventId(3), 2, &Filter::default()).await.unwrap();
     assert_eq!((page.first, ids(&page)), (Some(EventId(4_500)), vec![4_500, 4_501]));
-    assert_eq!(journal.forget_before(EventId(9_999)).await.unwrap(), EventId(5_000), "the last one stays");
+    assert_eq!(
+        journal.forget_before(EventId(9_999), checkpoint_at(9_999)).await.unwrap(),
+        EventId(5_000),
+        "the last one stays"
+    );
     assert_eq!((journal.oldest_id(), journal.last_id()), (EventId(5_000), EventId(5_000)));
     journal.append(records(5_001..=5_001)).await.unwrap();
     let mut seen = Vec::new();
@@ -161,6 +173,24 @@ async fn retention(journal: &dyn Journal) {
         })
         .unwrap();
     assert_eq!(seen, [5_000, 5_001]);
+}
+
+/// A checkpoint up to an event.
+pub(crate) fn checkpoint_at(id: u64) -> Checkpoint {
+    Checkpoint { id: EventId(id), at_us: 5, release: "1.2.3".into(), format: 4, body: "{\"ä\":1}".into() }
+}
+
+async fn checkpoints(journal: &dyn Journal) {
+    assert_eq!(journal.checkpoint().unwrap(), None);
+    journal.append(records(1..=5_000)).await.unwrap();
+    let left = journal.forget_before(EventId(4_000), checkpoint_at(3_000)).await.unwrap();
+    assert_eq!(left, EventId(3_001), "what the checkpoint does not hold stays");
+    assert_eq!(journal.checkpoint().unwrap(), Some(checkpoint_at(3_000)));
+    journal.forget_before(EventId(2), checkpoint_at(4_000)).await.unwrap();
+    assert_eq!(journal.checkpoint().unwrap(), Some(checkpoint_at(3_000)), "nothing went, nothing is written");
+    journal.forget_before(EventId(4_000), checkpoint_at(5_000)).await.unwrap();
+    assert_eq!(journal.checkpoint().unwrap(), Some(checkpoint_at(5_000)));
+    assert_eq!(journal.oldest_id(), EventId(4_000));
 }
 
 async fn texts(journal: &dyn Journal) {
@@ -180,7 +210,7 @@ async fn closing(journal: &dyn Journal) {
     assert_eq!(journal.append(records(10..=10)).await, Err(Error::Closed));
     assert_eq!(journal.read(EventId(0), 1, &Filter::default()).await, Err(Error::Closed));
     assert_eq!(journal.meta_set("x", "y").await, Err(Error::Closed));
-    assert_eq!(journal.forget_before(EventId(2)).await, Err(Error::Closed));
+    assert_eq!(journal.forget_before(EventId(2), checkpoint_at(9_999)).await, Err(Error::Closed));
     assert_eq!(journal.for_each(EventId(0), &mut |_| Ok(())), Err(Error::Closed));
     journal.close().await.unwrap();
 }
@@ -205,5 +235,5 @@ macro_rules! contract {
 
 contract! {
     order, appends_are_ordered_by_the_call, pages, filters, a_page_ends_when_nothing_matches, durability, replay,
-    retention, texts, closing,
+    retention, checkpoints, texts, closing,
 }

@@ -2,7 +2,9 @@
 //!
 //! Nothing in it takes time: an append is committed when the call returns, and durable at once unless held back.
 
-use super::{Error, Filter, Journal, META_CLEAN_STOP, META_INSTANCE, Page, Record, Watermark, in_order};
+use super::{
+    Checkpoint, Error, Filter, Journal, META_CLEAN_STOP, META_INSTANCE, Page, Record, Watermark, in_order,
+};
 use crate::domain::EventId;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -24,6 +26,7 @@ pub struct MemoryJournal {
 struct Inner {
     records: VecDeque<Record>,
     last: EventId,
+    checkpoint: Option<Checkpoint>,
     meta: BTreeMap<String, String>,
     fail_next: VecDeque<Error>,
     is_held: bool,
@@ -130,8 +133,13 @@ impl MemoryJournal {
         Ok(page)
     }
 
-    fn forget_now(&self, id: EventId) -> Result<EventId, Error> {
+    fn forget_now(&self, id: EventId, checkpoint: Checkpoint) -> Result<EventId, Error> {
         let mut inner = self.open()?;
+        let id = id.min(EventId(checkpoint.id.0 + 1));
+        if id <= inner.oldest() {
+            return Ok(inner.oldest());
+        }
+        inner.checkpoint = Some(checkpoint);
         while inner.records.len() > 1 && inner.records.front().is_some_and(|record| record.id < id) {
             inner.records.pop_front();
         }
@@ -181,8 +189,16 @@ impl Journal for MemoryJournal {
         records.into_iter().try_for_each(each)
     }
 
-    fn forget_before(&self, id: EventId) -> BoxFuture<'static, Result<EventId, Error>> {
-        ready(self.forget_now(id)).boxed()
+    fn forget_before(
+        &self,
+        id: EventId,
+        checkpoint: Checkpoint,
+    ) -> BoxFuture<'static, Result<EventId, Error>> {
+        ready(self.forget_now(id, checkpoint)).boxed()
+    }
+
+    fn checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
+        Ok(self.open()?.checkpoint.clone())
     }
 
     fn meta_get(&self, key: &str) -> BoxFuture<'static, Result<Option<String>, Error>> {

@@ -30,7 +30,7 @@ mod memory;
 mod sqlite;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 
 pub use error::Error;
 pub use filter::{BadPattern, Filter, KindPattern};
@@ -65,6 +65,21 @@ pub struct Record {
     /// The run that it is about.
     pub run: Option<u64>,
     /// The JSON text, exactly as it is sent.
+    pub body: Arc<str>,
+}
+
+/// What the events up to one come to, so that those before may go: the fold of the journal begins with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The last event that is folded in.
+    pub id: EventId,
+    /// When it was made, in microseconds since 1970 (UTC).
+    pub at_us: i64,
+    /// The release that made it.
+    pub release: Arc<str>,
+    /// The version of its text's form.
+    pub format: u32,
+    /// The text, which the journal keeps and gives back unchanged.
     pub body: Arc<str>,
 }
 
@@ -117,8 +132,17 @@ pub trait Journal: Send + Sync {
         each: &mut dyn FnMut(Record) -> Result<(), Error>,
     ) -> Result<(), Error>;
 
-    /// Removes what is older than an id, but never the last record (ids must go on from it). Gives the oldest id left.
-    fn forget_before(&self, id: EventId) -> BoxFuture<'static, Result<EventId, Error>>;
+    /// Removes what is older than an id, but never the last record (ids must go on from it), nor anything that is after
+    /// the checkpoint, which takes the place of the one before in the same transaction that removes the first records.
+    /// The rest goes bit by bit, so that an append never waits long. Gives the oldest id left.
+    fn forget_before(
+        &self,
+        id: EventId,
+        checkpoint: Checkpoint,
+    ) -> BoxFuture<'static, Result<EventId, Error>>;
+
+    /// The checkpoint, if anything was ever removed. In the calling thread: for the fold at start.
+    fn checkpoint(&self) -> Result<Option<Checkpoint>, Error>;
 
     /// A small text kept beside the events.
     fn meta_get(&self, key: &str) -> BoxFuture<'static, Result<Option<String>, Error>>;

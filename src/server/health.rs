@@ -12,11 +12,22 @@ pub(super) async fn healthz() -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "ok\n").into_response()
 }
 
-/// It takes commands: the journal is folded, and it is not about to stop.
+/// It takes commands and begins what they ask for: the journal is folded and takes events, there is room on the disk, and
+/// it is not about to stop.
 pub(super) async fn readyz(State(server): State<Arc<Server>>) -> Response {
-    if server.engine.is_ready() && !server.shutdown.is_cancelled() {
+    if server.shutdown.is_cancelled() {
+        return not_ready();
+    }
+    if let Some(why) = server.engine.standstill() {
+        return Problem::standstill(&why).into_response();
+    }
+    if server.engine.is_ready() {
         return ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "ready\n").into_response();
     }
+    not_ready()
+}
+
+fn not_ready() -> Response {
     let help = "it is starting or stopping; ask again in a moment";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TG-HTTP-016", "the controller is not ready", help)
         .with(header::RETRY_AFTER, "1")

@@ -51,6 +51,7 @@ pub use webhook::DeliveryAnswer;
 pub use why::{Unbuilt, UnbuiltStage, WhyTier, WhyView};
 
 use crate::clock::Clock;
+use crate::disk::Gauge;
 use crate::domain::{PipelineName, RunId};
 use crate::engine::Engine;
 use crate::settings::{ReadAccess, StateDir, Tokens, Webhooks};
@@ -65,6 +66,8 @@ use tokio_util::task::TaskTracker;
 pub struct ServerOptions {
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// How much the state folder takes.
+    pub gauge: Gauge,
     /// Who may do what.
     pub tokens: Arc<Tokens>,
     /// Whether reading on loopback needs a token.

@@ -3,7 +3,7 @@
 
 use super::pushes::LookError;
 use crate::domain::{Rejection, Sha};
-use crate::engine::Refusal;
+use crate::engine::{Refusal, Standstill};
 use crate::journal;
 use crate::source;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -185,6 +185,21 @@ impl Problem {
         Problem::new(StatusCode::NOT_FOUND, "TG-HTTP-015", format!("there is no log of run {run}"), help)
     }
 
+    /// The events of the run are gone.
+    pub(super) fn forgotten_run(run: u64) -> Problem {
+        let help = "`[retention] events` says how long events are kept";
+        let detail = format!("the events of run {run} are no longer kept: retention removed them");
+        Problem::new(StatusCode::GONE, "TG-HTTP-022", detail, help)
+    }
+
+    /// The run had a log, and it is gone.
+    pub(super) fn forgotten_log(run: u64, sha256: Option<&str>) -> Problem {
+        let digest = sha256.map(|sha256| format!("; its SHA-256 was {sha256}")).unwrap_or_default();
+        let detail = format!("the log of run {run} is no longer kept: retention removed it{digest}");
+        let help = "`[retention] logs` says how long logs are kept";
+        Problem::new(StatusCode::GONE, "TG-HTTP-023", detail, help)
+    }
+
     /// The header cannot be a key.
     pub(super) fn bad_key() -> Problem {
         let help = "use 1 to 128 printable characters, new for each change";
@@ -206,9 +221,22 @@ impl Problem {
     }
 
     /// No version is built yet.
-    pub(super) fn nothing_built() -> Problem {
-        let help = "push a commit, or ask for a build with `tidegate rebuild`";
-        Problem::new(StatusCode::NOT_FOUND, "TG-HTTP-017", "no version is built yet", help)
+    pub(super) fn nothing_built(standstill: Option<&Standstill>) -> Problem {
+        let (detail, help) = match standstill {
+            Some(why) => (format!("no version is built yet, and nothing new begins: {why}"), why.help()),
+            None => (
+                "no version is built yet".into(),
+                "push a commit, or ask for a build with `tidegate rebuild`".into(),
+            ),
+        };
+        Problem::new(StatusCode::NOT_FOUND, "TG-HTTP-017", detail, help)
+    }
+
+    /// It runs, and nothing new begins.
+    pub(super) fn standstill(why: &Standstill) -> Problem {
+        let detail = format!("nothing new begins: {why}");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, why.code(), detail, why.help())
+            .with(header::RETRY_AFTER, "5")
     }
 
     /// The same, but one is asked for.

@@ -142,8 +142,14 @@ pub(super) async fn log(
     let follow = parameters.switch("follow", false)?;
     let run = number(&run)?;
     let view = find(&server, run).await?;
+    let has_ended = view.end.is_some();
     let sha256 = view.end.and_then(|end| end.outcome).and_then(|outcome| outcome.log_sha256);
-    let file = LogFile::find(server.options.state.path(), run, &view.log_ref, sha256)?;
+    let found = LogFile::find(server.options.state.path(), run, &view.log_ref, sha256.clone());
+    // One that ended and says what its log was had one.
+    let file = found.map_err(|problem| match &sha256 {
+        Some(sha256) if has_ended => Problem::forgotten_log(run.0, Some(sha256)),
+        _ => problem,
+    })?;
     log::answer(server, file, method, &headers, follow, caller).await
 }
 
@@ -173,7 +179,11 @@ async fn find(server: &Server, run: RunId) -> Result<RunView, Problem> {
         let is_over = view.as_ref().is_none_or(|view: &RunView| view.end.is_some());
         // A run whose start is not where it must be is gone; one that runs has an end later or not at all.
         if page.scanned <= after || is_over && (view.is_some() || !is_running) {
-            return view.ok_or_else(|| Problem::unknown_run(run.0));
+            let gone = journal.oldest_id() > EventId(1);
+            return view.ok_or_else(|| match gone {
+                true => Problem::forgotten_run(run.0),
+                false => Problem::unknown_run(run.0),
+            });
         }
         after = page.scanned;
     }

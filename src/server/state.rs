@@ -3,7 +3,8 @@
 use super::Server;
 use super::asking::Parameters;
 use super::problem::Problem;
-use super::view::{PipelineView, StateView, Versions, is_shown};
+use super::view::{PipelineView, SizesView, StandstillView, StateView, Versions, is_shown};
+use crate::disk::free_bytes;
 use crate::domain::{EventId, PipelineName, Rejection, State as Truth, Time};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -26,6 +27,9 @@ pub struct OnePipeline {
     pub at: Time,
     /// The pipeline.
     pub pipeline: PipelineView,
+    /// Why nothing new begins for now; none: whatever may begin does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standstill: Option<StandstillView>,
 }
 
 /// Everything.
@@ -35,7 +39,9 @@ pub(super) async fn state(
 ) -> Result<Json<StateView>, Problem> {
     let versions = versions(parameters.only(&["limit"])?)?;
     let now = server.options.clock.now();
-    Ok(Json(settled(&server, |state| StateView::of(state, now, versions)).await?))
+    let view = settled(&server, |state| StateView::of(state, now, versions)).await?;
+    let view = view.kept_by(server.engine.standstill().as_ref());
+    Ok(Json(StateView { sizes: sizes(&server), ..view }))
 }
 
 /// Every pipeline: the same without what belongs to none.
@@ -55,12 +61,21 @@ pub(super) async fn pipeline(
     let versions = versions(parameters.only(&["limit", "before"])?)?;
     let now = server.options.clock.now();
     let name = PipelineName::from(name);
+    let standstill = server.engine.standstill();
     let view = settled(&server, |state| {
         let p = state.pipeline(&name).filter(|p| is_shown(p))?;
-        let pipeline = PipelineView::of(state, &name, p, now, versions);
-        Some(OnePipeline { id: state.last, at: now, pipeline })
+        let pipeline = PipelineView::of(state, &name, p, now, versions).kept_by(standstill.as_ref());
+        let standstill = standstill.as_ref().map(StandstillView::from);
+        Some(OnePipeline { id: state.last, at: now, pipeline, standstill })
     });
     view.await?.map(Json).ok_or_else(|| Rejection::UnknownPipeline(name).into())
+}
+
+/// None when the disk cannot be asked.
+fn sizes(server: &Server) -> Option<SizesView> {
+    let journal = server.engine.journal().size_bytes().ok()?;
+    let free = free_bytes(server.options.state.path()).ok()?;
+    Some(SizesView::of(journal, free, server.options.gauge.get()))
 }
 
 fn versions(parameters: Parameters) -> Result<Versions, Problem> {

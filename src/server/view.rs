@@ -7,8 +7,10 @@ mod tier;
 pub use pipeline::*;
 pub use tier::*;
 
+use crate::disk::Usage;
 use crate::domain::state::{Hold, State};
-use crate::domain::{Diagnostic, EventId, PipelineName, Time};
+use crate::domain::{Blocker, Diagnostic, EventId, PipelineName, Time};
+use crate::engine::Standstill;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +25,71 @@ pub struct StateView {
     pub pipelines: Vec<PipelineView>,
     /// Files that do not load and belong to no pipeline.
     pub rejected: Vec<RejectedFileView>,
+    /// Why nothing new begins for now; none: whatever may begin does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standstill: Option<StandstillView>,
+    /// How much the state folder takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizes: Option<SizesView>,
+}
+
+/// How much the state folder takes, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SizesView {
+    /// The journal, now.
+    pub journal_bytes: u64,
+    /// What is free on its disk for ordinary users, now.
+    pub free_bytes: u64,
+    /// When the rest was measured; none: not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_at: Option<Time>,
+    /// Logs of runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs_bytes: Option<u64>,
+    /// What builds made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifacts_bytes: Option<u64>,
+    /// Mirrors, checkouts, caches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work_bytes: Option<u64>,
+}
+
+impl SizesView {
+    /// Of what is known now, and was measured before.
+    pub fn of(journal_bytes: u64, free_bytes: u64, usage: Option<Usage>) -> SizesView {
+        SizesView {
+            journal_bytes,
+            free_bytes,
+            measured_at: usage.map(|usage| usage.at),
+            logs_bytes: usage.map(|usage| usage.logs_bytes),
+            artifacts_bytes: usage.map(|usage| usage.artifacts_bytes),
+            work_bytes: usage.map(|usage| usage.work_bytes),
+        }
+    }
+}
+
+/// Why nothing new begins for now. It passes by itself once its cause does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StandstillView {
+    /// Stable code.
+    pub code: String,
+    /// What keeps everything.
+    pub message: String,
+    /// The way out.
+    pub help: String,
+    /// Whether it is want of room on the disk: then every version that waits has the blocker `disk_full`.
+    pub disk_full: bool,
+}
+
+impl From<&Standstill> for StandstillView {
+    fn from(standstill: &Standstill) -> StandstillView {
+        StandstillView {
+            code: standstill.code().into(),
+            message: standstill.to_string(),
+            help: standstill.help(),
+            disk_full: standstill.is_disk_full(),
+        }
+    }
 }
 
 /// A file that does not load.
@@ -80,7 +147,27 @@ impl StateView {
                 .map(|(name, p)| PipelineView::of(state, name, p, now, versions))
                 .collect(),
             rejected: rejected(state, None),
+            standstill: None,
+            sizes: None,
         }
+    }
+
+    /// The same, with what keeps everything from going on.
+    pub fn kept_by(mut self, standstill: Option<&Standstill>) -> StateView {
+        self.standstill = standstill.map(StandstillView::from);
+        self.pipelines = self.pipelines.into_iter().map(|one| one.kept_by(standstill)).collect();
+        self
+    }
+}
+
+impl PipelineView {
+    /// The same, with what keeps everything from going on.
+    pub fn kept_by(mut self, standstill: Option<&Standstill>) -> PipelineView {
+        if standstill.is_some_and(Standstill::is_disk_full) {
+            let waiting = self.tiers.iter_mut().flat_map(|tier| &mut tier.waiting);
+            waiting.for_each(|waiting| waiting.blockers.push(Blocker::DiskFull));
+        }
+        self
     }
 }
 

@@ -10,6 +10,7 @@ use crate::domain::state::{PipelineState, Stage, TierState, Version};
 use crate::domain::{
     Blocker, EventId, PipelineName, Rejection, Sha, TierName, Time, VersionLabel, promotion,
 };
+use crate::engine::Standstill;
 use axum::Json;
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
@@ -85,6 +86,13 @@ pub struct WhyTier {
     pub until: Option<Time>,
 }
 
+impl WhyTier {
+    /// Whether the version may still come through the tier by itself.
+    fn goes_on(&self) -> bool {
+        matches!(self.standing, None | Some(StandingView::Waiting | StandingView::Inside))
+    }
+}
+
 /// Why a version is not (yet) through a tier. Without `version`: the newest that is not.
 pub(super) async fn why(
     State(server): State<Arc<Server>>,
@@ -95,7 +103,8 @@ pub(super) async fn why(
     let version = parameters.one("version")?.map(VersionLabel::from);
     let now = server.options.clock.now();
     let (pipeline, tier) = (PipelineName::from(pipeline), TierName::from(tier));
-    let view = settled(&server, |state| explain(state, pipeline, tier, version, now));
+    let standstill = server.engine.standstill();
+    let view = settled(&server, |state| explain(state, pipeline, tier, version, now, standstill.as_ref()));
     Ok(Json(view.await??))
 }
 
@@ -105,6 +114,7 @@ fn explain(
     tier: TierName,
     version: Option<VersionLabel>,
     now: Time,
+    standstill: Option<&Standstill>,
 ) -> Result<WhyView, Problem> {
     let known = state.pipeline(&pipeline).and_then(|p| Some((p, p.definition()?)));
     let (p, definition) = known.ok_or_else(|| Rejection::UnknownPipeline(pipeline.clone()))?;
@@ -114,9 +124,13 @@ fn explain(
     let version = match version {
         Some(version) if p.versions.contains_key(&version) => version,
         Some(version) => return Err(Rejection::UnknownVersion(pipeline, version).into()),
-        None => newest_under_way(p, &tier).ok_or_else(|| nothing_to_show(p))?,
+        None => newest_under_way(p, &tier).ok_or_else(|| nothing_to_show(p, standstill))?,
     };
-    let chain = way_to(definition, &tier).into_iter().map(|tier| step(p, tier, &version, now)).collect();
+    let mut chain: Vec<WhyTier> =
+        way_to(definition, &tier).into_iter().map(|tier| step(p, tier, &version, now)).collect();
+    if standstill.is_some_and(Standstill::is_disk_full) {
+        chain.iter_mut().filter(|one| one.goes_on()).for_each(|one| one.blockers.push(Blocker::DiskFull));
+    }
     Ok(WhyView {
         id: state.last,
         at: now,
@@ -140,10 +154,10 @@ fn newest_under_way(p: &PipelineState, tier: &TierName) -> Option<VersionLabel> 
 }
 
 /// Nothing was ever built; maybe something will be.
-fn nothing_to_show(p: &PipelineState) -> Problem {
+fn nothing_to_show(p: &PipelineState, standstill: Option<&Standstill>) -> Problem {
     match p.queue.front() {
-        Some(request) => Problem::first_build_waits(&request.sha),
-        None => Problem::nothing_built(),
+        Some(request) if standstill.is_none() => Problem::first_build_waits(&request.sha),
+        _ => Problem::nothing_built(standstill),
     }
 }
 

@@ -39,7 +39,27 @@ pub(super) struct SettingsFile {
 pub(super) struct RetentionFile {
     pub(super) versions: Option<usize>,
     pub(super) logs: Option<Span>,
+    pub(super) events: Option<HowLong>,
     pub(super) min_free: Option<Bytes>,
+}
+
+/// `"365d"`, or `"forever"`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) enum HowLong {
+    For(Span),
+    Forever,
+}
+
+impl TryFrom<String> for HowLong {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "forever" => Ok(Self::Forever),
+            _ => Span::try_from(text).map(Self::For).map_err(|error| format!("{error}, or \"forever\"")),
+        }
+    }
 }
 
 impl SettingsFile {

@@ -24,7 +24,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use file::SettingsFile;
+use file::{HowLong, SettingsFile};
 
 /// The file that is read when none is named and it is there.
 pub const DEFAULT_FILE: &str = "tidegate.toml";
@@ -49,13 +49,20 @@ pub struct Retention {
     pub versions: usize,
     /// How long the logs of steps are kept.
     pub logs: Duration,
+    /// How long events are kept; `None`: for ever. What the state needs of older ones is kept as a checkpoint.
+    pub events: Option<Duration>,
     /// Below this much free space, in bytes, on the disk of the state folder no new work starts.
     pub min_free_bytes: u64,
 }
 
 impl Default for Retention {
     fn default() -> Retention {
-        Retention { versions: 50, logs: Duration::from_secs(90 * 86_400), min_free_bytes: 256 << 20 }
+        Retention {
+            versions: 50,
+            logs: Duration::from_secs(90 * 86_400),
+            events: Some(Duration::from_secs(365 * 86_400)),
+            min_free_bytes: 256 << 20,
+        }
     }
 }
 
@@ -119,6 +126,17 @@ impl Settings {
         Self::load_with(overrides, |name| std::env::var_os(name))
     }
 
+    /// Beyond loopback tokens would travel in the clear: only by explicit wish.
+    ///
+    /// # Errors
+    /// [`SettingsError::PlainHttp`]
+    pub fn refuse_plain_http(&self) -> Result<(), SettingsError> {
+        if self.listen.ip().to_canonical().is_loopback() || self.insecure_http {
+            return Ok(());
+        }
+        Err(SettingsError::PlainHttp { listen: self.listen })
+    }
+
     fn load_with(
         overrides: &Overrides,
         environment: impl Fn(&str) -> Option<OsString>,
@@ -170,12 +188,17 @@ fn merge(
         retention: Retention {
             versions: file.retention.versions.unwrap_or(kept.versions).max(1),
             logs: file.retention.logs.map_or(kept.logs, |span| span.duration()),
+            events: match file.retention.events {
+                None => kept.events,
+                Some(HowLong::Forever) => None,
+                Some(HowLong::For(span)) => Some(span.duration()),
+            },
             min_free_bytes: file.retention.min_free.map_or(kept.min_free_bytes, |size| size.0),
         },
         webhooks: file.webhook.webhooks(&absolute(base.join("."))?),
         file: path,
     };
-    refuse_plain_http(&settings)?;
+    settings.refuse_plain_http()?;
     Ok(settings)
 }
 
@@ -228,14 +251,6 @@ fn ssh_command(text: Option<&str>, list: Option<Vec<String>>) -> Result<Vec<Stri
         Some(program) if !program.is_empty() => Ok(words),
         _ => Err(SettingsError::value("ssh_command", "", "it must name a program")),
     }
-}
-
-/// Beyond loopback tokens would travel in the clear: only by explicit wish.
-fn refuse_plain_http(settings: &Settings) -> Result<(), SettingsError> {
-    if settings.listen.ip().to_canonical().is_loopback() || settings.insecure_http {
-        return Ok(());
-    }
-    Err(SettingsError::PlainHttp { listen: settings.listen })
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ fn the_file_sets_everything_and_its_paths_start_at_the_file() {
         [retention]
         versions = 7
         logs = "30d"
+        events = "forever"
         min_free = "1GiB"
     "#;
     let settings = parse(text, &Overrides::default()).unwrap();
@@ -49,8 +50,12 @@ fn the_file_sets_everything_and_its_paths_start_at_the_file() {
     assert_eq!(settings.read, ReadAccess::Token);
     assert_eq!((settings.drain.as_secs(), settings.stall.as_secs()), (300, 10));
     assert_eq!(settings.log_limit_bytes, 10 << 20);
-    let retention =
-        Retention { versions: 7, logs: Duration::from_secs(30 * 86_400), min_free_bytes: 1 << 30 };
+    let retention = Retention {
+        versions: 7,
+        logs: Duration::from_secs(30 * 86_400),
+        events: None,
+        min_free_bytes: 1 << 30,
+    };
     assert_eq!(settings.retention, retention);
 }
 

@@ -7,6 +7,7 @@ use crate::cli::trouble::Trouble;
 use crate::cli::{Exit, narrate, talk};
 use crate::clock::{Clock, SystemClock};
 use crate::definition;
+use crate::disk::EndlessDisk;
 use crate::domain::promotion::waiting;
 use crate::domain::state::{Inside, PipelineState, Verdict};
 use crate::domain::{Command, EventId, News, Pipeline, Push, RefName, Status, Time, VersionLabel};
@@ -123,6 +124,8 @@ async fn begin(args: &Args, place: &Place) -> Result<(Engine, Working), Trouble>
         journal: journal.clone(),
         bus: Bus::new(journal),
         clock: Arc::new(SystemClock::new()),
+        // A person waits for this: what a full disk breaks says so itself.
+        disk: Arc::new(EndlessDisk),
         interpreter: Arc::new(interpreter),
         reports,
     };

@@ -1,12 +1,15 @@
 //! The parts of a controller put together, in the order in which each needs the ones before, and taken apart again.
 
 use super::definitions::Definitions;
-use super::{polling, tidy};
+use super::polling;
+use super::supervisor::passed_listener;
+use super::tidy::Tidier;
 use crate::artifact::Store;
 use crate::bus::Bus;
 use crate::cli::Exit;
 use crate::cli::trouble::Trouble;
 use crate::clock::{Clock, SystemClock};
+use crate::disk::{FolderDisk, Gauge};
 use crate::domain::{EventId, PipelineName, RunId, State};
 use crate::engine::{self, Engine, Parts};
 use crate::interpreter::places::Places;
@@ -48,7 +51,7 @@ impl Controller {
         settings.state.prepare()?;
         let folder = settings.state.path().to_owned();
         let journal = Arc::new(blocking(move || SqliteJournal::open(&folder)).await?);
-        let listener = listen(settings.listen).await?;
+        let listener = listen(settings).await?;
         let address = listener.local_addr().map_err(|error| cannot_listen(settings.listen, &error))?;
         let tokens = Arc::new(Tokens::open(&settings.state)?);
         let store = Store::open(settings.state.artifacts()).await?;
@@ -64,7 +67,7 @@ impl Controller {
             settings.state.clone(),
             runner.clone(),
             git.clone(),
-            store,
+            store.clone(),
             settings.log_limit_bytes,
             reporter,
         );
@@ -73,6 +76,7 @@ impl Controller {
             journal: kept.clone(),
             bus: Bus::new(kept),
             clock: clock.clone(),
+            disk: Arc::new(FolderDisk::new(settings.state.path(), settings.retention.min_free_bytes)),
             interpreter: Arc::new(interpreter),
             reports,
         };
@@ -91,11 +95,13 @@ impl Controller {
         });
 
         let shutdown = CancellationToken::new();
+        let gauge = Gauge::default();
         let serving = tokio::spawn(server::serve(
             listener,
             engine.clone(),
             ServerOptions {
-                clock,
+                clock: clock.clone(),
+                gauge: gauge.clone(),
                 tokens,
                 read: settings.read,
                 hosts: settings.hosts.clone(),
@@ -114,13 +120,33 @@ impl Controller {
         tokio::spawn(Definitions::new(engine.clone(), reloaded.clone()).follow(changes));
         let pushes = Pushes::new(engine.clone(), git.clone(), &settings.state);
         tokio::spawn(polling::follow(engine.clone(), pushes, reloaded, shutdown.clone()));
-        tokio::spawn(tidy::daily(engine.clone(), git, settings.state.clone(), shutdown.clone()));
+        let tidier = Tidier {
+            engine: engine.clone(),
+            clock,
+            git,
+            state: settings.state.clone(),
+            store,
+            retention: settings.retention.clone(),
+            gauge,
+            end: shutdown.clone(),
+        };
+        tokio::spawn(tidier.run());
         Ok(Controller { engine, journal, address, watch, courier, shutdown, working, serving })
     }
 
     /// Where it answers.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Resolves when commands are taken, or never will be.
+    pub(super) async fn until_ready(&self) {
+        self.engine.until_ready().await;
+    }
+
+    /// The engine at its heart.
+    pub(super) fn engine(&self) -> Engine {
+        self.engine.clone()
     }
 
     /// Looks at every pipeline file again.
@@ -178,7 +204,15 @@ pub(super) enum End {
     Served(String),
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Trouble> {
+/// What was passed, or else what the settings name.
+async fn listen(settings: &Settings) -> Result<TcpListener, Trouble> {
+    let address = settings.listen;
+    if let Some(passed) = passed_listener()? {
+        let listener = TcpListener::from_std(passed).map_err(|error| cannot_listen(address, &error))?;
+        let address = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
+        Settings { listen: address, ..settings.clone() }.refuse_plain_http()?;
+        return Ok(listener);
+    }
     TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))
 }
 

@@ -4,13 +4,15 @@ mod controller;
 mod definitions;
 mod logging;
 mod polling;
+mod supervisor;
 mod tidy;
 
 use super::trouble::Trouble;
 use super::{Exit, talk};
-use crate::settings::{Overrides, Retention, Settings};
+use crate::settings::{Overrides, Settings};
 use controller::Controller;
 use std::path::PathBuf;
+use supervisor::Supervisor;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[derive(clap::Args)]
@@ -59,9 +61,6 @@ pub(super) fn run(args: Args) -> Exit {
             tracing::warn!(code, help, "deliveries of {forge} will not be taken: failed to {error}");
         }
     }
-    if settings.retention != Retention::default() {
-        tracing::warn!("this release does not execute `[retention]`: everything is kept");
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let served = match runtime {
         Ok(runtime) => runtime.block_on(serve(settings)),
@@ -78,6 +77,7 @@ pub(super) fn run(args: Args) -> Exit {
 
 async fn serve(settings: Settings) -> Result<(), Trouble> {
     let mut signals = Signals::take()?;
+    let supervisor = Supervisor::find();
     let mut controller = Controller::start(&settings).await?;
     talk::say(format_args!(
         "tidegate {} answers at http://{} (pipelines: {}, state: {})",
@@ -86,13 +86,24 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
         settings.pipelines.display(),
         settings.state.path().display(),
     ));
+    controller.until_ready().await;
+    supervisor.ready(controller.address());
+    let engine = controller.engine();
+    let alive = supervisor.keep_alive(engine);
+    tokio::pin!(alive);
     let end = loop {
         tokio::select! {
             end = controller.end() => break end,
+            () = &mut alive => {}
             word = signals.next() => match word {
-                Word::LookAgain => controller.rescan(),
+                Word::LookAgain => {
+                    supervisor.reloading();
+                    controller.rescan();
+                    supervisor.ready(controller.address());
+                }
                 Word::Stop => {
                     tracing::info!("stopping: nothing new begins, what runs has {:?} to end", settings.drain);
+                    supervisor.stopping();
                     controller.drain(settings.drain).await;
                 }
             },

@@ -6,6 +6,7 @@
 mod adopt;
 mod build;
 mod by_hand;
+mod prune;
 mod tier;
 
 pub(super) use adopt::place_before_all;
@@ -161,6 +162,7 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
         Event::VersionUnblocked { version } => {
             p.blocked.remove(version);
         }
+        Event::VersionsPruned { versions } => prune::apply(p, versions),
         Event::PipelineRemoved { .. } => p.in_force = None,
         Event::HoldSet { tier: None, of_rollback } => p.hold = Some(moment.hold(*of_rollback)),
         Event::HoldLifted { tier: None } => p.hold = None,

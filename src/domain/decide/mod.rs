@@ -4,6 +4,7 @@
 mod adopt;
 mod deeds;
 mod definitions;
+mod prune;
 mod push;
 mod reports;
 
@@ -57,6 +58,7 @@ pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, R
             Decision::done(reports::deploy_ended(state, *run, result, log_ref.as_deref()))
         }
         Command::RunSaid { run, said } => reports::run_said(state, *run, said),
+        Command::Prune { keep } => prune::decide(state, *keep, now),
         Command::Started { release } => reports::started(state, release),
         Command::Stopping { release } => reports::stopping(release),
     })

@@ -381,6 +381,11 @@ pub enum Event {
         /// The version.
         version: VersionLabel,
     },
+    /// Retention forgot versions that nothing needs any more; their artifacts go too.
+    VersionsPruned {
+        /// The versions, oldest first.
+        versions: Vec<VersionLabel>,
+    },
     /// A definition is in force.
     PipelineLoaded {
         /// Its digest.

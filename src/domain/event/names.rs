@@ -4,7 +4,7 @@ use super::Event;
 use crate::domain::id::{RunId, TierName};
 
 /// All kinds that are journaled.
-pub const KINDS: [&str; 36] = [
+pub const KINDS: [&str; 37] = [
     "rebuild_requested",
     "push_ignored",
     "build_aborted",
@@ -34,6 +34,7 @@ pub const KINDS: [&str; 36] = [
     "hold_lifted",
     "version_blocked",
     "version_unblocked",
+    "versions_pruned",
     "pipeline_loaded",
     "pipeline_removed",
     "pipeline_rejected",
@@ -76,6 +77,7 @@ impl Event {
             Event::HoldLifted { .. } => "hold_lifted",
             Event::VersionBlocked { .. } => "version_blocked",
             Event::VersionUnblocked { .. } => "version_unblocked",
+            Event::VersionsPruned { .. } => "versions_pruned",
             Event::PipelineLoaded { .. } => "pipeline_loaded",
             Event::PipelineRemoved { .. } => "pipeline_removed",
             Event::PipelineRejected { .. } => "pipeline_rejected",

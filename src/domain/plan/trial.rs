@@ -98,7 +98,7 @@ impl Trial {
     pub(super) fn settle(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for _ in 0..ROUNDS_LIMIT {
-            let room = Room { now: self.now, slots: u32::MAX, open: true };
+            let room = Room { now: self.now, slots: u32::MAX, open: true, disk_full: false };
             let next = proceed(&self.state, &self.name, &room);
             self.wake = next.wake;
             if next.facts.is_empty() {

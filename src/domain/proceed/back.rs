@@ -1,7 +1,7 @@
 //! The way back, and redeploys: nodes without check gates, whatever windows, freezes and holds say (rules 22, 24, 25).
 
-use super::Flow;
 use super::inside::{start_nodes, wave_under_way};
+use super::{Flow, Way};
 use crate::domain::event::{DeployMode, Event};
 use crate::domain::id::*;
 use crate::domain::pipeline::{Phase, Tier, Wave};
@@ -25,7 +25,7 @@ pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState, name: &TierName, t
         .collect();
     let gates = match tier {
         Some(tier) if failed.is_empty() => {
-            flow.gates(name, &back.to, &tier.gates, Phase::Verify, &back.gates)
+            flow.gates(Way::Back, name, &back.to, &tier.gates, Phase::Verify, &back.gates)
         }
         _ => super::Gates::default(),
     };
@@ -113,7 +113,7 @@ fn retry_gates(flow: &mut Flow<'_>, tier: &Tier, back: &GoingBack, gates: &super
         if flow.has_come(not_before)
             && let Some(gate) = tier.gate(name)
         {
-            flow.start_gate(&tier.name, &back.to, gate);
+            flow.start_gate(Way::Back, &tier.name, &back.to, gate);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A build under way: steps that may begin, and its end (rules 2, 4 to 6).
 
-use super::Flow;
+use super::{Flow, Way};
 use crate::domain::Time;
 use crate::domain::decide::elapsed_s;
 use crate::domain::event::Event;
@@ -9,7 +9,13 @@ use crate::domain::pipeline::{OnNewer, Pipeline};
 use crate::domain::state::{Attempts, Build, PipelineState};
 
 pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState) {
-    let Some(build) = &p.build else { return };
+    let Some(build) = &p.build else {
+        if p.in_force.is_some() && !p.queue.is_empty() {
+            // Whether it may begin is asked by whoever begins it; here it is noted that it waits.
+            flow.has_disk();
+        }
+        return;
+    };
     let Some(definition) = p.known.get(&build.digest) else { return };
     let running = build.steps.values().any(|a| a.running.is_some());
     if let Some(deadline) = deadline(definition, build) {
@@ -37,7 +43,7 @@ pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState) {
         if !ready || !flow.has_come(tried.not_before) {
             continue;
         }
-        if let Some(run_id) = flow.run_in_slot() {
+        if let Some(run_id) = flow.run_in_slot(Way::On) {
             flow.say(Event::StepStart {
                 run_id,
                 sha: build.request.sha.clone(),

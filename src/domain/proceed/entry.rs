@@ -4,13 +4,13 @@ use super::Flow;
 use crate::domain::Blocker;
 use crate::domain::event::Event;
 use crate::domain::id::*;
-use crate::domain::promotion::{Waiting, choose, waiting};
+use crate::domain::promotion::{Waiting, choose};
 use crate::domain::state::PipelineState;
 
 pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState, name: &TierName) {
     let Some(tier) = p.tier_in_force(name) else { return };
     let Some(in_force) = &p.in_force else { return };
-    let all = waiting(p, tier, flow.room.now);
+    let all = flow.waiting(p, tier);
     match choose(&all, &tier.promote).filter(|_| flow.room.open) {
         Some(next) => flow.say(Event::PromoteStart {
             tier: name.clone(),
@@ -25,7 +25,7 @@ pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState, name: &TierName) {
 /// Says what stands in the way of those that wait, where that changed.
 pub(super) fn say_blockers(flow: &mut Flow<'_>, p: &PipelineState, name: &TierName) {
     let Some(tier) = p.tier_in_force(name) else { return };
-    let all = waiting(p, tier, flow.room.now);
+    let all = flow.waiting(p, tier);
     say(flow, p, name, &all);
 }
 

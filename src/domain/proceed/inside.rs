@@ -1,6 +1,7 @@
 //! The version inside a tier: check gates, nodes by waves, verify gates, and how it ends (rules 13 to 17).
 
-use super::{Flow, Gates};
+use super::{Flow, Gates, Way};
+use crate::domain::Blocker;
 use crate::domain::event::{DeployMode, Event, PromotionEnd};
 use crate::domain::id::*;
 use crate::domain::pipeline::{Deploy, OnFailure, Phase, Tier, Wave};
@@ -28,25 +29,60 @@ pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState, name: &TierName, t
         }
         return;
     }
-    if !stage.checked(flow) {
-        return;
+    // What else of the pipeline waits for the disk is not this version's matter.
+    let others = std::mem::take(&mut flow.next.short_of_disk);
+    let before = flow.next.facts.len();
+    stage.go_on(flow, nodes_run);
+    if flow.next.facts.len() == before {
+        stage.say_disk(flow);
     }
-    let mut behind = Vec::new();
-    if let Some(deploy) = &tier.deploy {
-        match stage.deployed(flow, deploy, nodes_run) {
-            Some(nodes) => behind = nodes,
-            None => return,
-        }
-    }
-    if stage.verified(flow) {
-        stage.complete(flow, behind);
-    }
+    flow.next.short_of_disk |= others;
 }
 
 impl Stage<'_> {
+    fn go_on(&self, flow: &mut Flow<'_>, nodes_run: bool) {
+        if !self.checked(flow) {
+            return;
+        }
+        let mut behind = Vec::new();
+        if let Some(deploy) = &self.tier.deploy {
+            match self.deployed(flow, deploy, nodes_run) {
+                Some(nodes) => behind = nodes,
+                None => return,
+            }
+        }
+        if self.verified(flow) {
+            self.complete(flow, behind);
+        }
+    }
+
+    /// What was last said to stand in the way.
+    fn said(&self) -> &[Blocker] {
+        let standing = self.p.standing(self.name, &self.inside.version);
+        standing.and_then(|s| s.said.as_deref()).unwrap_or_default()
+    }
+
+    /// Says that it is the disk that keeps this version, or no longer does.
+    fn say_disk(&self, flow: &mut Flow<'_>) {
+        let full = flow.next.short_of_disk;
+        if full == self.said().contains(&Blocker::DiskFull) {
+            return;
+        }
+        self.say_blocked(flow, if full { vec![Blocker::DiskFull] } else { Vec::new() });
+    }
+
+    fn say_blocked(&self, flow: &mut Flow<'_>, blockers: Vec<Blocker>) {
+        flow.say(Event::PromoteBlocked {
+            tier: self.name.clone(),
+            version: self.inside.version.clone(),
+            blockers,
+            stepped_back: false,
+        });
+    }
+
     fn gates(&self, flow: &mut Flow<'_>, phase: Phase) -> Gates {
         let gates = &self.tier.gates;
-        flow.gates(self.name, &self.inside.version, gates, phase, &self.inside.gates)
+        flow.gates(Way::On, self.name, &self.inside.version, gates, phase, &self.inside.gates)
     }
 
     /// Whether every check gate that counts has passed; says so when that cannot be any more.
@@ -88,6 +124,8 @@ impl Stage<'_> {
         }
         let order: Vec<NodeName> = self.tier.nodes.iter().map(|n| n.name.clone()).collect();
         match wave_under_way(&deploy.waves, &order, nodes) {
+            // A rollout that has begun goes on: half of it would be worse than all.
+            Some(_) if self.inside.touched.is_empty() && !flow.has_disk() => None,
             Some(wave) => {
                 start_nodes(flow, self.name, &self.inside.version, DeployMode::Deploy, wave, nodes);
                 None
@@ -126,18 +164,15 @@ impl Stage<'_> {
             if flow.has_come(not_before)
                 && let Some(gate) = self.tier.gate(gate)
             {
-                flow.start_gate(self.name, &self.inside.version, gate);
+                flow.start_gate(Way::On, self.name, &self.inside.version, gate);
             }
         }
-        let blockers = gates.blockers();
-        let said = self.p.standing(self.name, &self.inside.version).and_then(|s| s.said.as_deref());
-        if !super::entry::same(said.unwrap_or_default(), &blockers) {
-            flow.say(Event::PromoteBlocked {
-                tier: self.name.clone(),
-                version: self.inside.version.clone(),
-                blockers,
-                stepped_back: false,
-            });
+        let mut blockers = gates.blockers();
+        if flow.next.short_of_disk {
+            blockers.push(Blocker::DiskFull);
+        }
+        if !super::entry::same(self.said(), &blockers) {
+            self.say_blocked(flow, blockers);
         }
         false
     }

@@ -12,11 +12,12 @@ mod inside;
 
 pub(super) use build::{goes_on, is_complete, overtaken_by};
 
-use super::Time;
 use super::event::{Event, Fact};
 use super::id::*;
-use super::pipeline::{Gate, Phase};
+use super::pipeline::{Gate, Phase, Tier};
+use super::promotion::{Waiting, waiting};
 use super::state::{Attempts, PipelineState, State, Task};
+use super::{Blocker, Time};
 use std::collections::BTreeMap;
 
 /// What is asked of the moment.
@@ -28,6 +29,9 @@ pub struct Room {
     pub slots: u32,
     /// Whether anything may begin: not while the controller drains.
     pub open: bool,
+    /// Whether the disk is full: no build, step, gate or entry begins. A rollout that has begun to change nodes, and
+    /// the way back, go on.
+    pub disk_full: bool,
 }
 
 /// What follows for one pipeline.
@@ -39,6 +43,8 @@ pub struct Next {
     pub wake: Option<Time>,
     /// Whether something waits for a slot only.
     pub starved: bool,
+    /// Whether something waits for room on the disk: ask again now and then.
+    pub short_of_disk: bool,
 }
 
 /// What follows for a pipeline at that moment.
@@ -65,6 +71,15 @@ pub fn proceed(state: &State, name: &PipelineName, room: &Room) -> Next {
         }
     }
     flow.next
+}
+
+/// Where a run leads: what leads on waits for room on the disk, the way back does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// A version goes on.
+    On,
+    /// A tier goes back.
+    Back,
 }
 
 /// Collects what follows for one pipeline.
@@ -108,8 +123,26 @@ impl<'a> Flow<'a> {
         self.last_run
     }
 
+    /// Whether the disk lets something begin; if not, it is kept in mind that something waits for it.
+    fn has_disk(&mut self) -> bool {
+        self.next.short_of_disk |= self.room.disk_full;
+        !self.room.disk_full
+    }
+
+    /// The versions that wait in front of a tier. On a full disk none of them may enter, whoever wants it.
+    fn waiting(&mut self, p: &PipelineState, tier: &Tier) -> Vec<Waiting> {
+        let mut all = waiting(p, tier, self.room.now);
+        if !all.is_empty() && !self.has_disk() {
+            all.iter_mut().for_each(|waiting| waiting.blockers.push(Blocker::DiskFull));
+        }
+        all
+    }
+
     /// A run that takes a slot, or none while there is no room.
-    fn run_in_slot(&mut self) -> Option<RunId> {
+    fn run_in_slot(&mut self, way: Way) -> Option<RunId> {
+        if way == Way::On && !self.has_disk() {
+            return None;
+        }
         if !self.room.open {
             return None;
         }
@@ -129,6 +162,7 @@ impl<'a> Flow<'a> {
     /// Begins the gates of a phase that may begin, and says how the phase stands.
     fn gates(
         &mut self,
+        way: Way,
         tier: &TierName,
         version: &VersionLabel,
         gates: &[Gate],
@@ -152,7 +186,7 @@ impl<'a> Flow<'a> {
                 stand.running = true;
             } else {
                 stand.running = true;
-                self.start_gate(tier, version, gate);
+                self.start_gate(way, tier, version, gate);
             }
         }
         stand.settle_unmet();
@@ -160,8 +194,8 @@ impl<'a> Flow<'a> {
     }
 
     /// Begins one gate, if there is a slot.
-    fn start_gate(&mut self, tier: &TierName, version: &VersionLabel, gate: &Gate) {
-        if let Some(run_id) = self.run_in_slot() {
+    fn start_gate(&mut self, way: Way, tier: &TierName, version: &VersionLabel, gate: &Gate) {
+        if let Some(run_id) = self.run_in_slot(way) {
             self.say(Event::GateStart {
                 run_id,
                 tier: tier.clone(),
@@ -195,7 +229,7 @@ struct Gates {
     /// Required gates that judged, and badly, with their words.
     failed: Vec<(GateName, String)>,
     /// Required gates that could not judge, with what stands in their way.
-    blocked: Vec<(GateName, Vec<super::Blocker>)>,
+    blocked: Vec<(GateName, Vec<Blocker>)>,
     /// Gates that cannot begin, what they need, and whether they are required.
     unmet: Vec<(GateName, GateName, bool)>,
 }
@@ -209,7 +243,7 @@ impl Gates {
             if blockers.is_empty() {
                 let reason = outcome.message.clone();
                 let reason = reason.unwrap_or_else(|| format!("gate `{name}` could not judge"));
-                blockers.push(super::Blocker::StepSays { reason, help: String::new() });
+                blockers.push(Blocker::StepSays { reason, help: String::new() });
             }
             self.blocked.push((name, blockers));
         } else {
@@ -240,8 +274,8 @@ impl Gates {
         Some(format!("gate `{gate}`: {words}{more}"))
     }
 
-    fn blockers(&self) -> Vec<super::Blocker> {
-        let mut all: Vec<super::Blocker> = Vec::new();
+    fn blockers(&self) -> Vec<Blocker> {
+        let mut all: Vec<Blocker> = Vec::new();
         for blocker in self.blocked.iter().flat_map(|(_, blockers)| blockers) {
             if !all.contains(blocker) {
                 all.push(blocker.clone());

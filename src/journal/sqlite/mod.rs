@@ -47,7 +47,7 @@ mod tests;
 pub use sync::SyncFile;
 
 use super::lock::StateLock;
-use super::{Error, Filter, Journal, META_CLEAN_STOP, META_INSTANCE, Page, Record, Watermark};
+use super::{Checkpoint, Error, Filter, Journal, META_CLEAN_STOP, META_INSTANCE, Page, Record, Watermark};
 use crate::domain::EventId;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -223,8 +223,16 @@ impl Journal for SqliteJournal {
         self.shared.readers.with(|connection| read::for_each(connection, after, last, each))
     }
 
-    fn forget_before(&self, id: EventId) -> BoxFuture<'static, Result<EventId, Error>> {
-        self.ask(|reply| Request::Forget { before: id, reply })
+    fn forget_before(
+        &self,
+        id: EventId,
+        checkpoint: Checkpoint,
+    ) -> BoxFuture<'static, Result<EventId, Error>> {
+        self.ask(|reply| Request::Forget { before: id, checkpoint, reply })
+    }
+
+    fn checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
+        self.shared.readers.with(read::checkpoint)
     }
 
     fn meta_get(&self, key: &str) -> BoxFuture<'static, Result<Option<String>, Error>> {

@@ -4,9 +4,9 @@
 
 use super::schema;
 use crate::domain::EventId;
-use crate::journal::{Error, Filter, Page, Record};
+use crate::journal::{Checkpoint, Error, Filter, Page, Record};
 use rusqlite::types::ValueRef;
-use rusqlite::{CachedStatement, Connection, Row};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,6 +58,27 @@ impl Readers {
     fn lock(&self) -> MutexGuard<'_, Option<Vec<Connection>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The checkpoint, if there is one.
+pub(super) fn checkpoint(connection: &Connection) -> Result<Option<Checkpoint>, Error> {
+    let row = |row: &Row<'_>| {
+        Ok(Checkpoint {
+            id: EventId(row.get::<_, i64>(0)?.cast_unsigned()),
+            at_us: row.get(1)?,
+            release: row.get::<_, String>(2)?.into(),
+            format: row.get(3)?,
+            body: row.get::<_, String>(4)?.into(),
+        })
+    };
+    connection
+        .query_row(
+            "SELECT id, at_us, release, format, body FROM checkpoint ORDER BY id DESC LIMIT 1",
+            [],
+            row,
+        )
+        .optional()
+        .map_err(|error| Error::sqlite("read the journal", &error))
 }
 
 /// One page of what lies after an id, up to another.

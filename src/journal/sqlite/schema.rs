@@ -22,7 +22,8 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What was done to the tables, in order. Only ever added to: entry *n* leads from version *n* to version *n* + 1.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE events (
         id       INTEGER PRIMARY KEY,
         at_us    INTEGER NOT NULL,
@@ -36,7 +37,17 @@ pub(super) const MIGRATIONS: &[&str] = &["
         key   TEXT PRIMARY KEY,
         value TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE checkpoint (
+        id      INTEGER PRIMARY KEY,
+        at_us   INTEGER NOT NULL,
+        release TEXT NOT NULL,
+        format  INTEGER NOT NULL,
+        body    TEXT NOT NULL
+    ) STRICT;
+",
+];
 
 /// Refuses a library that is too old.
 pub(super) fn check_library() -> Result<(), Error> {
@@ -103,6 +114,13 @@ fn admit(application_id: i64, version: i64, known: usize) -> Option<Result<(), E
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     let connection = open(path)?;
     checkpoint_on_close(&connection, false)?;
+    let pages: i64 = connection
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .map_err(|error| Error::sqlite("open the journal", &error))?;
+    if pages == 0 {
+        // Possible while the file is empty only: then what retention frees is given back to the disk bit by bit.
+        set(&connection, "PRAGMA auto_vacuum=INCREMENTAL;")?;
+    }
     let mode: String = connection
         .query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0))
         .map_err(|error| Error::sqlite("open the journal", &error))?;

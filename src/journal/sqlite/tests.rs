@@ -1,7 +1,7 @@
 //! What only the journal on disk has to show: the file, the sync, crashes, damage, a full disk.
 
 use super::*;
-use crate::journal::contract::{ids, record, records};
+use crate::journal::contract::{checkpoint_at, ids, record, records};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::AtomicBool;
@@ -176,7 +176,7 @@ async fn retention_is_synced_too() {
     gate.begun.recv().unwrap();
     gate.permit.send(Ok(())).unwrap();
     journal.sync(EventId(5_000)).await.unwrap();
-    let forgotten = journal.forget_before(EventId(4_500));
+    let forgotten = journal.forget_before(EventId(4_500), checkpoint_at(9_999));
     gate.begun.recv().unwrap();
     drop(gate);
     assert_eq!(forgotten.await.unwrap(), EventId(4_500));
@@ -453,4 +453,50 @@ async fn a_hole_is_damage() {
     let journal = SqliteJournal::open(home.path()).unwrap();
     let found = journal.for_each(EventId(0), &mut |_| Ok(())).unwrap_err();
     assert_eq!(found.code(), "TG-JOURNAL-003");
+}
+
+#[tokio::test]
+async fn what_retention_frees_is_given_back_to_the_disk() {
+    let home = home();
+    let journal = SqliteJournal::open(home.path()).unwrap();
+    for from in (1..40_000).step_by(4_000) {
+        journal.append(records(from..=from + 3_999)).await.unwrap();
+    }
+    journal.close().await.unwrap();
+    drop(journal);
+    let before = std::fs::metadata(home.path().join(FILE)).unwrap().len();
+    let journal = SqliteJournal::open(home.path()).unwrap();
+    let forgotten = journal.forget_before(EventId(39_000), checkpoint_at(40_000));
+    // An append in the middle does not wait for the end of it.
+    journal.append(records(40_001..=40_001)).await.unwrap();
+    assert_eq!(forgotten.await.unwrap(), EventId(39_000));
+    journal.close().await.unwrap();
+    drop(journal);
+    let after = std::fs::metadata(home.path().join(FILE)).unwrap().len();
+    assert!(after < before / 4, "{before} bytes before, {after} after");
+    let journal = SqliteJournal::open(home.path()).unwrap();
+    assert_eq!((journal.oldest_id(), journal.last_id()), (EventId(39_000), EventId(40_001)));
+    assert_eq!(journal.checkpoint().unwrap(), Some(checkpoint_at(40_000)));
+}
+
+#[tokio::test]
+async fn a_journal_without_checkpoints_is_upgraded() {
+    let home = home();
+    let connection = raw(home.path());
+    connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+    connection
+        .execute_batch(&format!(
+            "{} PRAGMA application_id={}; PRAGMA user_version=1;
+             INSERT INTO events VALUES (1, 5, 'hold_set', NULL, NULL, NULL, '{{}}');
+             PRAGMA wal_checkpoint(TRUNCATE);",
+            schema::MIGRATIONS[0],
+            schema::APPLICATION_ID
+        ))
+        .unwrap();
+    drop(connection);
+    let journal = SqliteJournal::open(home.path()).unwrap();
+    assert_eq!((journal.last_id(), journal.checkpoint()), (EventId(1), Ok(None)));
+    journal.append((2..=9).map(record).collect()).await.unwrap();
+    assert_eq!(journal.forget_before(EventId(7), checkpoint_at(9)).await.unwrap(), EventId(7));
+    journal.close().await.unwrap();
 }

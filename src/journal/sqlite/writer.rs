@@ -4,7 +4,7 @@
 use super::{Shared, schema};
 use crate::domain::EventId;
 use crate::journal::lock::StateLock;
-use crate::journal::{Error, META_CLEAN_STOP, Record, in_order};
+use crate::journal::{Checkpoint, Error, META_CLEAN_STOP, Record, in_order};
 use rusqlite::{Connection, params};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::TryRecvError;
@@ -17,6 +17,9 @@ const GROUP_LIMIT: usize = 256;
 
 /// Records removed by one transaction of retention, so that appends never wait long behind it.
 const FORGET_CHUNK: u64 = 2_000;
+
+/// Free pages (of 4 KiB) given back to the disk at once, for the same reason.
+const GIVE_BACK_PAGES: u32 = 256;
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -42,6 +45,8 @@ pub(super) enum Request {
     Forget {
         /// The oldest id to keep.
         before: EventId,
+        /// What the events up to one come to.
+        checkpoint: Checkpoint,
         /// Told the oldest id left.
         reply: Reply<EventId>,
     },
@@ -64,9 +69,20 @@ pub(super) struct Writer {
     checkpoint_frames: u32,
     /// Frames at which the next checkpoint is due.
     checkpoint_at: u32,
-    forgetting: Option<(EventId, Reply<EventId>)>,
+    forgetting: Option<Forgetting>,
     /// Something is committed, nobody syncs, and it was promised that we do.
     must_sync: bool,
+}
+
+/// What is being forgotten.
+struct Forgetting {
+    /// The oldest id to keep.
+    before: EventId,
+    /// Still to be written, with the first records that go.
+    checkpoint: Option<Checkpoint>,
+    /// All records are gone; what they took is being given back to the disk.
+    removed: bool,
+    reply: Reply<EventId>,
 }
 
 /// Why a turn at the pen ends.
@@ -174,7 +190,7 @@ impl Writer {
         let mut request = Some(first);
         while let Some(next) = request {
             match next {
-                Request::Forget { before, reply } => self.forget(before, reply),
+                Request::Forget { before, checkpoint, reply } => self.forget(before, checkpoint, reply),
                 Request::Close { reply } => {
                     self.write(group);
                     return Some(reply);
@@ -301,44 +317,79 @@ impl Writer {
         self.must_sync |= self.shared.commits.committed(last);
     }
 
-    fn forget(&mut self, before: EventId, reply: Reply<EventId>) {
-        if let Some((_, earlier)) = self.forgetting.take() {
+    fn forget(&mut self, before: EventId, checkpoint: Checkpoint, reply: Reply<EventId>) {
+        if let Some(earlier) = self.forgetting.take() {
             // Overtaken: what it asked for is told as far as it came.
-            let _ = earlier.send(Ok(self.shared.oldest_id()));
+            let _ = earlier.reply.send(Ok(self.shared.oldest_id()));
         }
-        let before = before.min(self.shared.last_id());
-        self.forgetting = Some((before, reply));
+        let before = before.min(self.shared.last_id()).min(EventId(checkpoint.id.0 + 1));
+        self.forgetting = Some(Forgetting { before, checkpoint: Some(checkpoint), removed: false, reply });
     }
 
-    /// Removes one chunk of what is to be forgotten, and answers after the last one.
+    /// Removes one chunk of what is to be forgotten, or gives back some of what it took, and answers after the last.
     fn forget_some(&mut self) {
-        let Some((before, reply)) = self.forgetting.take() else { return };
+        let Some(mut forgetting) = self.forgetting.take() else { return };
         let oldest = self.shared.oldest_id();
-        let upto = EventId(before.0.min(oldest.0 + FORGET_CHUNK));
-        if upto <= oldest {
-            let _ = reply.send(Ok(oldest));
-            return;
-        }
-        let removed = match self.shared.failed() {
+        let upto = EventId(forgetting.before.0.min(oldest.0 + FORGET_CHUNK));
+        let done = match self.shared.failed() {
             Some(error) => Err(error),
-            None => self.transaction(|writer| writer.remove_before(upto)),
-        };
-        match removed {
-            Ok(()) => {
-                self.shared.oldest.store(upto.0, Ordering::Release);
-                self.committed(self.shared.last_id());
-                self.forgetting = Some((before, reply));
+            None if upto > oldest => {
+                let checkpoint = forgetting.checkpoint.take();
+                forgetting.removed = true;
+                self.transaction(|writer| writer.remove_before(upto, checkpoint.as_ref())).map(|()| true)
             }
-            Err(error) => drop(reply.send(Err(error))),
+            None if forgetting.removed => self.give_back(),
+            None => Ok(false),
+        };
+        match done {
+            Ok(true) => {
+                self.shared.oldest.store(upto.0.max(oldest.0), Ordering::Release);
+                self.committed(self.shared.last_id());
+                self.forgetting = Some(forgetting);
+            }
+            Ok(false) => drop(forgetting.reply.send(Ok(oldest))),
+            Err(error) => drop(forgetting.reply.send(Err(error))),
         }
     }
 
-    fn remove_before(&self, id: EventId) -> Result<(), Error> {
+    /// Gives some free pages back to the disk; false when there are none (a file made by an early release keeps them,
+    /// and fills them again).
+    fn give_back(&self) -> Result<bool, Error> {
+        let failed = |error| Error::sqlite("shrink the journal", &error);
+        let free = || self.connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
+        let before = free().map_err(failed)?;
+        if before == 0 {
+            return Ok(false);
+        }
+        self.connection
+            .prepare_cached(&format!("PRAGMA incremental_vacuum({GIVE_BACK_PAGES})"))
+            .and_then(|mut statement| {
+                let mut rows = statement.query([])?;
+                while rows.next()?.is_some() {}
+                Ok(())
+            })
+            .map_err(failed)?;
+        Ok(free().map_err(failed)? < before)
+    }
+
+    fn remove_before(&self, id: EventId, checkpoint: Option<&Checkpoint>) -> Result<(), Error> {
+        if let Some(checkpoint) = checkpoint {
+            self.write_checkpoint(checkpoint)
+                .map_err(|error| Error::sqlite("write a checkpoint of the journal", &error))?;
+        }
         self.connection
             .prepare_cached("DELETE FROM events WHERE id < ?1")
             .and_then(|mut statement| statement.execute([id.0.cast_signed()]))
             .map(drop)
             .map_err(|error| Error::sqlite("remove old events", &error))
+    }
+
+    fn write_checkpoint(&self, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
+        self.connection.execute("DELETE FROM checkpoint", [])?;
+        let Checkpoint { id, at_us, release, format, body } = checkpoint;
+        let row = params![id.0.cast_signed(), at_us, &**release, format, &**body];
+        self.connection.execute("INSERT INTO checkpoint VALUES (?1, ?2, ?3, ?4, ?5)", row)?;
+        Ok(())
     }
 
     fn checkpoint_if_due(&mut self) {
@@ -361,8 +412,8 @@ impl Writer {
 
     /// The end: everything synced, the files closed, the folder free.
     fn finish(mut self, is_clean: bool) -> Result<(), Error> {
-        if let Some((_, reply)) = self.forgetting.take() {
-            let _ = reply.send(Ok(self.shared.oldest_id()));
+        if let Some(forgetting) = self.forgetting.take() {
+            let _ = forgetting.reply.send(Ok(self.shared.oldest_id()));
         }
         if self.must_sync {
             self.shared.commits.sync(&self.shared);

@@ -25,6 +25,7 @@ pub(crate) struct World {
     held: BTreeSet<String>,
     jobs: u32,
     pub(crate) open: bool,
+    pub(crate) disk_full: bool,
     next_wake: Option<Time>,
 }
 
@@ -43,6 +44,7 @@ impl World {
             held: BTreeSet::new(),
             jobs: 8,
             open: true,
+            disk_full: false,
             next_wake: None,
         };
         world.load(pipeline);
@@ -121,7 +123,7 @@ impl World {
             for round in 0.. {
                 assert!(round < 1_000, "it never settles: {:?}", self.lines().last());
                 let slots = self.jobs.saturating_sub(self.state.busy_slots);
-                let room = Room { now: self.now, slots, open: self.open };
+                let room = Room { now: self.now, slots, open: self.open, disk_full: self.disk_full };
                 let next = proceed(&self.state, &name, &room);
                 if next.facts.is_empty() {
                     self.next_wake = [self.next_wake, next.wake].into_iter().flatten().min();
@@ -146,6 +148,9 @@ impl World {
             return true;
         }
         for effect in outstanding(&self.state, self.now) {
+            if self.disk_full && matches!(effect, Effect::Prepare(..)) {
+                continue;
+            }
             let work = work(&self.state, &effect).expect("what is outstanding can be described");
             let name = run_name(&work);
             if self.held.contains(&name) {

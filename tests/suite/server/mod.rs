@@ -9,6 +9,7 @@ mod described;
 mod doors;
 mod forges;
 mod hardening;
+mod forgotten;
 mod logs;
 mod numbers;
 mod pushes;

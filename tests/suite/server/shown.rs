@@ -170,3 +170,70 @@ async fn a_plan_is_a_question_that_changes_nothing() {
     let forged = [json[0].clone(), ("origin", "http://evil.example".to_owned())];
     stand.send("POST", "/api/plan", &forged, body.as_bytes()).await.is_problem(403, "TG-WS-002");
 }
+
+#[tokio::test]
+async fn a_full_disk_is_shown_wherever_somebody_looks_and_passes_by_itself() {
+    let stand = Stand::new().await;
+    stand
+        .load_with("shop", "/nowhere", |json| {
+            json["tiers"][1]["promote"] = json["tiers"][0]["promote"].clone()
+        })
+        .await;
+    assert_eq!(stand.get("/readyz").await.status, 200);
+    stand.disk.set_full(true);
+    stand.push("shop", '1').await;
+    stand.get("/readyz").await.is_problem(503, "TG-DISK-001");
+    assert_eq!(stand.get("/healthz").await.status, 200, "it lives");
+    let json = stand.get("/api/state").await.json();
+    assert_eq!(json["standstill"]["code"], "TG-DISK-001");
+    assert_eq!(json["pipelines"][0]["queue"].as_array().unwrap().len(), 1);
+    let why = stand.get("/api/pipelines/shop/tiers/prod/why").await;
+    why.is_problem(404, "TG-HTTP-017");
+    assert!(why.text().contains("nearly full") && why.text().contains("min_free"), "{}", why.text());
+    stand.disk.set_full(false);
+    assert!(stand.get("/api/pipelines/shop").await.json()["standstill"].is_null());
+    stand.until_passed("shop", "prod", "1.0.1").await;
+
+    stand.hands.hold();
+    stand.push("shop", '2').await;
+    let builds = |state: &State| state.pipelines["shop"].build.as_ref().is_some_and(|b| !b.steps.is_empty());
+    stand.until("a step runs", builds).await;
+    stand.disk.set_full(true);
+    let run = stand.engine.read(|state| *state.running.keys().next().unwrap());
+    stand.hands.let_go(run, Outcome::of(Classification::Ok));
+    let said = |state: &State| {
+        let standing = state.pipelines["shop"].standing(&"host".into(), &"1.0.2".into());
+        standing.and_then(|s| s.said.as_deref()).is_some_and(|said| said == [Blocker::DiskFull])
+    };
+    stand.until("the blocker is said", said).await;
+    let json = stand.get("/api/pipelines/shop").await.json();
+    assert_eq!(json["pipeline"]["tiers"][0]["waiting"][0]["blockers"][0]["kind"], "disk_full");
+    let why: WhyView =
+        serde_json::from_slice(&stand.get("/api/pipelines/shop/tiers/prod/why").await.body).unwrap();
+    assert!(why.chain.iter().all(|one| one.blockers.contains(&Blocker::DiskFull)), "{why:?}");
+}
+
+#[tokio::test]
+async fn a_journal_that_refuses_is_shown_too() {
+    let stand = Stand::new().await;
+    stand.load("shop", "/nowhere").await;
+    stand.journal.fail_next_appends(1, tidegate::journal::Error::Full);
+    let hold = Command::ByHand {
+        actor: Actor { name: "ann".into(), role: Role::Operator, email: None },
+        why: None,
+        pipeline: "shop".into(),
+        deed: Deed::Hold { tier: None },
+    };
+    stand.engine.ask(hold.clone()).await.unwrap_err();
+    stand.get("/readyz").await.is_problem(503, "TG-JOURNAL-004");
+    let json = stand.get("/api/state").await.json();
+    assert_eq!(
+        (json["standstill"]["code"].as_str(), json["standstill"]["disk_full"].as_bool()),
+        (Some("TG-JOURNAL-004"), Some(true))
+    );
+    stand.engine.ask(hold).await.unwrap();
+    let begin = std::time::Instant::now();
+    while stand.get("/readyz").await.status != 200 {
+        assert!(begin.elapsed() < super::stand::PATIENCE, "it becomes ready again");
+    }
+}

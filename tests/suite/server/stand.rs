@@ -8,6 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tidegate::bus::Bus;
 use tidegate::clock::{Clock, SystemClock};
+use tidegate::disk::{Gauge, ToldDisk};
 use tidegate::domain::*;
 use tidegate::engine::{self, Engine, Parts};
 use tidegate::interpreter::{Interpreter, Report, StopCause};
@@ -28,6 +29,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Stand {
     pub(crate) addr: SocketAddr,
     pub(crate) engine: Engine,
+    pub(crate) disk: ToldDisk,
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) hands: Hands,
@@ -74,10 +76,12 @@ impl Stand {
         let journal = Arc::new(MemoryJournal::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let (hands, reports) = Hands::new(&state);
+        let disk = ToldDisk::new();
         let parts = Parts {
             journal: journal.clone(),
             bus: Bus::new(journal.clone()),
             clock: clock.clone(),
+            disk: Arc::new(disk.clone()),
             interpreter: Arc::new(hands.clone()),
             reports,
         };
@@ -89,6 +93,7 @@ impl Stand {
         let addr = listener.local_addr().unwrap();
         let options = ServerOptions {
             clock,
+            gauge: Gauge::default(),
             tokens: tokens.clone(),
             read: setup.read,
             hosts: setup.hosts,
@@ -103,7 +108,7 @@ impl Stand {
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, engine.clone(), options, shutdown.clone()));
         let owner = owner.expose().to_owned();
-        Stand { addr, engine, journal, tokens, hands, shutdown, serving, owner, _temp: temp }
+        Stand { addr, engine, disk, journal, tokens, hands, shutdown, serving, owner, _temp: temp }
     }
 
     /// A token of that role, called like it unless there is a repository.

@@ -12,7 +12,9 @@
 //! 10. A rejected version does not enter before `retry` (or a rebuild elsewhere) says so.
 //! 11. What a person was told is done is in the journal, over any crash.
 //! 12. Nothing begins in the world before its start is in the journal, deploys not before it is durable.
-//! 13. In the end everything that began has ended, and every request for a build has an end with a name.
+//! 13. On a full disk no build step begins, nothing enters, and no gate begins but on the way back.
+//! 14. No version is forgotten that is current, inside, on its way back, on its way to a node, or being built.
+//! 15. In the end everything that began has ended, and every request for a build has an end with a name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate::domain::event::DeployMode;
@@ -34,6 +36,8 @@ struct TierView {
 pub(crate) struct Promises {
     jobs: usize,
     last: u64,
+    /// Since the last look the disk has been full.
+    pub(crate) disk_full: bool,
     started: BTreeMap<RunId, &'static str>,
     ended: BTreeSet<RunId>,
     busy: BTreeSet<RunId>,
@@ -53,6 +57,7 @@ impl Promises {
         Promises {
             jobs: jobs as usize,
             last: 0,
+            disk_full: false,
             started: BTreeMap::new(),
             ended: BTreeSet::new(),
             busy: BTreeSet::new(),
@@ -82,6 +87,7 @@ impl Promises {
         assert_eq!(envelope.id.0, self.last + 1, "promise 1: a hole");
         self.last = envelope.id.0;
         self.judge_runs(&envelope.fact.event);
+        self.judge_disk(envelope);
         let Some(pipeline) = &envelope.fact.pipeline else { return };
         self.judge_builds(pipeline, envelope);
         self.judge_tier(pipeline, &envelope.fact);
@@ -113,6 +119,19 @@ impl Promises {
             }
             _ => {}
         }
+    }
+
+    fn judge_disk(&self, envelope: &Envelope) {
+        let back = |tier: &TierName| {
+            let pipeline = envelope.fact.pipeline.clone().unwrap();
+            self.tiers.get(&(pipeline, tier.clone())).is_some_and(|view| view.back_to.is_some())
+        };
+        let begins = match &envelope.fact.event {
+            Event::StepStart { .. } | Event::PromoteStart { .. } => true,
+            Event::GateStart { tier, .. } => !back(tier),
+            _ => false,
+        };
+        assert!(!begins || !self.disk_full, "promise 13: {envelope:?} on a full disk");
     }
 
     fn judge_builds(&mut self, pipeline: &PipelineName, envelope: &Envelope) {
@@ -155,6 +174,7 @@ impl Promises {
             Event::VersionBlocked { version } => {
                 self.blocked.insert(version.clone());
             }
+            Event::VersionsPruned { versions } => self.judge_pruned(pipeline, versions),
             Event::VersionUnblocked { version } => {
                 self.blocked.remove(version);
             }
@@ -165,6 +185,22 @@ impl Promises {
                 self.pipeline_held.remove(pipeline);
             }
             _ => {}
+        }
+    }
+
+    fn judge_pruned(&mut self, pipeline: &PipelineName, versions: &[VersionLabel]) {
+        for version in versions {
+            assert_ne!(self.building.get(pipeline), Some(version), "promise 14");
+            for view in self.tiers.values_mut() {
+                let needed = [&view.inside, &view.current];
+                assert!(!needed.contains(&&Some(version.clone())), "promise 14: {version} is forgotten");
+                let goes_back = !view.deploying.is_empty() && view.back_to.as_ref() == Some(version);
+                assert!(!goes_back, "promise 14: {version} is forgotten on its way back");
+                view.rejected.remove(version);
+            }
+            if let Some(sha) = self.sha_of.remove(version) {
+                self.built.remove(&sha);
+            }
         }
     }
 
@@ -242,8 +278,8 @@ impl Promises {
     /// What must be so once nothing follows any more.
     pub(crate) fn judge_end(&self) {
         let open: Vec<_> = self.started.keys().filter(|run| !self.ended.contains(run)).collect();
-        assert!(open.is_empty(), "promise 13: runs without an end: {open:?}");
+        assert!(open.is_empty(), "promise 15: runs without an end: {open:?}");
         let open: Vec<_> = self.requests.iter().filter(|(_, ended)| !**ended).collect();
-        assert!(open.is_empty(), "promise 13: requests without an end: {open:?}");
+        assert!(open.is_empty(), "promise 15: requests without an end: {open:?}");
     }
 }

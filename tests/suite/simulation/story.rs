@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate::bus::Bus;
 use tidegate::clock::Clock;
+use tidegate::disk::{Disk as _, ToldDisk};
 use tidegate::domain::pipeline::{Phase, Pick, Require, Wave};
 use tidegate::domain::*;
 use tidegate::engine::{self, Engine, Options, Parts, Refusal};
@@ -51,6 +52,7 @@ struct Story {
     aloud: bool,
     journal: Arc<MemoryJournal>,
     clock: Arc<StoryClock>,
+    disk: ToldDisk,
     hands: Hands,
     engine: Engine,
     task: tokio::task::JoinHandle<Result<(), journal::Error>>,
@@ -144,12 +146,14 @@ impl Story {
         let shape = Shape::draw(&mut chance);
         let journal = Arc::new(MemoryJournal::new());
         let clock = Arc::new(StoryClock { begin: Instant::now() });
-        let (hands, engine, task) = start(&journal, &clock);
+        let disk = ToldDisk::new();
+        let (hands, engine, task) = start(&journal, &clock, &disk);
         let mut story = Story {
             chance,
             aloud,
             journal,
             clock,
+            disk,
             hands,
             engine,
             task,
@@ -231,13 +235,21 @@ impl Story {
             15..=64 => self.something_ends().await,
             65..=79 => self.somebody_acts().await,
             80..=86 => self.time_passes().await,
-            87..=89 => self.crash().await,
+            87..=88 => self.crash().await,
+            89 => {
+                let keep = self.chance.below(4);
+                self.ask(Command::Prune { keep }).await;
+            }
             90..=92 => {
                 self.edits += 1;
                 self.load().await;
             }
             93..=95 => self.journal.fail_next_appends(1 + self.chance.below(3), journal::Error::Full),
-            96..=97 => self.journal.hold_durability(),
+            96 => self.journal.hold_durability(),
+            97 => {
+                self.promises.disk_full = !self.disk.is_full();
+                self.disk.set_full(self.promises.disk_full);
+            }
             _ => self.journal.release_durability(),
         }
         self.settle().await;
@@ -330,14 +342,39 @@ impl Story {
         let before = self.engine.read(State::clone);
         let folded = engine::replay(&*self.journal).unwrap();
         assert!(folded == before, "promise 2: the fold of the journal is the state");
+        self.cut_somewhere(&folded);
         assert!(self.told.iter().all(|id| *id <= folded.last), "promise 11: what was told is kept");
-        (self.hands, self.engine, self.task) = start(&self.journal, &self.clock);
+        (self.hands, self.engine, self.task) = start(&self.journal, &self.clock, &self.disk);
         self.settle().await;
+    }
+
+    /// A checkpoint of what the events up to any point come to, with the rest, comes to what all of them do.
+    fn cut_somewhere(&mut self, whole: &State) {
+        let mut all = Vec::new();
+        let copy = |record| {
+            all.push(record);
+            Ok(())
+        };
+        self.journal.for_each(EventId(0), &mut { copy }).unwrap();
+        let cut = self.chance.below(all.len());
+        let mut upto = State::default();
+        for record in &all[..cut] {
+            apply(&mut upto, &tidegate::wire::decode(&record.body).unwrap());
+        }
+        let text = serde_json::to_string(&upto).unwrap();
+        let mut again: State = serde_json::from_str(&text).unwrap();
+        assert!(again == upto, "a checkpoint is read as it was written, after {cut} events");
+        for record in &all[cut..] {
+            apply(&mut again, &tidegate::wire::decode(&record.body).unwrap());
+        }
+        assert!(again == *whole, "a checkpoint after {cut} events and the rest are the whole");
     }
 
     /// Everything heals, everything under way ends well, and nothing is left open.
     async fn comes_to_an_end(&mut self) {
         self.journal.release_durability();
+        self.promises.disk_full = false;
+        self.disk.set_full(false);
         tokio::time::sleep(Duration::from_secs(60)).await;
         for round in 0.. {
             assert!(round < 2_000, "it never comes to rest");
@@ -357,9 +394,9 @@ impl Story {
         self.promises.judge_end();
         let state = self.engine.read(State::clone);
         assert!(engine::replay(&*self.journal).unwrap() == state, "promise 2");
-        assert!(state.running.is_empty() && state.busy_slots == 0, "promise 13");
+        assert!(state.running.is_empty() && state.busy_slots == 0, "promise 15");
         for (name, t) in &state.pipelines["shop"].tiers {
-            assert!(t.busy_with().is_none(), "promise 13: {name} is busy for ever");
+            assert!(t.busy_with().is_none(), "promise 15: {name} is busy for ever");
         }
     }
 }
@@ -367,6 +404,7 @@ impl Story {
 fn start(
     journal: &Arc<MemoryJournal>,
     clock: &Arc<StoryClock>,
+    disk: &ToldDisk,
 ) -> (Hands, Engine, tokio::task::JoinHandle<Result<(), journal::Error>>) {
     let state = engine::replay(&**journal).unwrap();
     let (hands, reports) = Hands::new();
@@ -374,6 +412,7 @@ fn start(
         journal: journal.clone(),
         bus: Bus::new(journal.clone()),
         clock: clock.clone(),
+        disk: Arc::new(disk.clone()),
         interpreter: Arc::new(hands.clone()),
         reports,
     };

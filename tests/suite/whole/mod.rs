@@ -10,6 +10,7 @@ mod doctor;
 mod escapes;
 mod first;
 mod forges;
+mod housekeeping;
 mod killing;
 mod notices;
 mod receiver;
@@ -18,6 +19,7 @@ mod reload;
 mod secrets;
 mod stops;
 mod waiting;
+mod supervised;
 mod world;
 
 /// A build, a tier that checks, one that deploys, and one that wants a person's word.

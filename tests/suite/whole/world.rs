@@ -100,7 +100,8 @@ impl World {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
-    fn program(&self) -> Command {
+    /// The program, as this world calls it.
+    pub(crate) fn program(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
         command.env_remove("TIDEGATE_TOKEN").env("TIDEGATE_STATE", self.path("state")).env("NO_COLOR", "1");
         command.env("XDG_CACHE_HOME", self.path("cache")).current_dir(self.folder.path());

@@ -1,27 +1,16 @@
 //! Once a day each mirror lets go of commits that nothing needs any more, and packs the rest.
 
+use super::Tidier;
 use crate::domain::{PipelineName, Sha};
 use crate::engine::Engine;
-use crate::settings::StateDir;
-use crate::source::{Git, Location, Repo, mirror};
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
+use crate::source::{Location, Repo, mirror};
 
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// Tidies once a day, until it is told to end.
-pub(super) async fn daily(engine: Engine, git: Git, state: StateDir, end: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = end.cancelled() => return,
-            () = tokio::time::sleep(DAY) => {}
-        }
-        for (name, repo, keep) in needed(&engine) {
-            let Ok(location) = Location::parse(&repo) else { continue };
-            let repo = Repo::new(git.clone(), location, mirror::place(&state.work(), &name));
-            if let Err(error) = mirror::tidy(&repo, &keep).await {
-                tracing::warn!(pipeline = %name, code = error.code(), "failed to {error}");
-            }
+pub(super) async fn tidy(tidier: &Tidier) {
+    for (name, repo, keep) in needed(&tidier.engine) {
+        let Ok(location) = Location::parse(&repo) else { continue };
+        let repo = Repo::new(tidier.git.clone(), location, mirror::place(&tidier.state.work(), &name));
+        if let Err(error) = mirror::tidy(&repo, &keep).await {
+            tracing::warn!(pipeline = %name, code = error.code(), "failed to {error}");
         }
     }
 }

@@ -1,0 +1,137 @@
+//! What started the controller and watches over it, if that speaks systemd's protocols: `sd_notify` (datagrams of
+//! `NAME=value` lines to the socket named in `NOTIFY_SOCKET`) and socket activation (descriptor 3 is a socket that
+//! listens already, if `LISTEN_PID` is this process). Both are documented in sd_notify(3) and sd_listen_fds(3).
+//!
+//! Without these variables nothing of it happens. A supervisor that does not listen any more stops nothing.
+
+use super::super::Exit;
+use super::super::trouble::Trouble;
+use crate::engine::Engine;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The first descriptor that is passed.
+const FIRST_PASSED: i32 = 3;
+
+/// Whoever watches over this process.
+#[derive(Debug, Default)]
+pub(super) struct Supervisor {
+    socket: Option<UnixDatagram>,
+    /// How long it waits for a sign of life before it ends this process.
+    watchdog: Option<Duration>,
+}
+
+impl Supervisor {
+    /// The one that the environment names.
+    pub(super) fn find() -> Supervisor {
+        let Ok(name) = std::env::var("NOTIFY_SOCKET") else { return Supervisor::default() };
+        match connect(&name) {
+            Ok(socket) => Supervisor { socket: Some(socket), watchdog: watchdog() },
+            Err(error) => {
+                tracing::warn!(%error, "failed to reach the supervisor at `NOTIFY_SOCKET`; going on without");
+                Supervisor::default()
+            }
+        }
+    }
+
+    /// It answers there from now on.
+    pub(super) fn ready(&self, address: SocketAddr) {
+        self.say(&format!("READY=1\nSTATUS=answers at http://{address}"));
+    }
+
+    /// It looks at its files again; [`Supervisor::ready`] ends that.
+    pub(super) fn reloading(&self) {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
+        self.say(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=looks at its files again"));
+    }
+
+    /// It begins nothing new, and ends.
+    pub(super) fn stopping(&self) {
+        self.say("STOPPING=1\nSTATUS=stopping: what runs has its time to end");
+    }
+
+    /// Gives signs of life as long as the engine gives them: twice as often as is asked for, and only when what was
+    /// decided can become durable. Never resolves.
+    pub(super) async fn keep_alive(&self, engine: Engine) {
+        let Some(patience) = self.watchdog else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(patience / 2).await;
+            if tokio::time::timeout(patience / 4, engine.settled()).await.is_ok_and(|kept| kept.is_ok()) {
+                self.say("WATCHDOG=1");
+            }
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if let Some(socket) = &self.socket {
+            // Who does not hear it any more needs no answer.
+            let _ = socket.send(text.as_bytes());
+        }
+    }
+}
+
+fn connect(name: &str) -> std::io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    match name.strip_prefix('@') {
+        Some(name) => {
+            let address = std::os::unix::net::SocketAddr::from_abstract_name(name.as_bytes())?;
+            socket.connect_addr(&address)?;
+        }
+        None => socket.connect(name)?,
+    }
+    // A supervisor that is slow to read must not hold up anything.
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// How long the supervisor waits, if it waits for this process.
+fn watchdog() -> Option<Duration> {
+    let for_us = std::env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
+    let micros: u64 = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
+    (for_us && micros > 0).then(|| Duration::from_micros(micros))
+}
+
+/// The socket that was passed to this process, listening already; none: none was.
+pub(super) fn passed_listener() -> Result<Option<TcpListener>, Trouble> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    let for_us = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
+    let count = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse::<u32>().ok()).unwrap_or(0);
+    if !for_us || count == 0 || TAKEN.swap(true, Ordering::SeqCst) {
+        return Ok(None);
+    }
+    let refused = |what: &str| {
+        let message = format!("failed to take the socket that was passed: {what}");
+        let help = "pass one TCP socket that listens: `ListenStream=` with an address and a port";
+        Trouble::new("TG-SERVE-005", message, help, Exit::Failed)
+    };
+    if count > 1 {
+        return Err(refused(&format!("there are {count}")));
+    }
+    if std::fs::symlink_metadata(format!("/proc/self/fd/{FIRST_PASSED}")).is_err() {
+        return Err(refused("descriptor 3 is not open"));
+    }
+    let listener = TcpListener::from(take());
+    let kept = || -> std::io::Result<bool> {
+        rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::CLOEXEC)?;
+        listener.set_nonblocking(true)?;
+        Ok(rustix::net::sockopt::socket_acceptconn(&listener)? && listener.local_addr().is_ok())
+    };
+    match kept() {
+        Ok(true) => Ok(Some(listener)),
+        Ok(false) => Err(refused("it does not listen on TCP")),
+        Err(error) => Err(refused(&error.to_string())),
+    }
+}
+
+/// The descriptor that was passed, from now on ours.
+#[expect(unsafe_code, reason = "a descriptor that is only known by its number has no safe form")]
+fn take() -> OwnedFd {
+    // SAFETY: it is open (looked up above), it was passed to this very process for this use (`LISTEN_PID`), nothing
+    // else here knows it by its number, and it is taken once in a process (`TAKEN`).
+    unsafe { OwnedFd::from_raw_fd(FIRST_PASSED) }
+}

@@ -1,0 +1,117 @@
+//! What is not needed any more goes, in the background: after every build the versions beyond `[retention] versions`
+//! with their artifacts, and once a day what is only old.
+//!
+//! Everything here may be ended at any moment and begun again: each step removes one thing that nothing refers to.
+//! Files go slowly, a few a second: after thousands at once some file systems make new ones at half their speed.
+
+mod artifacts;
+mod events;
+mod logs;
+mod mirrors;
+
+use crate::artifact::Store;
+use crate::clock::Clock;
+use crate::disk::{Gauge, Usage};
+use crate::domain::Command;
+use crate::engine::{Engine, Refusal};
+use crate::settings::{Retention, StateDir};
+use crate::source::Git;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Pause after each file that is removed.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Who tidies, and with what.
+pub(super) struct Tidier {
+    pub(super) engine: Engine,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) git: Git,
+    pub(super) state: StateDir,
+    pub(super) store: Store,
+    pub(super) retention: Retention,
+    /// Where it notes how large everything is.
+    pub(super) gauge: Gauge,
+    pub(super) end: CancellationToken,
+}
+
+impl Tidier {
+    /// Tidies until it is told to end.
+    pub(super) async fn run(self) {
+        let end = self.end.clone();
+        tokio::select! {
+            () = end.cancelled() => {}
+            () = self.work() => {}
+        }
+    }
+
+    async fn work(&self) {
+        self.engine.until_ready().await;
+        let mut builds = self.engine.builds();
+        // What was left when the last controller ended.
+        self.forget_versions().await;
+        self.remove_what_is_old().await;
+        let mut tomorrow = Instant::now() + DAY;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(tomorrow) => {
+                    tomorrow += DAY;
+                    mirrors::tidy(self).await;
+                    self.forget_versions().await;
+                    self.remove_what_is_old().await;
+                }
+                ended = builds.changed() => {
+                    if ended.is_err() {
+                        return;
+                    }
+                    if self.forget_versions().await {
+                        artifacts::sweep(self).await;
+                    }
+                    self.measure().await;
+                }
+            }
+        }
+    }
+
+    /// Whether any was forgotten.
+    async fn forget_versions(&self) -> bool {
+        let mut any = false;
+        loop {
+            match self.engine.ask(Command::Prune { keep: self.retention.versions }).await {
+                Ok(receipt) if receipt.ids.is_empty() => return any,
+                Ok(_) => any = true,
+                Err(Refusal::Ended) => return any,
+                Err(refusal) => {
+                    tracing::warn!(code = refusal.code(), "failed to forget old versions: {refusal}");
+                    return any;
+                }
+            }
+        }
+    }
+
+    async fn remove_what_is_old(&self) {
+        artifacts::sweep(self).await;
+        logs::sweep(self).await;
+        events::forget(self).await;
+        self.measure().await;
+    }
+
+    async fn measure(&self) {
+        let (state, at) = (self.state.clone(), self.clock.now());
+        let measured = tokio::task::spawn_blocking(move || {
+            Usage::of(&state.logs(), &state.artifacts(), &state.work(), at)
+        });
+        if let Ok(usage) = measured.await {
+            self.gauge.set(usage);
+        }
+    }
+
+    /// Rests after something was removed.
+    async fn breathe(&self) {
+        tokio::time::sleep(BREATH).await;
+    }
+}

@@ -1,0 +1,109 @@
+//! The state as a checkpoint of the journal: what its events come to, so that old ones may go.
+//!
+//! The text is the state as JSON. Its form has a number; a field that a later release adds has a default, so that the
+//! number changes only when an older text cannot be read any more.
+
+use super::{Engine, Refusal, ReplayError};
+use crate::domain::{EventId, State, Time};
+use crate::journal::{Checkpoint, Journal, Watermark};
+
+/// The form of the text that this release writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+
+/// So many of the newest events stay, whatever their age: they may be on their way to the bus.
+const NEWEST_KEPT: u64 = 2_000;
+
+fn encode(state: &State, at: Time) -> Checkpoint {
+    Checkpoint {
+        id: state.last,
+        at_us: at.timestamp_micros(),
+        release: env!("CARGO_PKG_VERSION").into(),
+        format: FORMAT,
+        body: serde_json::to_string(state).expect("BUG: a state that cannot be written as JSON").into(),
+    }
+}
+
+fn decode(checkpoint: &Checkpoint) -> Result<State, ReplayError> {
+    let unreadable =
+        |detail: String| ReplayError::Checkpoint { release: checkpoint.release.as_ref().into(), detail };
+    if checkpoint.format > FORMAT {
+        let found = checkpoint.format;
+        return Err(unreadable(format!("its form is {found}, this release knows {FORMAT}")));
+    }
+    let state: State =
+        serde_json::from_str(&checkpoint.body).map_err(|error| unreadable(error.to_string()))?;
+    if state.last != checkpoint.id {
+        let found = state.last;
+        return Err(unreadable(format!("it says event {}, and holds {found}", checkpoint.id)));
+    }
+    Ok(state)
+}
+
+/// Where the fold of a journal begins: its checkpoint, or nothing.
+pub(super) fn begin(journal: &dyn Journal) -> Result<State, ReplayError> {
+    let Some(checkpoint) = journal.checkpoint().map_err(ReplayError::Journal)? else {
+        return Ok(State::default());
+    };
+    match decode(&checkpoint) {
+        // Everything is still there: the checkpoint is not needed.
+        Err(error) if journal.oldest_id() == EventId(1) => {
+            tracing::warn!(code = error.code(), "{error}; folding the whole journal");
+            Ok(State::default())
+        }
+        other => other,
+    }
+}
+
+impl Engine {
+    /// Removes events older than `before` from the journal, keeping what they come to. What builds that wait or are
+    /// under way began with stays, and the newest events do. Gives the oldest event left.
+    ///
+    /// # Errors
+    /// The journal refuses; what was not removed is still there.
+    pub async fn forget_before(&self, before: EventId, now: Time) -> Result<EventId, Refusal> {
+        let state = self.read(State::clone);
+        let durable = match &*self.journal.durable().borrow() {
+            Watermark::Durable(upto) => *upto,
+            Watermark::Failed(error) => return Err(Refusal::NotKept(error.clone())),
+        };
+        let newest = EventId(durable.0.saturating_sub(NEWEST_KEPT));
+        let before = still_needed(&state).into_iter().chain([before, newest]).min().unwrap_or_default();
+        let oldest = self.journal.oldest_id();
+        if before <= oldest {
+            return Ok(oldest);
+        }
+        let encoded = tokio::task::spawn_blocking(move || encode(&state, now)).await;
+        let checkpoint = encoded.map_err(|_| Refusal::Ended)?;
+        self.journal.forget_before(before, checkpoint).await.map_err(Refusal::NotKept)
+    }
+}
+
+/// The oldest request whose build has not ended.
+fn still_needed(state: &State) -> Option<EventId> {
+    let of = |p: &crate::domain::state::PipelineState| {
+        p.queue.iter().chain(p.build.iter().map(|build| &build.request)).map(|request| request.id).min()
+    };
+    state.pipelines.values().filter_map(of).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_of_a_later_form_or_of_another_event_is_refused() {
+        let now = chrono::DateTime::UNIX_EPOCH;
+        let state = State { last: EventId(7), ..State::default() };
+        let good = encode(&state, now);
+        assert_eq!(decode(&good).unwrap(), state);
+        for bad in [
+            Checkpoint { format: FORMAT + 1, ..good.clone() },
+            Checkpoint { id: EventId(8), ..good.clone() },
+            Checkpoint { body: "{}".into(), ..good },
+        ] {
+            let error = decode(&bad).unwrap_err();
+            assert_eq!(error.code(), "TG-ENGINE-003", "{error}");
+            assert!(!error.help().is_empty());
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Rule 26: what is never forgotten, and that everything else is.
+
+use super::world::*;
+use tidegate::domain::*;
+
+/// Forgets what is beyond the newest so many.
+fn prune(w: &mut World, keep: usize) {
+    while w.tell(Command::Prune { keep }) == Answer::Done {}
+}
+
+fn known(w: &World) -> Vec<String> {
+    w.shop().built.values().map(ToString::to_string).collect()
+}
+
+#[test]
+fn rule_26_old_versions_go_with_all_that_was_known_of_them() {
+    let mut w = World::with(shop([tier("host").gate("tests"), tier("prod").nodes(&["a"])]));
+    for n in 1..=9 {
+        w.load(shop([tier("host").gate("tests").gate(&format!("g{n}")), tier("prod").nodes(&["a"])]));
+        w.push(&format!("c{n}"));
+    }
+    assert!(w.shop().known.len() > 5, "{}", w.shop().known.len());
+    prune(&mut w, 3);
+    assert_eq!(known(&w), ["1.0.7", "1.0.8", "1.0.9"]);
+    assert_eq!((w.shop().versions.len(), w.shop().by_sha.len()), (3, 3));
+    for t in w.shop().tiers.values() {
+        assert_eq!((t.standings.len(), t.past.len()), (3, 2));
+    }
+    assert_eq!(w.shop().known.len(), 3, "the definitions of those that are left");
+    assert_eq!(w.count("versions_pruned"), 1);
+    w.rollback("prod").unwrap();
+    assert_eq!(w.current("prod"), "1.0.8");
+    w.crash();
+}
+
+#[test]
+fn rule_26_what_is_needed_stays_however_old_it_is() {
+    let mut w =
+        World::with(shop([tier("host"), tier("late").manual(), tier("slow").after(&["host"]).gate("long")]));
+    w.push("c1");
+    w.promote("late", "1.0.1").unwrap();
+    w.push("c2");
+    w.promote("late", "1.0.2").unwrap();
+    w.push("c3");
+    w.deed(Deed::Block { version: "1.0.3".into() }).unwrap();
+    w.hold_run("slow/long");
+    w.push("c4");
+    for n in 5..=9 {
+        w.push(&format!("c{n}"));
+    }
+    prune(&mut w, 1);
+    // 1 is where `late` would go back to, 2 its current one, 3 blocked by a person, 4 inside `slow`, the rest wait in
+    // front of `late`.
+    let all: Vec<String> = (1..=9).map(|n| format!("1.0.{n}")).collect();
+    assert_eq!(known(&w), all);
+    w.promote("late", "1.0.9").unwrap();
+    prune(&mut w, 1);
+    // 2 is what `late` would go back to now; 4 is still inside, 5 to 9 wait for `slow`.
+    assert_eq!(known(&w), all[1..]);
+    w.let_go("slow/long");
+    prune(&mut w, 1);
+    assert_eq!(known(&w), ["1.0.2", "1.0.3", "1.0.4", "1.0.8", "1.0.9"]);
+    w.rollback("late").unwrap();
+    assert_eq!(w.current("late"), "1.0.2");
+}
+
+#[test]
+fn a_commit_whose_version_was_forgotten_is_built_again_as_a_new_one() {
+    let mut w = World::with(shop([tier("host")]));
+    for n in 1..=5 {
+        w.push(&format!("c{n}"));
+    }
+    prune(&mut w, 2);
+    assert_eq!(known(&w), ["1.0.4", "1.0.5"]);
+    w.rebuild("c1");
+    assert_eq!(w.count("build_ok 1.0.1"), 2);
+    assert_eq!(w.current("host"), "1.0.1", "it is the newest request");
+    prune(&mut w, 0);
+    assert_eq!(known(&w), ["1.0.5", "1.0.1"], "the current one and the one before");
+}
+
+#[test]
+fn failed_builds_are_forgotten_too() {
+    let mut w = World::with(shop([tier("host")]));
+    w.push("c1");
+    for n in 2..=6 {
+        w.script("compile", [Ends::Is(Classification::CompileError)]);
+        w.push(&format!("c{n}"));
+    }
+    prune(&mut w, 2);
+    let labels: Vec<String> = w.shop().versions.keys().map(ToString::to_string).collect();
+    assert_eq!(labels, ["1.0.1", "1.0.5", "1.0.6"]);
+}
