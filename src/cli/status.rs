@@ -5,6 +5,7 @@ use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
 use super::{Exit, wait, words};
 use crate::domain::Time;
+use crate::notice::NoticeState;
 use crate::printable;
 use crate::server::OnePipeline;
 use crate::server::view::*;
@@ -84,6 +85,7 @@ fn everything(all: &StateView) {
         }
     }
     all.rejected.iter().for_each(|file| rejected(file, all.at));
+    all.notices.iter().for_each(|notice| in_trouble(notice, all.at));
     standstill(all.standstill.as_ref());
     sizes(all.sizes.as_ref());
     if all.pipelines.is_empty() && all.rejected.is_empty() {
@@ -96,6 +98,14 @@ fn is_history(one: &PipelineView) -> bool {
     let goes_on =
         |tier: &TierView| tier.inside.is_some() || tier.going_back.is_some() || tier.redeploy.is_some();
     one.definition.is_none() && one.build.is_none() && !one.tiers.iter().any(goes_on)
+}
+
+/// A notice whose receiver does not take it.
+fn in_trouble(notice: &NoticeState, now: Time) {
+    let Some(trouble) = &notice.trouble else { return };
+    let what = format!("notice {} of {} is not taken", notice.number, safe(&notice.pipeline));
+    let since = format!("event {}, tried first {}", trouble.event, ago(trouble.since, now));
+    talk::data(format_args!("{} ({since}): {}", tint(&what, Tone::Bad), safe(&trouble.error)));
 }
 
 /// How much the state folder takes.

@@ -57,6 +57,9 @@ pub struct Courier {
     tally: Tally,
 }
 
+/// Tells how the notices do, whenever it is asked.
+pub type LookAtNotices = Arc<dyn Fn() -> Notices + Send + Sync>;
+
 impl Courier {
     /// Begins to tell. Must be called within a tokio runtime, which does the work from then on.
     pub fn start(parts: Parts) -> Courier {
@@ -66,9 +69,9 @@ impl Courier {
     }
 
     /// Tells how the notices do, whenever it is asked.
-    pub fn notices(&self) -> impl Fn() -> Notices + Clone + Send + Sync + 'static {
+    pub fn notices(&self) -> LookAtNotices {
         let tally = self.tally.clone();
-        move || tally.look()
+        Arc::new(move || tally.look())
     }
 
     /// Ends it: what is under way has two seconds, and the rest is told by the next controller.

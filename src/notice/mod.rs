@@ -36,7 +36,7 @@ mod sending;
 mod status;
 mod tally;
 
-pub use courier::{Courier, Parts};
+pub use courier::{Courier, LookAtNotices, Parts};
 pub use tally::{NoticeState, Notices, Trouble};
 
 /// Posts under way at once, in the whole controller.

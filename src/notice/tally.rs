@@ -2,12 +2,13 @@
 
 use super::rule::Rule;
 use crate::domain::{EventId, PipelineName, Time};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How all notices do.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notices {
     /// Events that receivers took.
     pub delivered: u64,
@@ -20,7 +21,7 @@ pub struct Notices {
 }
 
 /// How one notice does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NoticeState {
     /// Its pipeline.
     pub pipeline: PipelineName,
@@ -31,12 +32,12 @@ pub struct NoticeState {
     /// Events that were given up.
     pub given_up: u64,
     /// What stands in the way now.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
 }
 
 /// Why a notice does not go on now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trouble {
     /// The event that waits.
     pub event: EventId,

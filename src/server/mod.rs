@@ -54,6 +54,7 @@ use crate::clock::Clock;
 use crate::disk::Gauge;
 use crate::domain::{PipelineName, RunId};
 use crate::engine::Engine;
+use crate::notice::LookAtNotices;
 use crate::settings::{ReadAccess, StateDir, Tokens, Webhooks};
 use crate::source::Git;
 use std::sync::Arc;
@@ -68,6 +69,8 @@ pub struct ServerOptions {
     pub clock: Arc<dyn Clock>,
     /// How much the state folder takes.
     pub gauge: Gauge,
+    /// How notices do.
+    pub notices: LookAtNotices,
     /// Who may do what.
     pub tokens: Arc<Tokens>,
     /// Whether reading on loopback needs a token.

@@ -90,10 +90,12 @@ async fn session(socket: WebSocket, server: &Server, start: Start, caller: &Call
     let end = match server.engine.bus().subscribe(start) {
         Ok(subscription) => {
             let mut teller = Teller { server, sink: &mut sink, subscription, heard: &heard };
+            // What is there already is still heard when the controller stops.
             tokio::select! {
+                biased;
+                end = teller.tell() => end,
                 end = watch(server, caller) => end,
                 end = listen(&mut inbound, &heard) => end,
-                end = teller.tell() => end,
             }
         }
         Err(error) => {

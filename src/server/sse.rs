@@ -62,9 +62,10 @@ impl Teller {
         let patience = if self.caller.entry.is_some() { limits.token_check } else { limits.ping };
         let first = loop {
             let waited = tokio::select! {
+                // What is there already is still heard when the controller stops.
                 biased;
-                () = self.server.shutdown.cancelled() => return None,
                 waited = timeout(patience, self.subscription.next()) => waited,
+                () = self.server.shutdown.cancelled() => return None,
             };
             match waited {
                 _ if !self.caller.still_holds(&self.server) => return None,

@@ -41,7 +41,9 @@ pub(super) async fn state(
     let now = server.options.clock.now();
     let view = settled(&server, |state| StateView::of(state, now, versions)).await?;
     let view = view.kept_by(server.engine.standstill().as_ref());
-    Ok(Json(StateView { sizes: sizes(&server), ..view }))
+    let notices = (server.options.notices)().notices.into_iter();
+    let notices = notices.filter(|notice| notice.trouble.is_some()).collect();
+    Ok(Json(StateView { sizes: sizes(&server), notices, ..view }))
 }
 
 /// Every pipeline: the same without what belongs to none.

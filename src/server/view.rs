@@ -11,6 +11,7 @@ use crate::disk::Usage;
 use crate::domain::state::{Hold, State};
 use crate::domain::{Blocker, Diagnostic, EventId, PipelineName, Time};
 use crate::engine::Standstill;
+use crate::notice::NoticeState;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,9 @@ pub struct StateView {
     /// How much the state folder takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizes: Option<SizesView>,
+    /// The notices that do not go on now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<NoticeState>,
 }
 
 /// How much the state folder takes, in bytes.
@@ -149,6 +153,7 @@ impl StateView {
             rejected: rejected(state, None),
             standstill: None,
             sizes: None,
+            notices: Vec::new(),
         }
     }
 

@@ -55,7 +55,7 @@ pub(super) fn look(folder: &Folder, draft: &mut Draft) {
         .push(Gate::CargoTest(all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, word)| word).collect()));
     draft.more_gates.extend(
         [
-            "More gates for Rust; `tidegate check` says if this release does not execute one yet:",
+            "More gates for Rust, where their tools are installed:",
             "[[tier.gate]]",
             "kind = \"cargo_clippy\"     # or cargo_fmt, cargo_deny",
         ]

@@ -102,6 +102,7 @@ impl Controller {
             ServerOptions {
                 clock: clock.clone(),
                 gauge: gauge.clone(),
+                notices: courier.notices(),
                 tokens,
                 read: settings.read,
                 hosts: settings.hosts.clone(),

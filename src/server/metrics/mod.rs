@@ -12,6 +12,7 @@ use super::asking::Parameters;
 use super::problem::Problem;
 use crate::domain::state::{PipelineState, State as Truth, Task};
 use crate::domain::{PipelineName, Time, promotion};
+use crate::notice::Notices;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
@@ -29,6 +30,7 @@ pub(super) async fn answer(
     let mut families = vec![build_info()];
     families.extend(of_state(&server));
     families.extend(of_server(&server));
+    families.extend(of_notices(&(server.options.notices)()));
     families.extend(server.counts.families(&**server.engine.journal()).await);
     families.extend(process::families(server.options.state.path()));
     let text = exposition::text(&families, format);
@@ -84,6 +86,26 @@ fn of_server(server: &Server) -> Vec<Family> {
         ));
     }
     families
+}
+
+/// How notices do.
+fn of_notices(notices: &Notices) -> Vec<Family> {
+    let counter = |name, help, value: u64| Family::new(name, Kind::Counter, help, &[]).with(value as f64);
+    let mut waiting = Family::new(
+        "tidegate_notices_in_trouble",
+        Kind::Gauge,
+        "Notices whose receivers do not take what waits for them.",
+        &["pipeline"],
+    );
+    for notice in &notices.notices {
+        waiting.add(&[notice.pipeline.as_str()], f64::from(u8::from(notice.trouble.is_some())));
+    }
+    vec![
+        counter("tidegate_notices_delivered_total", "Events that receivers took.", notices.delivered),
+        counter("tidegate_notices_failed_tries_total", "Tries that failed.", notices.failed_tries),
+        counter("tidegate_notices_given_up_total", "Events that were given up.", notices.given_up),
+        waiting,
+    ]
 }
 
 /// What the state says.

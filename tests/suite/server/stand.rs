@@ -94,6 +94,7 @@ impl Stand {
         let options = ServerOptions {
             clock,
             gauge: Gauge::default(),
+            notices: Arc::new(Default::default),
             tokens: tokens.clone(),
             read: setup.read,
             hosts: setup.hosts,

@@ -48,7 +48,7 @@ pub(crate) struct Promises {
     building: BTreeMap<PipelineName, VersionLabel>,
     requests: BTreeMap<EventId, bool>,
     by_request: BTreeMap<VersionLabel, EventId>,
-    built: BTreeSet<Sha>,
+    built: BTreeMap<VersionLabel, Sha>,
     sha_of: BTreeMap<VersionLabel, Sha>,
 }
 
@@ -68,7 +68,7 @@ impl Promises {
             building: BTreeMap::new(),
             requests: BTreeMap::new(),
             by_request: BTreeMap::new(),
-            built: BTreeSet::new(),
+            built: BTreeMap::new(),
             sha_of: BTreeMap::new(),
         }
     }
@@ -137,7 +137,7 @@ impl Promises {
     fn judge_builds(&mut self, pipeline: &PipelineName, envelope: &Envelope) {
         match &envelope.fact.event {
             Event::RebuildRequested { sha, .. } => {
-                let moves = self.built.contains(sha);
+                let moves = self.built.values().any(|built| built == sha);
                 self.requests.insert(envelope.id, moves);
                 if moves {
                     let versions = self.sha_of.iter().filter(|(_, of)| *of == sha);
@@ -153,7 +153,7 @@ impl Promises {
             }
             Event::BuildOk { version, sha, .. } => {
                 assert_eq!(self.building.remove(pipeline).as_ref(), Some(version), "promise 9");
-                self.built.insert(sha.clone());
+                self.built.insert(version.clone(), sha.clone());
                 self.requests.insert(self.by_request[version], true);
             }
             Event::BuildFailed { version, .. } => {
@@ -167,9 +167,16 @@ impl Promises {
                 }
                 self.requests.insert(*request, true);
             }
-            Event::ManualAction { action: event::Action::Adopt, version: Some(version), .. } => {
-                // What nobody asked to be built is older than everything.
+            Event::ManualAction {
+                action: event::Action::Adopt,
+                version: Some(version),
+                sha: Some(sha),
+                ..
+            } => {
+                // What nobody asked to be built is older than everything, and counts as built.
                 self.order.entry(version.clone()).or_insert(EventId(0));
+                self.sha_of.insert(version.clone(), sha.clone());
+                self.built.insert(version.clone(), sha.clone());
             }
             Event::VersionBlocked { version } => {
                 self.blocked.insert(version.clone());
@@ -198,9 +205,8 @@ impl Promises {
                 assert!(!goes_back, "promise 14: {version} is forgotten on its way back");
                 view.rejected.remove(version);
             }
-            if let Some(sha) = self.sha_of.remove(version) {
-                self.built.remove(&sha);
-            }
+            self.sha_of.remove(version);
+            self.built.remove(version);
         }
     }
 
