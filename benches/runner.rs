@@ -88,7 +88,7 @@ fn main() {
     let turns = std::env::args()
         .skip(1)
         .find_map(|word| word.parse().ok())
-        .unwrap_or(if figures::is_quick() { 1 } else { 5 });
+        .unwrap_or(if figures::is_quick() { 3 } else { 5 });
     let dir = tempfile::tempdir().expect("a folder");
     let (source, twin) = (dir.path().join("twin.c"), dir.path().join("twin"));
     std::fs::write(&source, TWIN).expect("written");

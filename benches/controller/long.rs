@@ -28,27 +28,15 @@ pub(crate) fn start() {
         let few = *base.get_or_insert((took, answered, resident));
         let beside = |few: f64| (events > 0).then_some(few);
         println!("start with {events} events: {took:.0} ms, {resident:.1} MB");
+        row(&format!("start with {events} events before, beside none"), "ms", took, beside(few.0), goals.0);
         row(
-            &format!("start with {events} events more, beside none more"),
-            "ms",
-            took,
-            beside(few.0),
-            goals.0,
-        );
-        row(
-            &format!("status with {events} events more, beside none more"),
+            &format!("status with {events} events before, beside none"),
             "ms",
             answered,
             beside(few.1),
             goals.1,
         );
-        row(
-            &format!("memory with {events} events more, beside none more"),
-            "MiB",
-            resident,
-            beside(few.2),
-            "",
-        );
+        row(&format!("memory with {events} events before, beside none"), "MiB", resident, beside(few.2), "");
     }
 }
 
