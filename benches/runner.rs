@@ -5,11 +5,15 @@
 //! `cargo bench --bench runner` (needs `cc`); after `--` a number says how many turns, a text which comparisons: those
 //! whose names begin with it.
 
+#[path = "figures/mod.rs"]
+mod figures;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidegate::domain::RunId;
+use tidegate::domain::{EventId, RunId};
+use tidegate::journal::{Journal, Record, SqliteJournal};
 use tidegate::runner::{How, LocalRunner, Report, Runner, Start};
 use tokio::sync::mpsc::channel;
 
@@ -50,13 +54,13 @@ int main(int argc, char **argv) {
     if (!strcmp(argv[1], "bulk")) {
         step(argv + 3, argv[2]);
     } else if (!strcmp(argv[1], "steps")) {
-        int steps = atoi(argv[2]) / 2;
+        int lanes = atoi(argv[3]), steps = atoi(argv[2]) / lanes;
         char *words[] = {"/bin/sh", "-c", "true", NULL}, log[4096];
-        for (int half = 0; half < 2; half++)
+        for (int half = 0; half < lanes; half++)
             if (!fork()) {
                 for (int i = 0; i < steps; i++) {
-                    if (argc > 3) snprintf(log, sizeof log, "%s/%d-%d", argv[3], half, i);
-                    step(words, argc > 3 ? log : NULL);
+                    if (argc > 4) snprintf(log, sizeof log, "%s/%d-%d", argv[4], half, i);
+                    step(words, argc > 4 ? log : NULL);
                 }
                 _exit(0);
             }
@@ -73,8 +77,6 @@ int main(int argc, char **argv) {
 }
 "#;
 
-const STEPS: usize = 1000;
-
 struct Place {
     dir: tempfile::TempDir,
     twin: PathBuf,
@@ -83,7 +85,10 @@ struct Place {
 }
 
 fn main() {
-    let turns = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(5);
+    let turns = std::env::args()
+        .skip(1)
+        .find_map(|word| word.parse().ok())
+        .unwrap_or(if figures::is_quick() { 3 } else { 5 });
     let dir = tempfile::tempdir().expect("a folder");
     let (source, twin) = (dir.path().join("twin.c"), dir.path().join("twin"));
     std::fs::write(&source, TWIN).expect("written");
@@ -96,26 +101,51 @@ fn main() {
     compare(
         turns,
         "1 GiB",
+        "≤ 1.15×",
         || place.twin_bulk("bulk-out", &gigabyte),
         || place.run_bulk("bulk-out", &gigabyte),
     );
     compare(
         turns,
         "1 GiB, by the crate's stream, without order and digest",
+        "",
         || place.twin_bulk("bulk-out", &gigabyte),
         || place.stream_bulk("bulk-out", &gigabyte),
     );
     compare(
         turns,
         "1 M lines",
+        "≤ 0.95×",
         || place.twin_bulk("lines", "1000000"),
         || place.run_bulk("lines", "1000000"),
     );
-    compare(turns, "1000 steps, twin without log", || place.twin_steps(false), || place.run_steps());
-    compare(turns, "1000 steps, twin with log", || place.twin_steps(true), || place.run_steps());
+    let steps = [(1_000, 2, "≤ 1.15×"), (1_000, 1, "≤ 1.08×"), (10_000, 2, "≤ 1.1×")];
+    for (count, lanes, goal) in steps {
+        let turns = if count > 1_000 { turns.min(3) } else { turns };
+        if figures::is_quick() && count > 1_000 {
+            continue;
+        }
+        let how = if lanes == 1 { "in a chain" } else { "two at a time" };
+        let ours = || place.run_steps(count, lanes);
+        let what = format!("{count} steps {how}, with log and two events each");
+        compare(
+            turns,
+            &format!("{what}; twin without either"),
+            goal,
+            || place.twin_steps(count, lanes, false),
+            ours,
+        );
+        compare(turns, &format!("{what}; twin with log"), "", || place.twin_steps(count, lanes, true), ours);
+    }
 }
 
-fn compare(turns: usize, what: &str, mut twin: impl FnMut() -> Duration, mut ours: impl FnMut() -> Duration) {
+fn compare(
+    turns: usize,
+    what: &str,
+    goal: &str,
+    mut twin: impl FnMut() -> Duration,
+    mut ours: impl FnMut() -> Duration,
+) {
     let wanted: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| word.starts_with(|c: char| c != '-') && word.parse::<usize>().is_err())
@@ -131,6 +161,7 @@ fn compare(turns: usize, what: &str, mut twin: impl FnMut() -> Duration, mut our
         "{what}: twin {theirs:.3} s, ours {own:.3} s, ratio {:.2} (medians of {turns})",
         own / theirs
     ));
+    figures::row(what, "s", own, Some(theirs), goal);
 }
 
 #[expect(clippy::print_stdout, reason = "this is what a measurement is for")]
@@ -154,10 +185,10 @@ impl Place {
         tempfile::tempdir_in(self.path()).expect("a folder").keep()
     }
 
-    fn twin_steps(&self, with_log: bool) -> Duration {
+    fn twin_steps(&self, count: usize, lanes: usize, with_log: bool) -> Duration {
         let logs = self.kept_folder();
         let mut command = Command::new(&self.twin);
-        command.args(["steps", &STEPS.to_string()]);
+        command.args(["steps", &count.to_string(), &lanes.to_string()]);
         if with_log {
             command.arg(logs);
         }
@@ -206,16 +237,35 @@ impl Place {
         begin.elapsed()
     }
 
-    fn run_steps(&self) -> Duration {
+    /// Each step with a log and, as in the controller, two events that are committed before it goes on and durable in
+    /// the end.
+    fn run_steps(&self, count: usize, lanes: usize) -> Duration {
         let logs = self.kept_folder();
-        let half = async |from: usize| {
-            for run in 0..STEPS / 2 {
-                self.one(self.order((from + run) as u64, &["/bin/sh", "-c", "true"], &logs)).await;
+        let journal = SqliteJournal::open(&logs.join("state")).expect("a journal");
+        let last = std::cell::Cell::new(0);
+        let note = |kind: &str, run: usize| {
+            last.set(last.get() + 1);
+            journal.append(vec![record(last.get(), kind, run)])
+        };
+        let lane = async |lane: usize| {
+            for run in (lane..count).step_by(lanes) {
+                note("step_start", run).await.expect("committed");
+                self.one(self.order(run as u64, &["/bin/sh", "-c", "true"], &logs)).await;
+                note("step_done", run).await.expect("committed");
             }
         };
         let begin = Instant::now();
-        self.runtime.block_on(async { tokio::join!(half(0), half(STEPS)) });
-        begin.elapsed()
+        self.runtime.block_on(async {
+            if lanes == 1 {
+                lane(0).await;
+            } else {
+                tokio::join!(lane(0), lane(1));
+            }
+            journal.sync(EventId(last.get())).await.expect("durable");
+        });
+        let took = begin.elapsed();
+        self.runtime.block_on(journal.close()).expect("closed");
+        took
     }
 
     /// As steps would be read with the crate: its chunks, gathered for a blocking writer. Without hash and reports.
@@ -250,6 +300,18 @@ impl Place {
         let took = begin.elapsed();
         let _ = std::fs::remove_file(self.path().join("stream.log"));
         took
+    }
+}
+
+fn record(id: u64, kind: &str, run: usize) -> Record {
+    Record {
+        id: EventId(id),
+        at_us: 1_700_000_000_000_000 + id as i64,
+        kind: kind.into(),
+        pipeline: Some("shop".into()),
+        tier: None,
+        run: Some(run as u64),
+        body: "x".repeat(300).into(),
     }
 }
 
