@@ -67,11 +67,7 @@ pub(super) fn json(text: impl Display) {
 
 /// JSON in which characters that could act on a terminal stand as `\u` and four digits.
 pub(super) fn tame(text: &str) -> String {
-    let acts = |c: char| {
-        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        (c.is_control() && c != '\n') || hidden
-    };
-    text.chars().map(|c| if acts(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect()
+    printable::json(text)
 }
 
 /// One line of talk.
@@ -99,5 +95,12 @@ mod tests {
             super::tame("{\"a\":\"\u{9b}2J\u{202e}x\u{7f}\"}"),
             "{\"a\":\"\\u009b2J\\u202ex\\u007f\"}"
         );
+        // A pile of marks, and letters that nobody sees: the text that a program reads is the same.
+        let text = format!("e{}\u{e0041}", "\u{301}".repeat(50));
+        let object = serde_json::json!({ "a": text }).to_string();
+        let tamed = super::tame(&object);
+        assert!(tamed.matches('\u{301}').count() < 10 && tamed.contains("\\udb40\\udc41"), "{tamed}");
+        let back: serde_json::Value = serde_json::from_str(&tamed).expect("JSON");
+        assert_eq!(back["a"], text.as_str());
     }
 }

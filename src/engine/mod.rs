@@ -11,6 +11,7 @@
 //! waits until it is durable.
 
 mod checkpoint;
+mod dirty;
 mod publish;
 mod replay;
 mod task;

@@ -4,6 +4,7 @@
 //! journaled); a deploy may lose its reason between the commit of its start and the moment when that is durable (it is
 //! then ended as canceled without having begun).
 
+use super::dirty::Dirty;
 use super::publish::{self, Outgoing};
 use super::{Message, Options, Parts, Receipt, Refusal};
 use crate::domain::event::DeployMode;
@@ -61,7 +62,7 @@ struct Loop {
     /// Set while something waits for room on the disk: when it is asked again.
     disk_again: Option<Instant>,
     /// Pipelines to be looked at.
-    dirty: BTreeSet<PipelineName>,
+    dirty: Dirty,
     /// Reports that could not be kept yet.
     backlog: VecDeque<Command>,
     /// Set while the journal refuses: when it is tried again.
@@ -111,7 +112,7 @@ pub(super) async fn run(
         starved: BTreeSet::new(),
         short_of_disk: BTreeSet::new(),
         disk_again: None,
-        dirty: BTreeSet::new(),
+        dirty: Dirty::default(),
         backlog: VecDeque::new(),
         trouble: None,
         pause: PAUSES.0,
@@ -158,7 +159,7 @@ impl Loop {
     /// The first thing said; then everything that should be in flight begins.
     async fn begin(&mut self) -> Result<(), journal::Error> {
         let release = self.options.release.clone();
-        self.dirty = self.look(|state| state.pipelines.keys().cloned().collect());
+        self.mark(self.look(|state| state.pipelines.keys().cloned().collect::<Vec<_>>()));
         self.take(Command::Started { release }).await?;
         self.signs.ready.send_replace(self.trouble.is_none());
         Ok(())
@@ -249,11 +250,10 @@ impl Loop {
             _ => return Ok(()),
         };
         self.stopping.remove(&effect);
-        for (name, flying) in &mut self.in_flight {
-            if flying.remove(&effect) {
-                self.dirty.insert(name.clone());
-            }
-        }
+        let flying = self.in_flight.iter_mut();
+        let touched = flying.filter_map(|(name, flying)| flying.remove(&effect).then(|| name.clone()));
+        let touched: Vec<PipelineName> = touched.collect();
+        self.mark(touched);
         Ok(())
     }
 
@@ -299,7 +299,7 @@ impl Loop {
             envelopes.iter().for_each(|envelope| apply(&mut state, envelope));
         }
         for envelope in &envelopes {
-            self.dirty.extend(envelope.fact.pipeline.clone());
+            self.mark(envelope.fact.pipeline.clone());
             if matches!(envelope.fact.event, Event::BuildOk { .. } | Event::BuildFailed { .. }) {
                 self.signs.builds.send_modify(|count| *count += 1);
             }
@@ -340,10 +340,11 @@ impl Loop {
             return Ok(());
         }
         if self.free_slots() > 0 {
-            self.dirty.append(&mut self.starved);
+            let starved = std::mem::take(&mut self.starved);
+            self.mark(starved);
         }
         let disk_full = self.ask_disk();
-        while let Some(name) = self.next_dirty() {
+        while let Some(name) = self.dirty.pop() {
             let now = self.now();
             // One slot at a time while others may want one too.
             let most = if self.dirty.is_empty() { u32::MAX } else { 1 };
@@ -351,7 +352,7 @@ impl Loop {
             let room = Room { now, slots: self.free_slots().min(most), open, disk_full };
             let next = self.look(|state| proceed(state, &name, &room));
             if !next.facts.is_empty() {
-                self.dirty.insert(name);
+                self.mark([name]);
                 if let Err(error) = self.commit(next.facts, now).await {
                     return self.in_trouble(error);
                 }
@@ -384,20 +385,18 @@ impl Loop {
         self.disk_again = (full && waited).then(|| Instant::now() + DISK_PAUSE);
         if !full && waited {
             tracing::info!("there is room on the disk again: what waited for it goes on");
-            self.dirty.append(&mut self.short_of_disk);
+            let short = std::mem::take(&mut self.short_of_disk);
+            self.mark(short);
         }
         full
     }
 
-    /// The pipeline to look at next: who has waited longest for a slot goes first.
-    fn next_dirty(&mut self) -> Option<PipelineName> {
-        let next = self.look(|state| {
-            let waited = |name: &&PipelineName| state.pipelines.get(*name).map(|p| p.last_slot);
-            self.dirty.iter().min_by_key(waited).cloned()
-        });
-        next.inspect(|name| {
-            self.dirty.remove(name);
-        })
+    /// These pipelines are to be looked at.
+    fn mark(&mut self, names: impl IntoIterator<Item = PipelineName>) {
+        for name in names {
+            let last_slot = self.look(|state| state.pipelines.get(&name).map(|p| p.last_slot));
+            self.dirty.insert(name, last_slot);
+        }
     }
 
     fn free_slots(&self) -> u32 {
@@ -534,7 +533,7 @@ impl Loop {
             self.wakes.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
         for name in due {
             self.wakes.remove(&name);
-            self.dirty.insert(name);
+            self.mark([name]);
         }
         self.follow().await
     }

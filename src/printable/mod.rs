@@ -28,6 +28,24 @@ pub fn block(text: &str) -> Cow<'_, str> {
     clean(text, true)
 }
 
+/// JSON that means the same: what [`line()`] would neutralise within its strings stands as `\u` and four digits, and so do
+/// combining marks that pile up. Newlines between values stay.
+pub fn json(text: &str) -> String {
+    let mut marks = Marks::default();
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let is_plain = matches!(c, '\n' | '\t') || !is_unsafe(c);
+        if marks.allows(c) && is_plain {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}").expect("BUG: writing to a string failed");
+            }
+        }
+    }
+    out
+}
+
 fn clean(text: &str, keep_newlines: bool) -> Cow<'_, str> {
     let mut marks = Marks::default();
     let is_plain = |c: char| c == '\t' || (c == '\n' && keep_newlines) || !is_unsafe(c);

@@ -38,6 +38,7 @@ fn it_leads_a_group_of_its_own_and_holds_no_other_file() {
         4 + inherited(),
         "0, 1, 2, the folder, and what we leak ourselves: {files}"
     );
+    assert_eq!(stage.run(&stage.sh("cat; readlink /proc/$$/fd/0")).text(), "/dev/null\n", "nothing to read");
     let seen = stage.run(&stage.sh("cut -d' ' -f5 /proc/$$/stat"));
     assert_eq!(seen.text().trim(), seen.pid.to_string());
 }

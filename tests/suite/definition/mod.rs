@@ -2,6 +2,7 @@
 //! `UPDATE_EXPECT=1` to take it over.
 
 mod editors;
+mod hostile;
 mod meaning;
 mod schemas;
 

@@ -16,10 +16,12 @@ mod notices;
 mod receiver;
 mod plan;
 mod reload;
+mod reload_edges;
 mod secrets;
 mod stops;
 mod waiting;
 mod supervised;
+mod terminal;
 mod world;
 
 /// A build, a tier that checks, one that deploys, and one that wants a person's word.

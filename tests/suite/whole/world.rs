@@ -143,9 +143,13 @@ impl World {
 
     /// Starts the controller, again on the same address if it had one, and subscribes.
     pub(crate) fn start(&mut self) {
+        self.start_by(self.program());
+    }
+
+    /// The same by this command, which becomes the program: `serve` and its options are added to it.
+    pub(crate) fn start_by(&mut self, mut program: Command) {
         let listen = if self.address.is_empty() { "127.0.0.1:0".to_owned() } else { self.address.clone() };
-        let mut child = self
-            .program()
+        let mut child = program
             .args(["serve", "--listen", &listen, "--pipelines", "pipelines", "--jobs", "4"])
             .stderr(Stdio::piped())
             .spawn()

