@@ -59,6 +59,7 @@ impl Server {
         let options = ServerOptions {
             clock,
             gauge: Gauge::default(),
+            notices: Arc::new(Default::default),
             tokens: Arc::new(Tokens::open(&state).unwrap()),
             read: ReadAccess::Open,
             hosts: Vec::new(),
