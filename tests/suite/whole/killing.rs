@@ -1,9 +1,11 @@
-//! The controller is killed (SIGKILL) at random instants while pushes, gates and deploys go on; then everything that it
-//! said, and everything that the steps wrote into a ledger, must fit together.
+//! The controller is killed (SIGKILL) at random instants while pushes, deliveries of a forge, confirmations, saves of the
+//! pipeline, gates and deploys go on; then everything that it said, and everything that the steps wrote into a ledger, must fit together.
 //!
 //! `TIDEGATE_KILLS=N` kills so often, `TIDEGATE_KILL_SEED=S` draws other instants.
 
+use super::load::{Acknowledged, Load, at_a_forge};
 use super::world::{World, those_with};
+use crate::deliveries::SHOP_URL;
 use crate::simulation::Chance;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,13 +14,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Kills in an ordinary run.
-const KILLS: u64 = 200;
+const KILLS: u64 = 120;
 
 /// Every step writes a line when it begins and when it ends, and takes a while in between.
 const LEDGERED: &str = r#"
 [source]
-repo = $REPO
-refs = ["main"]
+repo = "$URL"
+refs = ["main", "hooked"]
+poll = "0s"
 
 [build]
 artifacts = ["out.txt"]
@@ -63,6 +66,17 @@ name = "three"
 kind = "command"
 phase = "verify"
 run = "L=$PLACE/ledger; echo start $TIDEGATE_RUN_ID >> $L; echo end $TIDEGATE_RUN_ID >> $L"
+
+[[tier]]
+name = "prod"
+
+[tier.promote]
+confirm = { count = 1 }
+
+[[tier.gate]]
+name = "four"
+kind = "command"
+run = "L=$PLACE/ledger; echo start $TIDEGATE_RUN_ID >> $L; echo end $TIDEGATE_RUN_ID >> $L"
 "#;
 
 #[test]
@@ -73,12 +87,16 @@ fn nothing_acknowledged_is_lost_however_often_the_controller_is_killed() {
     // Shown when the test fails.
     println!("TIDEGATE_KILL_SEED={seed} TIDEGATE_KILLS={kills}");
     let mut chance = Chance::new(seed);
-    let mut world = World::unborn(LEDGERED);
+    let pipeline = LEDGERED.replace("$URL", SHOP_URL);
+    let mut world = World::unborn(&pipeline);
+    at_a_forge(&world);
     let commits: Vec<String> = (0..=kills / 2).map(|n| world.commit(&format!("1.0.{n}"), &[])).collect();
+    let delivered: Vec<String> = (0..kills / 2).map(|n| world.commit(&format!("2.0.{n}"), &[])).collect();
     world.git("work", &["push", "-q", "origin", "main:refs/heads/store"]);
     world.start();
     world.wait("pipeline_loaded", &[]);
     let (say, acknowledged) = channel();
+    let load = Load::begin(&world, delivered, &pipeline, say.clone());
     let mut pushes = Vec::new();
     for life in 0..kills {
         if life % 2 == 0 {
@@ -89,9 +107,11 @@ fn nothing_acknowledged_is_lost_however_often_the_controller_is_killed() {
         world.hear_the_rest();
         world.start();
     }
+    load.calm();
     pushes.push(push(&world, &commits[commits.len() - 1], say));
     pushes.into_iter().for_each(|push| push.join().expect("an answer, or none"));
     rest(&world);
+    load.end();
     world.hear_the_rest_so_far();
     let journal = journal(&world);
     judge_stream(&world, &journal);
@@ -103,7 +123,7 @@ fn nothing_acknowledged_is_lost_however_often_the_controller_is_killed() {
 }
 
 /// Tells of a push, as the hook does; what is answered counts.
-fn push(world: &World, sha: &str, say: Sender<(String, u64)>) -> JoinHandle<()> {
+fn push(world: &World, sha: &str, say: Sender<Acknowledged>) -> JoinHandle<()> {
     let url = format!("http://{}/rebuild", world.address);
     let token = world.read("state/token");
     let body = json!({"sha": sha, "ref": "refs/heads/main", "pipeline": "shop"}).to_string();
@@ -114,7 +134,7 @@ fn push(world: &World, sha: &str, say: Sender<(String, u64)>) -> JoinHandle<()> 
         let text = answer.body_mut().read_to_string().unwrap_or_default();
         let answer: Value = serde_json::from_str(&text).unwrap_or_default();
         if let Some(id) = answer["accepted"][0]["id"].as_u64() {
-            say.send((sha, id)).expect("somebody counts");
+            say.send(("rebuild_requested", sha, id)).expect("somebody counts");
         }
     })
 }
@@ -164,24 +184,36 @@ fn judge_stream(world: &World, journal: &[Value]) {
     }
 }
 
-fn judge_acknowledged(acknowledged: &Receiver<(String, u64)>, journal: &[Value]) {
-    let mut count = 0;
+fn judge_acknowledged(acknowledged: &Receiver<Acknowledged>, journal: &[Value]) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let ended: BTreeSet<u64> = journal.iter().filter_map(|event| event["request"].as_u64()).collect();
-    for (sha, id) in acknowledged.try_iter() {
+    for (kind, about, id) in acknowledged.try_iter() {
         let event = &journal[id as usize - 1];
-        assert_eq!((&event["kind"], &event["sha"]), (&json!("rebuild_requested"), &json!(sha)));
-        assert!(ended.contains(&id), "request {id} has neither a build nor an end");
-        count += 1;
+        let field = if kind == "manual_confirm" { "version" } else { "sha" };
+        assert_eq!((&event["kind"], &event[field]), (&json!(kind), &json!(about)));
+        assert!(
+            kind != "rebuild_requested" || ended.contains(&id),
+            "request {id} has neither a build nor an end"
+        );
+        *counts.entry(kind).or_default() += 1;
     }
-    assert!(count > 0, "some pushes were acknowledged");
+    let by_a_forge = |event: &&Value| event["by"].as_str().is_some_and(|by| by.starts_with("github"));
+    let deliveries = journal.iter().filter(by_a_forge).count();
+    let loads = journal.iter().filter(|event| event["kind"] == "pipeline_loaded").count();
+    println!("acknowledged: {counts:?}; {deliveries} deliveries, {loads} loads");
+    assert!(counts.len() == 2 && deliveries > 0 && loads > 1, "pushes, deliveries, confirmations and saves");
     let mut building: Option<&Value> = None;
     for event in journal {
         match event["kind"].as_str() {
-            Some("build_start") => {
-                assert!(building.replace(&event["version"]).is_none(), "two builds at once")
+            Some("build_start") => assert!(building.replace(event).is_none(), "two builds at once"),
+            Some("build_ok" | "build_failed") => {
+                let begun = building.take().unwrap_or_else(|| panic!("an end without a build: {event}"));
+                assert_eq!(begun["version"], event["version"]);
             }
-            Some("build_ok" | "build_failed") => assert_eq!(building.take(), Some(&event["version"])),
-            Some("build_aborted") if !event["request"].is_null() => building = None,
+            // One that had not begun may be of another ref than the one under way.
+            Some("build_aborted") if building.is_some_and(|begun| begun["sha"] == event["sha_aborted"]) => {
+                building = None;
+            }
             _ => {}
         }
     }

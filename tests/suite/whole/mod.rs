@@ -12,6 +12,7 @@ mod first;
 mod forges;
 mod housekeeping;
 mod killing;
+mod load;
 mod notices;
 mod receiver;
 mod plan;
