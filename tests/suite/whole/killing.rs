@@ -14,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Kills in an ordinary run.
-const KILLS: u64 = 120;
+const KILLS: u64 = 200;
 
 /// Every step writes a line when it begins and when it ends, and takes a while in between.
 const LEDGERED: &str = r#"
