@@ -252,20 +252,4 @@ mod tests {
             proptest::prop_assert_eq!(out, model(&secrets, pieces.concat().as_bytes()));
         }
     }
-
-    /// To be run by hand, optimised, with `--ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn how_fast_it_is() {
-        let words: Vec<Vec<u8>> =
-            (0..40).map(|n| format!("{n:02}Secret{n}+/w{n}value").into_bytes()).collect();
-        let line =
-            b"   Compiling tidegate v0.1.0 (/work/builds/12/checkout) 9f86d081884c7d659a2feaa0c55ad015 ok\n";
-        let text = line.repeat((64 << 20) / line.len());
-        let began = std::time::Instant::now();
-        let mut mask = Mask::new(&words).unwrap();
-        let made = began.elapsed();
-        let bytes: usize = text.chunks(64 * 1024).map(|piece| mask.feed(piece).len()).sum();
-        println!("{bytes} bytes in {:?}, of which making it took {made:?}", began.elapsed());
-    }
 }

@@ -106,15 +106,15 @@ mod tests {
     use std::path::Path;
 
     fn heard(text: &str) -> Fmt {
-        let mut fmt = Fmt::new(Remarks::new(Path::new("/work"), Path::new("/work")));
+        let mut fmt = Fmt::new(Remarks::new(Path::new("/shop"), Path::new("/shop")));
         text.lines().for_each(|line| fmt.line(line));
         fmt
     }
 
     #[test]
     fn files_that_are_not_formatted_are_named_once() {
-        let text = "Diff in /work/src/lib.rs:1:\n-fn a(){}\n+fn a() {}\nDiff in /work/src/lib.rs:9:\n \
-            \x1b[31mDiff\x1b(B\n\x1b[1mDiff in /work/b.rs at line 3:\n";
+        let text = "Diff in /shop/src/lib.rs:1:\n-fn a(){}\n+fn a() {}\nDiff in /shop/src/lib.rs:9:\n \
+            \x1b[31mDiff\x1b(B\n\x1b[1mDiff in /shop/b.rs at line 3:\n";
         let mut fmt = heard(text);
         let verdict = fmt.verdict();
         assert_eq!(verdict.classification, Classification::Lint);
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_does_not_compile() {
-        let text = "error: this file contains an unclosed delimiter\n --> /work/src/lib.rs:4:7\n  |\n";
+        let text = "error: this file contains an unclosed delimiter\n --> /shop/src/lib.rs:4:7\n  |\n";
         let verdict = heard(text).verdict();
         assert_eq!(verdict.classification, Classification::CompileError);
         assert_eq!(
