@@ -48,7 +48,9 @@ pub(super) fn way_out(
         Blocker::Freeze { .. } | Blocker::NotPromoted { .. } => {
             format!("tidegate promote {pipeline} {tier} {version} --lift --why …")
         }
-        Blocker::Hold { .. } => format!("tidegate resume {pipeline} [{tier}]"),
+        Blocker::Hold { .. } => format!(
+            "tidegate resume {pipeline} {tier}, or for the whole pipeline: tidegate resume {pipeline}"
+        ),
         Blocker::VersionBlocked => format!("tidegate unblock {pipeline} {version}"),
         Blocker::Rejected { .. } | Blocker::GateFailed { .. } => {
             format!("tidegate retry {pipeline} {tier} {version}")

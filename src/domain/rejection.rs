@@ -132,10 +132,12 @@ impl Rejection {
             Rejection::LabelTaken(version, _) => format!("name the commit of `{version}`, or another version"),
             Rejection::OtherLabel(_, label) => format!("adopt it as `{label}`"),
             Rejection::NothingKept(tier, _) => {
-                format!("`tidegate hold PIPELINE {tier}`, `tidegate rebuild PIPELINE SHA`, and adopt it once it is built")
+                format!(
+                    "tier `{tier}` can go back only to what was built here: let the next version pass, or adopt before anything newer is built (`tidegate hold PIPELINE`, then `rebuild`; a rebuilt commit counts as the newest version)"
+                )
             }
             Rejection::NoPlaceBefore(_) => {
-                "`tidegate hold PIPELINE`, `tidegate rebuild PIPELINE SHA`, and adopt it once it is built".into()
+                "let the next version pass; a commit that is rebuilt now counts as the newest version, in every tier".into()
             }
             Rejection::NoDeploy(_) => "a tier without `[tier.deploy]` only checks".into(),
         }

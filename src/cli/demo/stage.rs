@@ -166,7 +166,7 @@ impl Stage {
         written.map_err(|error| broken("write a page", error))?;
         self.git(&work, &["add", "-A"])?;
         self.git(&work, &["commit", "-q", "-m", subject])?;
-        self.git(&work, &["push", "-q", "origin", "main"])
+        self.git(&work, &["push", "-q", "-u", "origin", "main"])
     }
 
     fn git(&self, folder: &Path, arguments: &[&str]) -> Result<(), Trouble> {

@@ -235,7 +235,7 @@ fn what_runs_already_is_adopted_and_the_first_rollback_goes_there() {
     assert!(said.contains("TG-VERSION-001") && said.contains("`new`"), "{said}");
     let (exit, said) = world.ends(&["adopt", "shop", "staging", "0.9.0", &old]);
     assert_eq!(exit, 2);
-    assert!(said.contains("TG-ADOPT-004") && said.contains("tidegate rebuild"), "{said}");
+    assert!(said.contains("TG-ADOPT-004") && said.contains("counts as the newest version"), "{said}");
     assert_eq!(world.ends(&["adopt", "shop", "prod", "v0.9", &old[..10], "--why", "it was there"]).0, 0);
     let adopted = world.wait("manual_action", &[("action", "adopt"), ("version", "0.9.0")]);
     assert_eq!((&adopted["sha"], &adopted["why"]), (&old.into(), &"it was there".into()));
