@@ -136,11 +136,13 @@ impl Pushes {
     ///
     /// Of a repository that nobody has heard of before, only the branch that HEAD names is built (or the only ref that
     /// is taken); and where more than a few refs are new at once, none of these: they stood there before, and building
-    /// every old tag is not what somebody wants who writes a glob.
+    /// every old tag is not what somebody wants who writes a glob. For the same reason the first look under a definition
+    /// (`is_known` is false) takes no ref for news that the journal does not know: an edit may have let it in, and an old
+    /// tag must not become the newest version.
     ///
     /// # Errors
     /// The repository cannot be asked, or the engine has ended. What could be told before that was.
-    pub async fn poll(&self, pipeline: &PipelineName) -> Result<Polled, LookError> {
+    pub async fn poll(&self, pipeline: &PipelineName, is_known: bool) -> Result<Polled, LookError> {
         let mut polled = Polled::default();
         let found = self.candidates(None).into_iter().find(|candidate| candidate.name == *pipeline);
         let Some(candidate) = found else { return Ok(polled) };
@@ -150,7 +152,7 @@ impl Pushes {
         let heads = source::taken(&repo, &candidate.definition.source.refs).await?;
         let is_whole = |head: &Head| !head.is_lossy && source::check_ref(head.name.as_str()).is_ok();
         let heads: Vec<Head> = heads.into_iter().filter(is_whole).collect();
-        let interest = interest(&repo, &seen, &heads).await?;
+        let interest = interest(&repo, &seen, &heads, is_known).await?;
         let mut failed = None;
         for head in heads.iter().filter(|head| seen.get(&head.name) != Some(&head.sha)) {
             let news = interest.of(&seen, &head.name);
@@ -231,12 +233,13 @@ async fn interest(
     repo: &Repo,
     seen: &BTreeMap<RefName, Sha>,
     heads: &[Head],
+    is_known: bool,
 ) -> Result<Interest, source::Error> {
     let unheard = heads.iter().filter(|head| !seen.contains_key(&head.name)).count();
     Ok(match (seen.is_empty(), unheard) {
         (true, 0..=1) => Interest::All,
         (true, _) => Interest::Only(source::default_branch(repo).await?),
-        (false, 0..=FEW) => Interest::All,
+        (false, 0..=FEW) if is_known => Interest::All,
         (false, _) => Interest::Only(None),
     })
 }

@@ -128,6 +128,28 @@ fn publish_over(world: &World, version: &str) -> String {
 }
 
 #[test]
+fn an_edit_that_lets_old_tags_in_builds_none_of_them_and_neither_does_a_restart() {
+    let (mut world, first) = at_a_forge("1s");
+    world.start();
+    world.wait("rebuild_requested", &[("sha", &first)]);
+    world.wait("promote_complete", &[("version", "1.0.0")]);
+    let old = world.commit("0.1.0", &[]);
+    world.git("work", &["tag", "v0.1"]);
+    world.git("work", &["push", "-q", "origin", "v0.1"]);
+    world.edit(&polled("1s").replace("[\"main\"]", "[\"main\", \"v*\"]"));
+    let ignored = world.wait("push_ignored", &[("sha", &old), ("ref", "refs/tags/v0.1")]);
+    assert!(ignored["reason"].as_str().unwrap().contains("before anybody asked"), "{ignored}");
+    world.stop();
+    world.hear_the_rest();
+    let while_away = world.commit("0.2.0", &[]);
+    world.git("work", &["tag", "v0.2"]);
+    world.git("work", &["push", "-q", "origin", "v0.2"]);
+    world.start();
+    world.wait("push_ignored", &[("sha", &while_away)]);
+    assert_eq!(world.kinds().iter().filter(|kind| **kind == "rebuild_requested").count(), 1);
+}
+
+#[test]
 fn what_stood_there_before_is_not_built_and_a_lost_repository_is_named() {
     let (mut world, first) = at_a_forge("1s");
     for number in 0..12 {
