@@ -126,7 +126,7 @@ fn sizes(sizes: Option<&SizesView>) {
 }
 
 /// Why nothing new begins.
-fn standstill(why: Option<&StandstillView>) {
+pub(super) fn standstill(why: Option<&StandstillView>) {
     let Some(why) = why else { return };
     let what = format!("nothing new begins: {} [{}]", safe(&why.message), safe(&why.code));
     talk::data(format_args!("{}", tint(&what, Tone::Bad)));

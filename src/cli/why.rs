@@ -3,7 +3,7 @@
 use super::client::{Where, segment};
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
-use super::{Exit, words};
+use super::{Exit, status, words};
 use crate::printable;
 use crate::server::view::StandingView;
 use crate::server::{Unbuilt, UnbuiltStage, WhyTier, WhyView};
@@ -43,7 +43,9 @@ fn ask(args: &Args) -> Result<Exit, Trouble> {
     } else {
         print(&view);
     }
-    Ok(if view.passed { Exit::Done } else { Exit::Blocked })
+    // What is newer is not built, and will not be before that is over.
+    let is_kept = view.standstill.is_some() && !view.newer.is_empty();
+    Ok(if view.passed && !is_kept { Exit::Done } else { Exit::Blocked })
 }
 
 fn print(view: &WhyView) {
@@ -69,13 +71,14 @@ fn print(view: &WhyView) {
     for one in &view.newer {
         talk::data(format_args!("  {}", printable::line(&newer(one))));
     }
+    status::standstill(view.standstill.as_ref());
 }
 
 /// How far a build is, in one clause.
 fn unbuilt(what: &str, build: &Unbuilt) -> String {
     let cause = build.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
     match build.stage {
-        UnbuiltStage::Queued => format!("{what} waits for another one"),
+        UnbuiltStage::Queued => format!("{what} has not begun"),
         UnbuiltStage::Building => format!("{what} is under way"),
         UnbuiltStage::Failed => format!("{what} failed{cause}"),
         UnbuiltStage::Aborted => format!("{what} was ended"),

@@ -85,6 +85,10 @@ pub struct PipelineState {
     pub built: BTreeMap<EventId, VersionLabel>,
     /// The version of each commit.
     pub by_sha: BTreeMap<Sha, VersionLabel>,
+    /// Labels of forgotten versions, with their commits: none of them is ever given to another commit (rule 4). Those
+    /// that name their commit are left out.
+    #[serde(default)]
+    pub spent: BTreeMap<VersionLabel, Sha>,
     /// Versions that may enter no tier.
     pub blocked: BTreeMap<VersionLabel, Hold>,
     /// By name, removed ones included.
@@ -461,6 +465,7 @@ impl PipelineState {
             versions: BTreeMap::new(),
             built: BTreeMap::new(),
             by_sha: BTreeMap::new(),
+            spent: BTreeMap::new(),
             blocked: BTreeMap::new(),
             tiers: BTreeMap::new(),
             last_slot: RunId(0),
@@ -487,6 +492,12 @@ impl PipelineState {
     /// A version's place among the versions; the start of time for one that is not known.
     pub fn order(&self, version: &VersionLabel) -> EventId {
         self.versions.get(version).map_or(EventId(0), |v| v.order)
+    }
+
+    /// Whether that label is, or was, another commit's.
+    pub fn is_taken(&self, label: &VersionLabel, sha: &Sha) -> bool {
+        let owner = self.versions.get(label).map(|version| &version.sha).or_else(|| self.spent.get(label));
+        owner.is_some_and(|owner| owner != sha)
     }
 
     /// Whether that version is built.

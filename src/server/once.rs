@@ -43,21 +43,23 @@ struct Known {
 impl Once {
     /// Does something, or gives the answer of when it was done. With a key it is done to its end even if the client
     /// does not wait for it.
-    pub(super) async fn run<T: Serialize>(
+    pub(super) async fn run<T: Serialize + Send + 'static>(
         self: &Arc<Once>,
         headers: &HeaderMap,
         caller: &Caller,
         asked: (String, String),
         doing: impl Future<Output = Result<(StatusCode, T), Problem>> + Send + 'static,
     ) -> Result<Response, Problem> {
-        self.run_with(key(headers, caller)?, asked, doing).await
+        self.run_with(key(headers, caller)?, asked, |_| true, doing).await
     }
 
-    /// The same with a key that came in another way.
-    pub(super) async fn run_with<T: Serialize>(
+    /// The same with a key that came in another way. An answer that is not final is not kept: who asks again is
+    /// answered anew.
+    pub(super) async fn run_with<T: Serialize + Send + 'static>(
         self: &Arc<Once>,
         key: Option<Key>,
         asked: (String, String),
+        is_final: fn(&T) -> bool,
         doing: impl Future<Output = Result<(StatusCode, T), Problem>> + Send + 'static,
     ) -> Result<Response, Problem> {
         let Some(key) = key else {
@@ -71,9 +73,12 @@ impl Once {
         let this = self.clone();
         let task = tokio::spawn(async move {
             let _under_way = UnderWay { once: &this, key: &key };
-            let (status, answer) = doing.await.map(|(status, answer)| (status, json(&answer)))?;
-            this.end(&key, (status, answer.clone()));
-            Ok(respond(status, answer))
+            let (status, answer) = doing.await?;
+            let text = json(&answer);
+            if is_final(&answer) {
+                this.end(&key, (status, text.clone()));
+            }
+            Ok(respond(status, text))
         });
         task.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()))
     }
@@ -108,7 +113,7 @@ impl Once {
     }
 }
 
-/// What was refused may be asked again with the same key: nothing was done.
+/// What was refused, or is not final, may be asked again with the same key.
 struct UnderWay<'a> {
     once: &'a Once,
     key: &'a Key,

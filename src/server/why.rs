@@ -4,7 +4,7 @@ use super::Server;
 use super::asking::Parameters;
 use super::problem::Problem;
 use super::state::settled;
-use super::view::{StandingView, standing_view};
+use super::view::{StandingView, StandstillView, standing_view};
 use crate::domain::pipeline::{Pipeline, Tier};
 use crate::domain::state::{PipelineState, Stage, TierState, Version};
 use crate::domain::{
@@ -38,6 +38,9 @@ pub struct WhyView {
     /// What was asked for later and is not built, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub newer: Vec<Unbuilt>,
+    /// Why nothing new begins now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standstill: Option<StandstillView>,
     /// The tiers before it and itself, in the order of the definition.
     pub chain: Vec<WhyTier>,
 }
@@ -137,6 +140,7 @@ fn explain(
         passed: p.has_passed(&tier, &version),
         build: p.versions.get(&version).and_then(|v| unbuilt(&version, v)),
         newer: newer(p, p.order(&version)),
+        standstill: standstill.map(StandstillView::from),
         pipeline,
         tier,
         version,

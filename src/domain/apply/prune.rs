@@ -1,12 +1,15 @@
 //! How versions are forgotten.
 
-use crate::domain::id::VersionLabel;
+use crate::domain::id::{Sha, VersionLabel};
 use crate::domain::state::PipelineState;
 use std::collections::BTreeSet;
 
 /// Lets go of all that was known of these versions, and of definitions that only they needed.
 pub(super) fn apply(p: &mut PipelineState, versions: &[VersionLabel]) {
     let gone: BTreeSet<&VersionLabel> = versions.iter().collect();
+    let labels = versions.iter().filter_map(|label| Some((label, &p.versions.get(label)?.sha)));
+    let spent = labels.filter(|(label, sha)| !names_its_commit(label, sha));
+    p.spent.extend(spent.map(|(label, sha)| (label.clone(), sha.clone())).collect::<Vec<_>>());
     p.versions.retain(|label, _| !gone.contains(label));
     p.built.retain(|_, label| !gone.contains(label));
     p.by_sha.retain(|_, label| !gone.contains(label));
@@ -15,4 +18,10 @@ pub(super) fn apply(p: &mut PipelineState, versions: &[VersionLabel]) {
         t.past.retain(|past| !gone.contains(&past.version));
     }
     p.let_go_of_definitions();
+}
+
+/// Whether a label ends in `g` and the beginning of its commit, so that no other commit can get it.
+fn names_its_commit(label: &VersionLabel, sha: &Sha) -> bool {
+    let end = label.as_str().rsplit(['+', '.']).next().and_then(|end| end.strip_prefix('g'));
+    end.is_some_and(|short| short.len() >= 7 && sha.as_str().starts_with(short))
 }

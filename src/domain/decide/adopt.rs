@@ -53,6 +53,9 @@ impl Place<'_> {
                 () => Ok(()),
             };
         }
+        if let Some(owner) = self.p.spent.get(version).filter(|owner| *owner != sha) {
+            return Err(Rejection::LabelTaken(version.clone(), owner.clone()));
+        }
         if let Some(label) = self.p.by_sha.get(sha) {
             return Err(Rejection::OtherLabel(sha.clone(), label.clone()));
         }

@@ -37,7 +37,7 @@ pub(super) fn prepared(
 
 /// The label as read, or `0.0.0`; with the commit added where no file says one or another commit has it (rule 4).
 fn unused_label(p: &PipelineState, read: Option<&str>, sha: &Sha) -> VersionLabel {
-    let free = |label: &VersionLabel| p.versions.get(label).is_none_or(|v| v.sha == *sha);
+    let free = |label: &VersionLabel| !p.is_taken(label, sha);
     let plain = VersionLabel::from(read.unwrap_or("0.0.0"));
     if read.is_some() && free(&plain) {
         return plain;

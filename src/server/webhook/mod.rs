@@ -3,8 +3,8 @@
 //! of order moves nothing that did not move.
 //!
 //! A forge waits some ten seconds for an answer. Fetching may take longer: then the answer is that it is being looked at
-//! (202, `looking`), and the controller's log says what came of it. Should the controller end before, the next poll of
-//! the repository finds the push.
+//! (202, `looking`), and the controller's log says what came of it. Should that fail, or the controller end before, the
+//! next poll of the repository finds the push, and so does a repeated delivery; with `poll = "0s"` only the latter.
 //!
 //! Known race: two looks at one ref at once. The engine takes the first, and the second looks again.
 
@@ -60,6 +60,12 @@ pub struct DeliveryAnswer {
 }
 
 impl DeliveryAnswer {
+    /// Whether every pipeline that is concerned took it. Else git may say something else the next time, and a look that
+    /// finds nothing new moves nothing: whoever delivers it again is heard.
+    fn is_final(&self) -> bool {
+        !self.accepted.is_empty() && self.ignored.is_empty() && self.looking.is_empty()
+    }
+
     fn because(reason: String) -> DeliveryAnswer {
         DeliveryAnswer { reason: Some(reason), ..DeliveryAnswer::default() }
     }
@@ -94,7 +100,7 @@ pub(super) async fn deliver(
     };
     let key = delivery_key(forge, &parts.headers, &body);
     let asked = (parts.uri.path().to_owned(), String::new());
-    server.once.run_with(key, asked, take(server.clone(), moved)).await
+    server.once.run_with(key, asked, DeliveryAnswer::is_final, take(server.clone(), moved)).await
 }
 
 fn verify(server: &Server, forge: Forge, proof: &Proof, secret: &Secret, body: &[u8]) -> Result<(), Problem> {
@@ -104,7 +110,7 @@ fn verify(server: &Server, forge: Forge, proof: &Proof, secret: &Secret, body: &
     }
 }
 
-/// Room for a large body; given back when it is verified.
+/// Room for a large body while it is read.
 fn room(server: &Server, headers: &HeaderMap) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Problem> {
     let said = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let limit = server.options.limits.delivery_bytes;

@@ -91,3 +91,40 @@ fn failed_builds_are_forgotten_too() {
     let labels: Vec<String> = w.shop().versions.keys().map(ToString::to_string).collect();
     assert_eq!(labels, ["1.0.1", "1.0.5", "1.0.6"]);
 }
+
+#[test]
+fn rule_04_a_forgotten_label_is_never_given_to_another_commit() {
+    let mut w = World::with(shop([tier("host")]));
+    let build = |w: &mut World, commit: &str, label: &str| {
+        w.hold_run("prepare");
+        w.push(commit);
+        let request = w.shop().queue[0].id;
+        let read = Command::Prepared { pipeline: "shop".into(), request, label: Ok(Some(label.into())) };
+        w.ask(read).unwrap();
+        w.let_go("prepare");
+    };
+    build(&mut w, "c1", "1.0.0");
+    build(&mut w, "c2", "1.0.0");
+    build(&mut w, "c3", "1.0.0");
+    w.saw(&["build_ok 1.0.0", "build_ok 1.0.0+gc200000", "build_ok 1.0.0+gc300000"]);
+    prune(&mut w, 1);
+    assert_eq!(
+        known(&w),
+        ["1.0.0+gc200000", "1.0.0+gc300000"],
+        "the current one, and what it would go back to"
+    );
+    assert_eq!(w.shop().spent.len(), 1, "only what was forgotten is noted");
+    build(&mut w, "c4", "1.0.0");
+    w.saw(&["build_ok 1.0.0+gc400000"]);
+    // The commit that had it gets it again.
+    build(&mut w, "c1", "1.0.0");
+    assert!(known(&w).contains(&"1.0.0".to_owned()), "{:?}", known(&w));
+    for n in 5..=8 {
+        build(&mut w, &format!("c{n}"), "1.0.0");
+    }
+    prune(&mut w, 1);
+    assert_eq!(known(&w).len(), 2);
+    let spent: Vec<&str> = w.shop().spent.keys().map(VersionLabel::as_str).collect();
+    assert_eq!(spent, ["1.0.0"], "a label that names its commit needs no note");
+    w.crash();
+}

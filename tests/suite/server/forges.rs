@@ -304,6 +304,10 @@ async fn a_forge_is_not_kept_waiting_for_a_slow_repository() {
     let came = |state: &State| state.pipelines["shop"].refs.contains_key("refs/heads/main");
     stand.until("taken without anybody waiting", came).await;
     let_go.join().unwrap();
+    // Delivered again it is looked at again, and moves nothing.
+    let again = deliver(&stand, &to_main(Forge::GitHub, "1", NOWHERE, &sha)).await.json();
+    assert_eq!((&again["looking"], &again["accepted"]), (&serde_json::Value::Null, &serde_json::json!([])));
+    assert_eq!(again["ignored"][0]["pipeline"], "shop");
 }
 
 #[tokio::test]

@@ -36,6 +36,18 @@ fn with_too_little_free_nothing_begins_and_after_that_everything_goes_on() {
     world.start();
     world.wait("promote_complete", &[("tier", "staging"), ("version", "1.0.0")]);
     assert_eq!(readiness(&world).0, 200);
+    assert_eq!(world.stop(), 0);
+
+    // With a version in place, too, `why` says what keeps the next one.
+    fs::write(world.path("tidegate.toml"), "[retention]\nmin_free = \"1000TiB\"\n").expect("settings");
+    world.start();
+    world.wait("controller_started", &[]);
+    world.push("1.1.0", &[]);
+    world.wait("rebuild_requested", &[]);
+    let why = world.tidegate(&["why", "shop", "staging"]);
+    let said = String::from_utf8_lossy(&why.stdout).into_owned();
+    assert_eq!(why.status.code(), Some(3), "{said}");
+    assert!(said.contains("has not begun") && said.contains("TG-DISK-001"), "{said}");
 }
 
 /// The shop without a tier that waits for a person.
