@@ -2,9 +2,12 @@
 
 use super::Exit;
 use super::trouble::Trouble;
-use crate::settings::{Privacy, StateDir, default_state_folder, read_token_file};
+use crate::settings::{
+    DEFAULT_FILE, Overrides, Privacy, Settings, StateDir, default_state_folder, read_token_file,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,13 +20,13 @@ const ANSWER_LIMIT_BYTES: u64 = 64 << 20;
 /// How a command finds the controller.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct Where {
-    /// The controller's address
-    #[arg(long, env = "TIDEGATE_URL", default_value = DEFAULT_URL, global = true)]
-    pub(super) url: String,
+    /// The controller's address [default: what `tidegate.toml` here says, else http://127.0.0.1:8433]
+    #[arg(long, env = "TIDEGATE_URL", global = true)]
+    pub(super) url: Option<String>,
     /// A file that holds a token; else $TIDEGATE_TOKEN, else the one in the state folder
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) token_file: Option<PathBuf>,
-    /// The controller's state folder
+    /// The controller's state folder [default: what `tidegate.toml` here says, else $XDG_STATE_HOME/tidegate]
     #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", global = true)]
     pub(super) state: Option<PathBuf>,
     /// Print JSON
@@ -41,13 +44,26 @@ pub(super) struct Client {
 impl Where {
     /// A controller whose state folder is at hand.
     pub(super) fn of(url: &str, state: &Path) -> Where {
-        Where { url: url.into(), token_file: None, state: Some(state.into()), json: false }
+        Where { url: Some(url.into()), token_file: None, state: Some(state.into()), json: false }
+    }
+
+    /// The address that is meant.
+    pub(super) fn url(&self) -> Result<String, Trouble> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        settings_here()?.map_or_else(|| Ok(DEFAULT_URL.into()), |settings| address_of(settings.listen))
     }
 
     /// The state folder that is meant.
-    pub(super) fn state_dir(&self) -> Option<StateDir> {
-        let folder = self.state.clone();
-        folder.or_else(|| default_state_folder(|name| std::env::var_os(name)).ok()).map(StateDir::new)
+    pub(super) fn state_dir(&self) -> Result<Option<StateDir>, Trouble> {
+        if let Some(folder) = &self.state {
+            return Ok(Some(StateDir::new(folder)));
+        }
+        if let Some(settings) = settings_here()? {
+            return Ok(Some(settings.state));
+        }
+        Ok(default_state_folder(|name| std::env::var_os(name)).ok().map(StateDir::new))
     }
 
     /// The token to show, if there is one.
@@ -65,7 +81,7 @@ impl Where {
         if let Some(token) = std::env::var("TIDEGATE_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
             return Ok(Some(token.trim().to_owned()));
         }
-        match self.state_dir().map(|state| state.token()) {
+        match self.state_dir()?.map(|state| state.token()) {
             Some(path) if path.exists() => read(&path, Privacy::Owner).map(Some),
             _ => Ok(None),
         }
@@ -95,9 +111,33 @@ impl Where {
             .timeout_connect(Some(limit.map_or(connect, |limit| limit.min(connect))))
             .timeout_global(limit)
             .build();
-        let url = self.url.trim_end_matches('/').to_owned();
+        let url = self.url()?.trim_end_matches('/').to_owned();
         Ok(Client { agent: config.into(), url, token: self.token()? })
     }
+}
+
+/// The settings of a controller that is run from this folder, if there are any.
+fn settings_here() -> Result<Option<Settings>, Trouble> {
+    match Path::new(DEFAULT_FILE).exists() {
+        true => Ok(Some(Settings::load(&Overrides::default())?)),
+        false => Ok(None),
+    }
+}
+
+/// Where a controller answers that listens there. A folder may be somebody else's: a file in it must not lead a token
+/// away from this machine.
+fn address_of(listen: SocketAddr) -> Result<String, Trouble> {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    if ip.to_canonical().is_loopback() {
+        return Ok(format!("http://{}", SocketAddr::new(ip, listen.port())));
+    }
+    let message = format!("`{DEFAULT_FILE}` here says that the controller listens on {listen}");
+    let help = format!("if that is the one, say so: `--url http://{listen}` or TIDEGATE_URL");
+    Err(Trouble::new("TG-CLI-020", message, help, Exit::Usage))
 }
 
 impl Client {
@@ -201,7 +241,16 @@ pub(super) fn segment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::segment;
+    use super::{address_of, segment};
+
+    #[test]
+    fn settings_lead_to_this_machine_only() {
+        let address = |listen: &str| address_of(listen.parse().unwrap());
+        assert_eq!(address("0.0.0.0:9").unwrap(), "http://127.0.0.1:9");
+        assert_eq!(address("[::]:9").unwrap(), "http://[::1]:9");
+        assert_eq!(address("127.0.0.2:9").unwrap(), "http://127.0.0.2:9");
+        assert_eq!(address("192.0.2.1:9").unwrap_err().code, "TG-CLI-020");
+    }
 
     #[test]
     fn a_segment_cannot_leave_its_place() {

@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// A push never waits longer for the controller than this, whatever becomes of it.
 const PATIENCE: Duration = Duration::from_millis(4_500);
 
+/// How long the controller may take to show that it is there.
+const ASKING: Duration = Duration::from_secs(3);
+
 /// The longest input of git that is read, in bytes: tens of thousands of refs.
 const INPUT_LIMIT: u64 = 8 << 20;
 
@@ -75,7 +78,7 @@ fn block_on<R>(work: impl Future<Output = R>) -> Result<R, Trouble> {
 }
 
 fn tokens(place: &Where) -> Result<Tokens, Trouble> {
-    let state = place.state_dir().ok_or_else(|| {
+    let state = place.state_dir()?.ok_or_else(|| {
         Trouble::new(
             "TG-CLI-006",
             "there is no state folder",
@@ -116,7 +119,7 @@ pub(super) fn install(place: &Where, repo: &Path, pipeline: Option<&str>) -> Res
         )
     })?;
     let settings = HookSettings {
-        url: place.url.clone(),
+        url: place.url()?,
         token_file: token_file.clone(),
         tidegate_binary: binary,
         pipeline: pipeline.map(str::to_owned),
@@ -141,6 +144,11 @@ pub(super) fn install(place: &Where, repo: &Path, pipeline: Option<&str>) -> Res
         say("the hook that was there runs first".into(), earlier);
     }
     say(format!("its token `{name}`"), &token_file);
+    if let Err(trouble) = place.client_within(ASKING).and_then(|client| client.get("/healthz")) {
+        let url = printable::line(&settings.url);
+        talk::say(format_args!("no controller answers at {url} now: {}", printable::line(&trouble.message)));
+        talk::say("  help: start it there, or install the hook again with the right `--url`");
+    }
     Ok(())
 }
 

@@ -39,7 +39,11 @@ enum Command {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let Some(state) = args.place.state_dir() else {
+    let state = match args.place.state_dir() {
+        Ok(state) => state,
+        Err(trouble) => return trouble.say(),
+    };
+    let Some(state) = state else {
         talk::fail("TG-CLI-006", "there is no state folder", "name one with `--state`");
         return Exit::Usage;
     };

@@ -51,7 +51,7 @@ fn said_place(place: &Where, wanted: &Wanted) -> Where {
     let mut place = place.clone();
     for (name, value) in &wanted.options {
         match name.as_str() {
-            "url" => place.url = value.clone(),
+            "url" => place.url = Some(value.clone()),
             "state" => place.state = Some(value.into()),
             "token_file" => place.token_file = Some(value.into()),
             _ => {}

@@ -15,7 +15,13 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const OURS: &str = env!("CARGO_PKG_VERSION");
 
 pub(super) fn look(args: &Args, settings: &Settings, findings: &mut Findings) {
-    let url = &args.place.url;
+    let url = match args.place.url() {
+        Ok(url) => url,
+        Err(trouble) => {
+            return findings.bad("controller", &settings.listen.to_string(), trouble.message, &trouble.help);
+        }
+    };
+    let url = url.as_str();
     let release = release(args);
     match &release {
         Ok(theirs) if theirs == OURS => {

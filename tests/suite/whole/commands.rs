@@ -247,3 +247,29 @@ fn what_runs_already_is_adopted_and_the_first_rollback_goes_there() {
     world.wait("rollback_complete", &[("tier", "prod"), ("version", "0.9.0")]);
     assert_eq!(world.read("place/p1"), "1.0.0\n0.9.0\n");
 }
+
+#[test]
+fn clients_and_hooks_find_the_controller_by_the_settings_of_its_folder() {
+    let mut world = World::new(SHOP);
+    let settings = format!("listen = \"{}\"\nstate = \"state\"\n", world.address);
+    std::fs::write(world.path("tidegate.toml"), settings).expect("settings");
+    let plain = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        command.args(arguments).current_dir(world.folder.path()).env_clear();
+        command.env("PATH", std::env::var_os("PATH").expect("a path")).env("HOME", world.path("home"));
+        let output = command.stdin(std::process::Stdio::null()).output().expect("tidegate runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (exit, said) = plain(&["hold", "shop", "prod"]);
+    assert_eq!(exit, Some(0), "it has the owner's token: {said}");
+    assert_eq!(plain(&["hook", "uninstall", "shop.git"]).0, Some(0));
+    let (exit, said) = plain(&["hook", "install", "shop.git"]);
+    assert_eq!((exit, said.contains("no controller answers")), (Some(0), false), "{said}");
+    assert!(!world.path("home").exists(), "no other state folder is made");
+    assert!(world.push("1.0.0", &[]).contains("queued as request"));
+    // Where nothing answers, it is said at once.
+    let (exit, said) = world.ends(&["hook", "install", "shop.git", "--url", "http://127.0.0.1:9"]);
+    assert_eq!((exit, said.contains("no controller answers at http://127.0.0.1:9 now")), (0, true), "{said}");
+    world.wait("rebuild_requested", &[]);
+}
