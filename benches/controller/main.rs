@@ -1,13 +1,15 @@
 //! How fast the whole controller is: from a push, or a saved pipeline, to the event that a subscriber sees; what 100
-//! subscribers cost; how long a start takes. Each beside the smallest thing that does as much: a hook that appends a
-//! line, syncs it and tells a reader; a thread that looks at the folder; a loop that writes to 100 sockets.
+//! subscribers cost; how long a start takes; what bulk costs in memory. A twin is the smallest thing that does as much: a
+//! hook that appends a line, syncs it and tells a reader; a thread that looks at the folder; a loop that writes to 100
+//! sockets.
 //!
-//! `cargo bench --bench controller`; names (`push`, `save`, `fan-out`, `start`, `idle`) choose parts.
+//! `cargo bench --bench controller`; names (`push`, `save`, `fan-out`, `start`, `idle`, `output`, `events`) choose parts.
 
 #![expect(clippy::print_stdout, reason = "a bench talks to whoever started it")]
 
 #[path = "../figures/mod.rs"]
 mod figures;
+mod bulk;
 mod long;
 mod many;
 mod process;
@@ -36,12 +38,14 @@ name = \"host\"
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 7] = [
         ("push", pushes::push),
         ("save", saves::save),
         ("fan-out", many::fan_out),
         ("start", long::start),
         ("idle", long::idle),
+        ("output", bulk::output),
+        ("events", bulk::events),
     ];
     parts.into_iter().filter(|(name, _)| is_wanted(name)).for_each(|(_, part)| part());
 }

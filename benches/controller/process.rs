@@ -21,9 +21,14 @@ pub(crate) struct Controller {
 
 impl Controller {
     pub(crate) fn new() -> Controller {
+        Controller::with(PIPELINE)
+    }
+
+    /// With this pipeline `shop`.
+    pub(crate) fn with(pipeline: &str) -> Controller {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("pipelines")).unwrap();
-        fs::write(folder.path().join("pipelines/shop.toml"), PIPELINE).unwrap();
+        fs::write(folder.path().join("pipelines/shop.toml"), pipeline).unwrap();
         git(folder.path(), &["init", "-q", "--bare", "-b", "main", "shop.git"]);
         Controller::begin(folder)
     }

@@ -3,14 +3,17 @@
 //! ahead than the bus holds, so that nobody lags.
 //!
 //! The same thread reads for both, and counts bytes: every message has the same length, so a gap or a word too many
-//! would be seen. `cargo bench --bench fanout`; `-- --quick` for less.
+//! would be seen. Paced, too: what a delivery costs, and how long it takes, when there is time enough.
+//! `cargo bench --bench fanout`; `-- --quick` for less.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run should stop")]
 
 #[path = "../figures/mod.rs"]
 mod figures;
 mod ours;
+mod paced;
 mod readers;
+mod time;
 
 use readers::Readers;
 use std::io::Write;
@@ -37,6 +40,10 @@ fn main() {
         let work = format!("fan-out to {subscribers}, saturated");
         figures::row(&work, "messages/s", ours, Some(twin), "≥ 0.6×");
     }
+    // To one alone this pace would be one event in 50 µs: more than the bus holds, should the machine pause for 13 ms.
+    for subscribers in [100, 1_000] {
+        paced::compare(&server, subscribers, turns);
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -49,7 +56,7 @@ fn saturated(server: &ours::Server, subscribers: usize) -> f64 {
     let events = DELIVERIES / subscribers;
     let sockets = (0..subscribers).map(|_| server.subscribe()).collect();
     server.until_there(subscribers);
-    let readers = Readers::start(sockets, events * FRAME);
+    let readers = Readers::start(sockets, events * FRAME, None);
     let begin = Instant::now();
     server.publish(&readers, events);
     readers.join();
@@ -61,11 +68,8 @@ fn saturated(server: &ours::Server, subscribers: usize) -> f64 {
 /// The same by one thread that does nothing but write.
 fn twin(subscribers: usize) -> f64 {
     let events = DELIVERIES / subscribers;
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let pair = |_| (TcpStream::connect(address).unwrap(), listener.accept().unwrap().0);
-    let (sockets, mut ends): (Vec<TcpStream>, Vec<TcpStream>) = (0..subscribers).map(pair).unzip();
-    let readers = Readers::start(sockets, events * FRAME);
+    let (sockets, mut ends) = pairs(subscribers);
+    let readers = Readers::start(sockets, events * FRAME, None);
     let frames = vec![b'x'; BATCH * FRAME];
     let begin = Instant::now();
     for first in (0..events).step_by(BATCH) {
@@ -74,4 +78,11 @@ fn twin(subscribers: usize) -> f64 {
     }
     readers.join();
     (events * subscribers) as f64 / begin.elapsed().as_secs_f64()
+}
+
+/// Sockets that are connected: to read from, and to write to.
+fn pairs(count: usize) -> (Vec<TcpStream>, Vec<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (0..count).map(|_| (TcpStream::connect(address).unwrap(), listener.accept().unwrap().0)).unzip()
 }

@@ -2,6 +2,7 @@
 
 use super::FRAME;
 use super::readers::Readers;
+use axum::extract::ws::Utf8Bytes;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(crate) struct Server {
     bus: Bus,
     address: SocketAddr,
     next: AtomicU64,
+    text: Utf8Bytes,
     _runtime: tokio::runtime::Runtime,
     _folder: tempfile::TempDir,
 }
@@ -85,7 +87,10 @@ impl Server {
             tokio::spawn(serve(listener, engine, options, CancellationToken::new()));
             address
         });
-        Server { bus, address, next: AtomicU64::new(FIRST), _runtime: runtime, _folder: folder }
+        let text = format!("{{\"kind\":\"gate_done\",\"filler\":\"{}\"}}", "x".repeat(FRAME - 4 - 32));
+        assert_eq!(text.len() + 4, FRAME);
+        let text = text.into();
+        Server { bus, address, next: AtomicU64::new(FIRST), text, _runtime: runtime, _folder: folder }
     }
 
     /// A WebSocket whose handshake is over.
@@ -121,25 +126,28 @@ impl Server {
         }
     }
 
-    /// Publishes as fast as the slowest reads, and never further ahead of it than the bus holds.
+    /// Publishes as fast as the slowest takes, and never further ahead of it than the bus holds.
     pub(crate) fn publish(&self, readers: &Readers, events: usize) {
-        let text = format!("{{\"kind\":\"gate_done\",\"filler\":\"{}\"}}", "x".repeat(FRAME - 4 - 32));
-        assert_eq!(text.len() + 4, FRAME);
         for number in 0..events {
             while number - readers.slowest() / FRAME >= CAPACITY {
                 std::thread::yield_now();
             }
-            let id = self.next.fetch_add(1, Ordering::Relaxed);
-            let frame = Frame {
-                id: Some(EventId(id)),
-                kind: "gate_done".into(),
-                pipeline: None,
-                tier: None,
-                run: None,
-                is_log: false,
-                text: text.clone().into(),
-            };
-            self.bus.publish(Arc::new(frame));
+            self.publish_one();
         }
+    }
+
+    /// Publishes an event that makes one frame.
+    pub(crate) fn publish_one(&self) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let frame = Frame {
+            id: Some(EventId(id)),
+            kind: "gate_done".into(),
+            pipeline: None,
+            tier: None,
+            run: None,
+            is_log: false,
+            text: self.text.clone(),
+        };
+        self.bus.publish(Arc::new(frame));
     }
 }

@@ -4,10 +4,11 @@
 //! The step owns the place in the file system and may do anything to it. So the file is read through the descriptor of
 //! its creation only: a symlink, a FIFO or another file put in its place is never opened.
 
+use super::spares::{Spare, Spares, is_at};
 use super::{Report, outbox::Outbox};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Longest line, in bytes.
@@ -29,9 +30,9 @@ pub(super) struct EventsFile {
 }
 
 impl EventsFile {
-    /// Creates it, empty. The error reads after "failed to".
-    pub(super) fn create(path: &Path) -> Result<Self, (i32, String)> {
-        let file = create_fresh(path).map_err(|error| {
+    /// Makes it, empty, out of a spare one where there is one. The error reads after "failed to".
+    pub(super) fn create(path: &Path, spares: &Spares) -> Result<Self, (i32, String)> {
+        let file = spares.take_to(path).map_or_else(|| create_fresh(path), Ok).map_err(|error| {
             (
                 error.raw_os_error().unwrap_or(0),
                 format!("create the events file `{}`: {error}", path.display()),
@@ -49,8 +50,9 @@ impl EventsFile {
     }
 
     /// The step is over: reports all that is left, the last line even without its end, and removes the file. It is the
-    /// step's own words, in which nothing was masked.
-    pub(super) fn finish(&mut self, out: &mut Outbox) {
+    /// step's own words, in which nothing was masked. Where nobody is left who could write to it (`spares`), it is
+    /// emptied and kept for another run instead.
+    pub(super) fn finish(mut self, out: &mut Outbox, spares: Option<&Spares>) {
         while self.read_piece(out) {
             while out.is_behind() {
                 std::thread::sleep(super::outbox::RETRY);
@@ -61,9 +63,18 @@ impl EventsFile {
             let line = std::mem::take(&mut self.partial);
             out.put(Report::StepLine { run: out.run, line });
         }
-        self.warn_if_replaced(out);
-        // One that resists holds nothing that is read again.
-        let _ = fs::remove_file(&self.path);
+        let there = is_at(&self.file, &self.path);
+        if there == Some(false) {
+            out.warn(
+                "the step put another file in the place of the events file, which is not read: append to it"
+                    .into(),
+            );
+        }
+        match spares {
+            Some(spares) if there == Some(true) => spares.keep(Spare { file: self.file, path: self.path }),
+            // One that resists holds nothing that is read again.
+            _ => drop(fs::remove_file(&self.path)),
+        }
     }
 
     /// Reads one piece. False: there is no more now.
@@ -117,19 +128,6 @@ impl EventsFile {
             }
         }
     }
-
-    fn warn_if_replaced(&self, out: &mut Outbox) {
-        let ours = self.file.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
-        let there = fs::symlink_metadata(&self.path).map(|metadata| (metadata.dev(), metadata.ino()));
-        if let (Ok(ours), Ok(there)) = (ours, there)
-            && ours != there
-        {
-            out.warn(
-                "the step put another file in the place of the events file, which is not read: append to it"
-                    .into(),
-            );
-        }
-    }
 }
 
 fn create_fresh(path: &Path) -> io::Result<File> {
@@ -154,7 +152,7 @@ mod tests {
 
     fn given() -> (tempfile::TempDir, EventsFile, Outbox, Receiver<Report>) {
         let dir = tempfile::tempdir().unwrap();
-        let file = EventsFile::create(&dir.path().join("deep/events")).unwrap();
+        let file = EventsFile::create(&dir.path().join("deep/events"), &Spares::default()).unwrap();
         let (sender, receiver) = channel(1000);
         (dir, file, Outbox::new(RunId(7), sender), receiver)
     }
@@ -181,19 +179,38 @@ mod tests {
         assert!(file.read_lines(&mut out));
         assert_eq!(told(&mut receiver), ["one"]);
         append(&file, b"o\n\nthree");
-        file.finish(&mut out);
+        let path = file.path.clone();
+        file.finish(&mut out, None);
         assert_eq!(told(&mut receiver), ["two", "", "three"]);
-        assert!(!file.path.exists(), "what is not masked is not kept");
+        assert!(!path.exists(), "what is not masked is not kept");
+    }
+
+    #[test]
+    fn a_file_that_is_kept_for_another_run_is_empty() {
+        let (dir, file, mut out, mut receiver) = given();
+        let (spares, first) = (Spares::default(), file.path.clone());
+        append(&file, b"a secret\n");
+        file.finish(&mut out, Some(&spares));
+        assert_eq!(fs::read(&first).unwrap(), b"");
+        let next = dir.path().join("deep/next");
+        let mut second = EventsFile::create(&next, &spares).unwrap();
+        assert!(!first.exists() && next.exists());
+        append(&second, b"new\n");
+        second.read_lines(&mut out);
+        assert_eq!(told(&mut receiver), ["a secret", "new"]);
+        second.finish(&mut out, Some(&spares));
+        drop(spares);
+        assert!(!next.exists(), "nothing is left in the end");
     }
 
     #[test]
     fn a_line_too_long_is_a_warning_and_the_next_one_counts() {
-        let (_dir, mut file, mut out, mut receiver) = given();
+        let (_dir, file, mut out, mut receiver) = given();
         append(&file, &vec![b'x'; 3 * LINE_LIMIT]);
         append(&file, b"\nshort\n");
         append(&file, &vec![b'y'; LINE_LIMIT]);
         append(&file, b"\n");
-        file.finish(&mut out);
+        file.finish(&mut out, None);
         let told = told(&mut receiver);
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(told[0].starts_with("warning: a line"));
@@ -206,16 +223,16 @@ mod tests {
         append(&file, b"a long first line\n");
         file.read_lines(&mut out);
         fs::write(&file.path, b"new\n").unwrap();
-        file.finish(&mut out);
+        file.finish(&mut out, None);
         assert_eq!(told(&mut receiver), ["a long first line", "new"]);
     }
 
     #[test]
     fn another_file_in_its_place_is_not_followed() {
-        let (_dir, mut file, mut out, mut receiver) = given();
+        let (_dir, file, mut out, mut receiver) = given();
         fs::remove_file(&file.path).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", &file.path).unwrap();
-        file.finish(&mut out);
+        file.finish(&mut out, None);
         let told = told(&mut receiver);
         assert!(told.len() == 1 && told[0].starts_with("warning: the step put another file"), "{told:?}");
     }
@@ -225,7 +242,7 @@ mod tests {
         let (_dir, mut file, mut out, mut receiver) = given();
         append(&file, &vec![b'\n'; 500]);
         file.total = TOTAL_LIMIT;
-        file.finish(&mut out);
+        file.finish(&mut out, None);
         assert!(told(&mut receiver).pop().unwrap().contains("ignored"));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::control::Control;
 use super::outbox::Outbox;
+use super::spares::Spares;
 use super::{Exit, How, Report, Runner, Start, StopCause, run, spawn, threads};
 use crate::domain::RunId;
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use tokio::sync::mpsc::Sender;
 #[derive(Clone, Default)]
 pub struct LocalRunner {
     runs: Arc<Mutex<HashMap<RunId, Arc<Control>>>>,
+    spares: Arc<Spares>,
 }
 
 impl LocalRunner {
@@ -47,7 +49,7 @@ impl LocalRunner {
 
     fn carry_out(&self, start: &Start, control: &Control, reports: Sender<Report>) {
         let mut out = Outbox::new(start.run, reports);
-        let exit = catch_unwind(AssertUnwindSafe(|| run::carry_out(start, control, &mut out)));
+        let exit = catch_unwind(AssertUnwindSafe(|| run::carry_out(start, control, &self.spares, &mut out)));
         let exit = exit.unwrap_or_else(|_| {
             over(How::LogFailed { message: "watch the process: the runner broke".into() })
         });

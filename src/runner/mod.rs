@@ -33,6 +33,7 @@ mod log;
 mod mask;
 mod outbox;
 mod run;
+mod spares;
 mod spawn;
 mod strays;
 mod threads;

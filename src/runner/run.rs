@@ -11,6 +11,7 @@ use super::kin::{self, Kin};
 use super::leader::{Leader, Status};
 use super::log::Log;
 use super::outbox::{self, Outbox};
+use super::spares::Spares;
 use super::{Exit, How, RUN_ID_VARIABLE, Report, Start, StopCause, Stray, drain, spawn, strays};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
@@ -27,7 +28,7 @@ const LINGER: Duration = Duration::from_millis(50);
 const UNDEAD: Duration = Duration::from_secs(30);
 
 /// Runs one step and tells everything about it, its end included, exactly once.
-pub(super) fn carry_out(start: &Start, control: &Control, out: &mut Outbox) -> Exit {
+pub(super) fn carry_out(start: &Start, control: &Control, spares: &Spares, out: &mut Outbox) -> Exit {
     let began = Instant::now();
     let log = match Log::open(start) {
         Ok(log) => log,
@@ -36,8 +37,8 @@ pub(super) fn carry_out(start: &Start, control: &Control, out: &mut Outbox) -> E
     if let Some(cause) = control.asked() {
         return no_process(How::Stopped(cause), began, Some(log));
     }
-    match begin(start, control, out, began) {
-        Ok(parts) => Run { start, control, out, began, log, phase: Phase::Running, parts }.carry_on(),
+    match begin(start, control, spares, out, began) {
+        Ok(parts) => Run { start, control, spares, out, began, log, phase: Phase::Running, parts }.carry_on(),
         Err(how) => no_process(how, began, Some(log)),
     }
 }
@@ -64,8 +65,14 @@ struct Parts {
     next_look: Instant,
 }
 
-fn begin(start: &Start, control: &Control, out: &mut Outbox, began: Instant) -> Result<Parts, How> {
-    let events = EventsFile::create(&start.events)
+fn begin(
+    start: &Start,
+    control: &Control,
+    spares: &Spares,
+    out: &mut Outbox,
+    began: Instant,
+) -> Result<Parts, How> {
+    let events = EventsFile::create(&start.events, spares)
         .map_err(|(errno, message)| spawn::not_started(errno, message, false))?;
     let system = |error: std::io::Error| {
         spawn::not_started(error.raw_os_error().unwrap_or(0), format!("prepare the process: {error}"), false)
@@ -105,6 +112,7 @@ enum Phase {
 struct Run<'a> {
     start: &'a Start,
     control: &'a Control,
+    spares: &'a Spares,
     out: &'a mut Outbox,
     began: Instant,
     log: Log,
@@ -242,7 +250,8 @@ impl Run<'_> {
         if let Some((offset, bytes)) = self.log.take_last() {
             self.out.output(offset, bytes);
         }
-        self.parts.events.finish(self.out);
+        let nobody_is_left = status.is_some() && strays.is_empty();
+        self.parts.events.finish(self.out, nobody_is_left.then_some(self.spares));
         if status.is_some() {
             self.parts.leader.reap();
         } else {
