@@ -1,10 +1,10 @@
 //! What a subscriber costs: the bus and the server of this process beside a thread that encoded everything before and
-//! writes 64 frames at once to one socket after the other. As fast as all of them take it, and never more
-//! ahead than the bus holds, so that nobody lags.
+//! writes 64 frames at once to one socket after the other. As fast as all of them take it; ours never further ahead of
+//! the slowest than the bus holds, so that nobody lags.
 //!
 //! The same thread reads for both, and counts bytes: every message has the same length, so a gap or a word too many
 //! would be seen. Paced, too: what a delivery costs, and how long it takes, when there is time enough.
-//! `cargo bench --bench fanout`; `-- --quick` for less.
+//! `cargo bench --bench fanout`; `-- --quick` for less; `saturated`, `paced` choose one.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot run should stop")]
 
@@ -18,6 +18,7 @@ mod time;
 use readers::Readers;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Bytes of one frame, with its head of four: about as many as a `gate_done` has.
@@ -30,7 +31,12 @@ const BATCH: usize = 64;
 fn main() {
     let turns = if figures::is_quick() { 3 } else { 5 };
     let server = ours::Server::start();
-    for subscribers in [1, 100, 1_000] {
+    let is_wanted = |part: &str| {
+        let mut named = std::env::args().skip(1).filter(|word| !word.starts_with('-')).peekable();
+        named.peek().is_none() || named.any(|word| word == part)
+    };
+    for subscribers in if is_wanted("saturated") { &[1, 100, 1_000][..] } else { &[] } {
+        let subscribers = *subscribers;
         let (mut ours, mut twins) = (Vec::new(), Vec::new());
         for _ in 0..turns {
             ours.push(saturated(&server, subscribers));
@@ -41,8 +47,8 @@ fn main() {
         figures::row(&work, "messages/s", ours, Some(twin), "≥ 0.6×");
     }
     // To one alone this pace would be one event in 50 µs: more than the bus holds, should the machine pause for 13 ms.
-    for subscribers in [100, 1_000] {
-        paced::compare(&server, subscribers, turns);
+    for subscribers in if is_wanted("paced") { &[100, 1_000][..] } else { &[] } {
+        paced::compare(&server, *subscribers, turns);
     }
 }
 
@@ -52,13 +58,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Messages a second to so many subscribers of the server.
-fn saturated(server: &ours::Server, subscribers: usize) -> f64 {
+fn saturated(server: &Arc<ours::Server>, subscribers: usize) -> f64 {
     let events = DELIVERIES / subscribers;
     let sockets = (0..subscribers).map(|_| server.subscribe()).collect();
     server.until_there(subscribers);
     let readers = Readers::start(sockets, events * FRAME, None);
     let begin = Instant::now();
-    server.publish(&readers, events);
+    server.publish(events);
     readers.join();
     let took = begin.elapsed();
     server.until_gone();

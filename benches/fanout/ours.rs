@@ -1,7 +1,6 @@
 //! The server in this process, with an engine that has nothing to do.
 
-use super::FRAME;
-use super::readers::Readers;
+use super::{BATCH, FRAME};
 use axum::extract::ws::Utf8Bytes;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -36,12 +35,12 @@ pub(crate) struct Server {
     address: SocketAddr,
     next: AtomicU64,
     text: Utf8Bytes,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
     _folder: tempfile::TempDir,
 }
 
 impl Server {
-    pub(crate) fn start() -> Server {
+    pub(crate) fn start() -> Arc<Server> {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::new(folder.path().join("state"));
         state.prepare().unwrap();
@@ -90,7 +89,7 @@ impl Server {
         let text = format!("{{\"kind\":\"gate_done\",\"filler\":\"{}\"}}", "x".repeat(FRAME - 4 - 32));
         assert_eq!(text.len() + 4, FRAME);
         let text = text.into();
-        Server { bus, address, next: AtomicU64::new(FIRST), text, _runtime: runtime, _folder: folder }
+        Arc::new(Server { bus, address, next: AtomicU64::new(FIRST), text, runtime, _folder: folder })
     }
 
     /// A WebSocket whose handshake is over.
@@ -126,14 +125,23 @@ impl Server {
         }
     }
 
-    /// Publishes as fast as the slowest takes, and never further ahead of it than the bus holds.
-    pub(crate) fn publish(&self, readers: &Readers, events: usize) {
-        for number in 0..events {
-            while number - readers.slowest() / FRAME >= CAPACITY {
-                std::thread::yield_now();
+    /// Publishes as fast as the slowest takes it, as many at once as the twin writes: what the engine does with events
+    /// that became durable together.
+    pub(crate) fn publish(self: &Arc<Self>, events: usize) {
+        let server = self.clone();
+        self.work(async move {
+            for first in (0..events).step_by(BATCH) {
+                while server.bus.backlog() > CAPACITY - BATCH {
+                    tokio::task::yield_now().await;
+                }
+                (first..events.min(first + BATCH)).for_each(|_| server.publish_one());
             }
-            self.publish_one();
-        }
+        });
+    }
+
+    /// Does this where the engine works: in a task.
+    pub(crate) fn work(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.block_on(self.runtime.spawn(work)).unwrap();
     }
 
     /// Publishes an event that makes one frame.

@@ -5,6 +5,8 @@ use super::readers::{Readers, Sent};
 use super::{FRAME, pairs};
 use crate::{figures, time};
 use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const DELIVERIES_A_SECOND: usize = 20_000;
@@ -17,7 +19,7 @@ struct Turn {
     processor: f64,
 }
 
-pub(crate) fn compare(server: &Server, subscribers: usize, turns: usize) {
+pub(crate) fn compare(server: &Arc<Server>, subscribers: usize, turns: usize) {
     let (mut ours, mut twins) = (Vec::new(), Vec::new());
     for _ in 0..turns {
         ours.push(ours_once(server, subscribers));
@@ -33,10 +35,19 @@ pub(crate) fn compare(server: &Server, subscribers: usize, turns: usize) {
     row("processor time", "s", |turn| turn.processor, "≤ 1.2×");
 }
 
-fn ours_once(server: &Server, subscribers: usize) -> Turn {
+fn ours_once(server: &Arc<Server>, subscribers: usize) -> Turn {
     let sockets = (0..subscribers).map(|_| server.subscribe()).collect();
     server.until_there(subscribers);
-    let turn = paced(sockets, subscribers, |_| server.publish_one());
+    let publisher = server.clone();
+    let turn = paced(sockets, subscribers, move |pace, sent| {
+        server.work(async move {
+            for (frame, due) in pace.enumerate() {
+                tokio::time::sleep_until(due.into()).await;
+                sent.mark(frame);
+                publisher.publish_one();
+            }
+        });
+    });
     server.until_gone();
     turn
 }
@@ -44,27 +55,45 @@ fn ours_once(server: &Server, subscribers: usize) -> Turn {
 /// One thread that writes to one socket after the other.
 fn twin_once(subscribers: usize) -> Turn {
     let (sockets, mut ends) = pairs(subscribers);
-    let frame = vec![b'x'; FRAME];
-    paced(sockets, subscribers, |_| ends.iter_mut().for_each(|end| end.write_all(&frame).unwrap()))
+    let bytes = vec![b'x'; FRAME];
+    paced(sockets, subscribers, |pace, sent| {
+        for (frame, due) in pace.enumerate() {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            sent.mark(frame);
+            ends.iter_mut().for_each(|end| end.write_all(&bytes).unwrap());
+        }
+    })
 }
 
-fn paced(sockets: Vec<std::net::TcpStream>, subscribers: usize, mut send: impl FnMut(usize)) -> Turn {
+/// Has frames sent, each at its time, and measures.
+fn paced(sockets: Vec<TcpStream>, subscribers: usize, send: impl FnOnce(Pace, Arc<Sent>)) -> Turn {
     let a_second = DELIVERIES_A_SECOND / subscribers;
     let frames = a_second * if figures::is_quick() { 2 } else { 5 };
     let sent = Sent::new(frames);
     let used = time::of_process();
     let readers = Readers::start(sockets, frames * FRAME, Some(sent.clone()));
-    let begin = Instant::now();
-    for frame in 0..frames {
-        let due =
-            begin + Duration::from_secs(1) * u32::try_from(frame).unwrap() / u32::try_from(a_second).unwrap();
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        sent.mark(frame);
-        send(frame);
-    }
+    let period = Duration::from_secs(1) / u32::try_from(a_second).unwrap();
+    send(Pace { due: Instant::now(), period, left: frames }, sent);
     let (mut took, reading) = readers.join();
     let processor = time::of_process() - used - reading;
     took.sort_unstable();
     let at = |share: usize| took[took.len() * share / 100].as_secs_f64() * 1_000.0;
     Turn { p50: at(50), p99: at(99), processor: processor.as_secs_f64() }
+}
+
+/// When the frames are due.
+struct Pace {
+    due: Instant,
+    period: Duration,
+    left: usize,
+}
+
+impl Iterator for Pace {
+    type Item = Instant;
+
+    fn next(&mut self) -> Option<Instant> {
+        self.left = self.left.checked_sub(1)?;
+        self.due += self.period;
+        Some(self.due)
+    }
 }

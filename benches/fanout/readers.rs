@@ -5,7 +5,7 @@ use rustix::event::{Timespec, epoll};
 use std::io::Read;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -35,37 +35,22 @@ impl Sent {
     }
 }
 
-/// The thread, and how far it is.
-pub(crate) struct Readers {
-    /// Bytes that the slowest socket has got.
-    slowest: Arc<AtomicUsize>,
-    thread: JoinHandle<(Vec<Duration>, Duration)>,
-}
+/// The thread.
+pub(crate) struct Readers(JoinHandle<(Vec<Duration>, Duration)>);
 
 impl Readers {
     /// Reads until each socket has got exactly so many bytes. With `sent`, notes how long each frame took to each.
     pub(crate) fn start(sockets: Vec<TcpStream>, bytes: usize, sent: Option<Arc<Sent>>) -> Readers {
-        let slowest = Arc::new(AtomicUsize::new(0));
-        let told = slowest.clone();
-        Readers { slowest, thread: std::thread::spawn(move || read(sockets, bytes, sent.as_deref(), &told)) }
-    }
-
-    pub(crate) fn slowest(&self) -> usize {
-        self.slowest.load(Ordering::Acquire)
+        Readers(std::thread::spawn(move || read(sockets, bytes, sent.as_deref())))
     }
 
     /// How long each frame took, in no order, and the thread's own processor time.
     pub(crate) fn join(self) -> (Vec<Duration>, Duration) {
-        self.thread.join().unwrap()
+        self.0.join().unwrap()
     }
 }
 
-fn read(
-    mut sockets: Vec<TcpStream>,
-    bytes: usize,
-    sent: Option<&Sent>,
-    slowest: &AtomicUsize,
-) -> (Vec<Duration>, Duration) {
+fn read(mut sockets: Vec<TcpStream>, bytes: usize, sent: Option<&Sent>) -> (Vec<Duration>, Duration) {
     let poll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
     for (number, socket) in sockets.iter().enumerate() {
         epoll::add(&poll, socket, epoll::EventData::new_u64(number as u64), epoll::EventFlags::IN).unwrap();
@@ -74,7 +59,8 @@ fn read(
     let mut took = Vec::with_capacity(sent.map_or(0, |_| sockets.len() * bytes / FRAME));
     let mut buffer = vec![0; 64 << 10];
     let mut events = Vec::with_capacity(256);
-    while slowest.load(Ordering::Relaxed) < bytes {
+    let mut there = 0;
+    while there < sockets.len() {
         events.clear();
         let room = rustix::buffer::spare_capacity(&mut events);
         epoll::wait(&poll, room, Some(&PATIENCE)).unwrap();
@@ -85,6 +71,7 @@ fn read(
             assert_ne!(count, 0, "the other side closed");
             let before = got[number];
             got[number] += count;
+            there += usize::from(got[number] >= bytes);
             if let Some(sent) = sent {
                 let now = sent.now();
                 let frames = before / FRAME..got[number] / FRAME;
@@ -93,7 +80,6 @@ fn read(
                 }));
             }
         }
-        slowest.store(got.iter().copied().min().unwrap(), Ordering::Release);
     }
     assert!(got.iter().all(|got| *got == bytes), "something was sent beside the messages");
     (took, time::of_thread())

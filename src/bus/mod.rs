@@ -151,6 +151,11 @@ impl Bus {
         self.lock().sender.as_ref().map_or(0, broadcast::Sender::receiver_count)
     }
 
+    /// Envelopes that the slowest of those who listen has not taken yet; at [`CAPACITY`] the next one makes it miss one.
+    pub fn backlog(&self) -> usize {
+        self.lock().sender.as_ref().map_or(0, broadcast::Sender::len)
+    }
+
     /// Begins to listen. On a closed bus the past still comes, and then the end.
     pub fn subscribe(&self, start: Start) -> Result<Subscription, Future> {
         let (receiver, published) = {

@@ -26,7 +26,7 @@ use futures_util::future::BoxFuture;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast::{self, error::RecvError, error::TryRecvError};
 use tokio::sync::watch;
 
 /// Most records read at once.
@@ -136,6 +136,17 @@ impl Subscription {
 
     /// The next item if it is there already, so that many can be sent at once.
     pub fn next_now(&mut self) -> Option<Item> {
+        while self.is_on_the_bus() {
+            let next = match self.live.try_recv() {
+                Ok(entry) => self.place(entry),
+                Err(TryRecvError::Empty) => return None,
+                Err(TryRecvError::Lagged(missed)) => Some(self.lagged(missed)),
+                Err(TryRecvError::Closed) => Some(self.end()),
+            };
+            if next.is_some() {
+                return next;
+            }
+        }
         // Unconstrained: else the runtime would sometimes say that nothing is there, for the sake of fairness.
         tokio::task::unconstrained(self.next()).now_or_never()
     }
@@ -158,29 +169,51 @@ impl Subscription {
 
     /// One step on the bus.
     async fn follow(&mut self) -> Option<Item> {
-        let entry = match self.held.take() {
-            Some(entry) => entry,
-            None => match self.live.recv().await {
-                Ok(entry) => entry,
-                Err(RecvError::Lagged(missed)) => return Some(Item::Lagged { missed, after: self.sent }),
-                Err(RecvError::Closed) => {
-                    self.phase = Phase::Ended;
-                    return Some(Item::Ended);
-                }
-            },
-        };
+        if let Some(held) = self.held.take() {
+            let before = held.before();
+            if self.passed < before {
+                self.held = Some(held);
+                return self.read_towards(before).await;
+            }
+            return self.place(held);
+        }
+        match self.live.recv().await {
+            Ok(entry) => self.place(entry),
+            Err(RecvError::Lagged(missed)) => Some(self.lagged(missed)),
+            Err(RecvError::Closed) => Some(self.end()),
+        }
+    }
+
+    /// Whether what comes next comes from the bus, and not from the journal first.
+    fn is_on_the_bus(&self) -> bool {
+        matches!(self.phase, Phase::Joined | Phase::Live)
+            && self.held.is_none()
+            && self.gap.is_none()
+            && self.ready.is_empty()
+    }
+
+    /// Takes an envelope from the bus: shows it, drops it, or holds it until the hole in front of it is filled.
+    fn place(&mut self, entry: Entry) -> Option<Item> {
         if self.phase == Phase::Joined {
             if entry.is_old(self.passed) {
                 return None;
             }
-            let before = entry.before();
-            if self.passed < before {
+            if self.passed < entry.before() {
                 self.held = Some(entry);
-                return self.read_towards(before).await;
+                return None;
             }
             self.passed = entry.place;
         }
         self.show(entry.frame)
+    }
+
+    fn lagged(&self, missed: u64) -> Item {
+        Item::Lagged { missed, after: self.sent }
+    }
+
+    fn end(&mut self) -> Item {
+        self.phase = Phase::Ended;
+        Item::Ended
     }
 
     fn show(&mut self, frame: Arc<Frame>) -> Option<Item> {

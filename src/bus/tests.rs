@@ -98,6 +98,19 @@ fn numbers(range: std::ops::RangeInclusive<u64>) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn the_backlog_is_what_the_slowest_has_not_taken() {
+    let house = House::in_memory();
+    let (mut quick, mut slow) = (house.live(), house.live());
+    house.emit(3).await;
+    drain(&mut quick);
+    assert_eq!(house.bus.backlog(), 3);
+    assert!(slow.next_now().is_some());
+    assert_eq!(house.bus.backlog(), 2);
+    drop(slow);
+    assert_eq!(house.bus.backlog(), 0);
+}
+
+#[tokio::test]
 async fn the_past_then_the_present() {
     let house = House::in_memory();
     house.emit(1_200).await;

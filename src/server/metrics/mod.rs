@@ -70,6 +70,11 @@ fn of_server(server: &Server) -> Vec<Family> {
         gauge("tidegate_ready", "1 while it takes commands.", f64::from(u8::from(ready))),
         gauge("tidegate_jobs", "Build steps and gates that may run at once.", f64::from(server.options.jobs)),
         gauge("tidegate_subscribers", "Subscribers of events that are connected.", subscribers as f64),
+        gauge(
+            "tidegate_subscribers_backlog",
+            "Messages that the slowest subscriber has not taken yet; beyond 256 it misses some.",
+            server.engine.bus().backlog() as f64,
+        ),
         gauge("tidegate_subscribers_limit", "Most of them at once.", most as f64),
         gauge("tidegate_journal_last_event_id", "Number of the last event.", journal.last_id().0 as f64),
         gauge(
