@@ -1,6 +1,9 @@
 //! `tidegate init`: looks at the working copy it stands in and writes a first pipeline for it, which passes `check` and
 //! really runs. It overwrites nothing, needs no controller, and may install the hook.
 //!
+//! It goes into `pipelines/`, where the controller looks, unless the way the project is built would take that folder for a
+//! part of the product: then into one that begins with a dot, which such tools leave alone.
+//!
 //! The schema that the first line names is there afterwards: the one in a folder `schemas` beside the pipeline's, if
 //! there is one; else a copy is written next to the pipeline, so that editors know every key at once.
 
@@ -23,6 +26,12 @@ use serde_json::json;
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+/// The folder of pipelines, in the working copy.
+const FOLDER: &str = "pipelines";
+
+/// The same where tools of the project look into every folder whose name is a word.
+const HIDDEN_FOLDER: &str = ".tidegate/pipelines";
+
 /// The schema's file.
 const SCHEMA: &str = "pipeline.schema.json";
 
@@ -35,7 +44,8 @@ pub(super) struct Args {
     /// The pipeline's name [default: the repository's]
     #[arg(long)]
     name: Option<String>,
-    /// Where to write it [default: pipelines/NAME.toml at the top of the working copy]
+    /// Where to write it [default: pipelines/NAME.toml at the top of the working copy; .tidegate/pipelines/NAME.toml
+    /// where setuptools would take `pipelines` for a package]
     #[arg(long, value_name = "FILE", conflicts_with = "print")]
     out: Option<PathBuf>,
     /// Print it and write nothing
@@ -60,7 +70,8 @@ fn init(args: &Args) -> Result<(), Trouble> {
     let repository = Repository::of(args.folder.as_deref().unwrap_or(Path::new(".")))?;
     let name = name(args, &repository)?;
     let draft = look::at(&repository.top, &name);
-    let file = args.out.clone().unwrap_or_else(|| repository.top.join(format!("pipelines/{name}.toml")));
+    let folder = default_folder(&repository.top);
+    let file = args.out.clone().unwrap_or_else(|| repository.top.join(format!("{folder}/{name}.toml")));
     let schema = Schema::beside(&file);
     let heading = Heading {
         schema: schema.line,
@@ -97,6 +108,13 @@ fn init(args: &Args) -> Result<(), Trouble> {
         talk::say(format_args!("so that pushes are heard: tidegate hook install {}", word(&bare)));
     }
     Ok(())
+}
+
+/// Where pipelines go in this working copy. Those that are there have settled that.
+fn default_folder(top: &Path) -> &'static str {
+    let top = look::Folder(top.to_owned());
+    let has_some = top.names(FOLDER).iter().any(|name| name.ends_with(".toml"));
+    if !has_some && python::takes_folders_for_packages(&top) { HIDDEN_FOLDER } else { FOLDER }
 }
 
 fn name(args: &Args, repository: &Repository) -> Result<String, Trouble> {
