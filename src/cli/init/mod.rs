@@ -101,11 +101,11 @@ fn init(args: &Args) -> Result<(), Trouble> {
             "hook_installed": hooked,
         }));
     } else {
-        tell(&draft, &repository, &file, schema_written.then_some(&schema.path));
+        tell(&draft, &repository, &file);
     }
     if !hooked && let Some(bare) = &repository.bare {
         let bare = printable::line(&bare.display().to_string()).into_owned();
-        talk::say(format_args!("so that pushes are heard: tidegate hook install {}", word(&bare)));
+        talk::say(format_args!("let it hear of pushes: tidegate hook install {}", word(&bare)));
     }
     Ok(())
 }
@@ -208,8 +208,8 @@ impl Schema {
     }
 }
 
-fn tell(draft: &Draft, repository: &Repository, file: &Path, schema: Option<&PathBuf>) {
-    let shown = |path: &Path| printable::line(&path.display().to_string()).into_owned();
+/// What was found and written, and what to type next.
+fn tell(draft: &Draft, repository: &Repository, file: &Path) {
     for found in &draft.found {
         talk::say(format_args!("found {}", printable::line(found)));
     }
@@ -219,12 +219,22 @@ fn tell(draft: &Draft, repository: &Repository, file: &Path, schema: Option<&Pat
     if repository.had_password {
         talk::say("the password in the URL of `origin` was left out: let git know it by a credential helper");
     }
-    talk::data(format_args!("{}", shown(file)));
-    if let Some(schema) = schema {
-        talk::say(format_args!("its schema, for editors: {}", shown(schema)));
+    talk::data(printable::line(&file.display().to_string()));
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let (file, top) = (from_here(file), from_here(&repository.top));
+    talk::say(format_args!("try it: tidegate run {file} --dir {top}"));
+    match from_here(folder).as_str() {
+        FOLDER => talk::say("then start the controller: tidegate serve"),
+        folder => talk::say(format_args!("then start the controller: tidegate serve --pipelines {folder}")),
     }
-    let top = word(&shown(&repository.top));
-    talk::say(format_args!("try it: tidegate run {} --dir {top}", word(&shown(file))));
+}
+
+/// A path as one types it here.
+fn from_here(path: &Path) -> String {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+    let below = path.strip_prefix(&here).unwrap_or(path);
+    let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
+    word(&printable::line(&below.display().to_string()))
 }
 
 /// A path as one word of a shell.

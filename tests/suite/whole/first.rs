@@ -178,6 +178,10 @@ fn a_python_project_is_still_built_with_its_pipeline_in_it() {
     let file = world.path("work/.tidegate/pipelines/shop.toml");
     assert_eq!(said.trim(), file.canonicalize().expect("a pipeline").display().to_string());
     assert_eq!(world.ends(&["check", "work/.tidegate/pipelines"]).0, 0);
+    assert!(
+        talk.contains("then start the controller: tidegate serve --pipelines work/.tidegate/pipelines"),
+        "{talk}"
+    );
     if !builds {
         eprintln!("pip builds no wheel on this machine: the pipeline that makes one is written, but not run");
         return;
