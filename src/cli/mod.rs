@@ -21,6 +21,7 @@ mod rebuild;
 mod run;
 mod schema;
 mod serve;
+mod serving;
 mod status;
 mod talk;
 mod token;
