@@ -19,8 +19,8 @@ pub(super) struct VersionArgs {
     tier: String,
     /// The version; may be left out where only one fits
     version: Option<String>,
-    /// Why
-    #[arg(long)]
+    /// Why; it stands in the journal, with who asked
+    #[arg(long, value_name = "TEXT")]
     why: Option<String>,
 }
 
@@ -54,8 +54,8 @@ pub(super) struct AdoptArgs {
     version: String,
     /// Its commit
     sha: String,
-    /// Why
-    #[arg(long)]
+    /// Why; it stands in the journal, with who asked
+    #[arg(long, value_name = "TEXT")]
     why: Option<String>,
 }
 
@@ -65,10 +65,10 @@ pub(super) struct TierArgs {
     place: Where,
     /// The pipeline
     pipeline: String,
-    /// The tier; none: the pipeline (for `cancel`: its build)
+    /// The tier; none: the pipeline
     tier: Option<String>,
-    /// Why
-    #[arg(long)]
+    /// Why; it stands in the journal, with who asked
+    #[arg(long, value_name = "TEXT")]
     why: Option<String>,
 }
 
@@ -80,8 +80,8 @@ pub(super) struct BlockArgs {
     pipeline: String,
     /// The version
     version: String,
-    /// Why
-    #[arg(long)]
+    /// Why; it stands in the journal, with who asked
+    #[arg(long, value_name = "TEXT")]
     why: Option<String>,
 }
 

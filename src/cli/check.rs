@@ -1,5 +1,7 @@
 //! `tidegate check`: every problem of every file at once.
 
+use super::client::settings_here;
+use super::trouble::Trouble;
 use super::words::counted;
 use super::{Exit, talk};
 use crate::definition;
@@ -12,7 +14,7 @@ const FILE_LIMIT_BYTES: u64 = 1 << 20;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Files, or folders whose *.toml files are meant; default: the folder `pipelines`
+    /// Files, or folders whose *.toml files are meant [default: the folder that `serve` would take here]
     files: Vec<PathBuf>,
     /// Print the diagnostics as JSON
     #[arg(long)]
@@ -20,7 +22,13 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let named = if args.files.is_empty() { vec![PathBuf::from("pipelines")] } else { args.files.clone() };
+    let named = match args.files.is_empty() {
+        false => args.files.clone(),
+        true => match default_folder() {
+            Ok(folder) => vec![folder],
+            Err(trouble) => return trouble.say(),
+        },
+    };
     let mut files = Vec::new();
     let mut unreadable = Vec::new();
     for path in &named {
@@ -54,6 +62,14 @@ pub(super) fn run(args: &Args) -> Exit {
     }
     let bad = diagnostics.iter().any(|d| d.severity == Severity::Error);
     if bad { Exit::Usage } else { Exit::Done }
+}
+
+/// The folder of pipelines of a controller that is run from here.
+fn default_folder() -> Result<PathBuf, Trouble> {
+    let Some(settings) = settings_here()? else { return Ok("pipelines".into()) };
+    let here = std::env::current_dir().unwrap_or_default();
+    let below = settings.pipelines.strip_prefix(here).map(Path::to_owned);
+    Ok(below.unwrap_or(settings.pipelines))
 }
 
 /// The files that are meant.

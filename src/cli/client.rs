@@ -14,20 +14,26 @@ use std::time::Duration;
 /// Where the controller is when nothing says otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:8433";
 
+/// The code of an answer that no controller gives.
+pub(super) const FOREIGN: &str = "TG-CLI-021";
+
 /// The longest answer that is read.
 const ANSWER_LIMIT_BYTES: u64 = 64 << 20;
+
+/// Where `--help` puts these.
+const HEADING: &str = "The controller";
 
 /// How a command finds the controller.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct Where {
     /// The controller's address [default: what `tidegate.toml` here says, else http://127.0.0.1:8433]
-    #[arg(long, env = "TIDEGATE_URL", global = true)]
+    #[arg(long, env = "TIDEGATE_URL", global = true, help_heading = HEADING)]
     pub(super) url: Option<String>,
     /// A file that holds a token; else $TIDEGATE_TOKEN, else the one in the state folder
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     pub(super) token_file: Option<PathBuf>,
     /// The controller's state folder [default: what `tidegate.toml` here says, else $XDG_STATE_HOME/tidegate]
-    #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", global = true)]
+    #[arg(long, env = "TIDEGATE_STATE", value_name = "DIR", global = true, help_heading = HEADING)]
     pub(super) state: Option<PathBuf>,
     /// Print JSON
     #[arg(long, global = true)]
@@ -64,6 +70,15 @@ impl Where {
             return Ok(Some(settings.state));
         }
         Ok(default_state_folder(|name| std::env::var_os(name)).ok().map(StateDir::new))
+    }
+
+    /// The same without showing a token.
+    pub(super) fn anonymous(&self, limit: Duration) -> Result<Client, Trouble> {
+        Ok(Client {
+            agent: agent(Some(limit)),
+            url: self.url()?.trim_end_matches('/').to_owned(),
+            token: None,
+        })
     }
 
     /// The token to show, if there is one.
@@ -103,21 +118,25 @@ impl Where {
     }
 
     fn client_by(&self, limit: Option<Duration>) -> Result<Client, Trouble> {
-        let connect = Duration::from_secs(2);
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            // The controller is asked directly: a token is not for a proxy.
-            .proxy(None)
-            .timeout_connect(Some(limit.map_or(connect, |limit| limit.min(connect))))
-            .timeout_global(limit)
-            .build();
         let url = self.url()?.trim_end_matches('/').to_owned();
-        Ok(Client { agent: config.into(), url, token: self.token()? })
+        Ok(Client { agent: agent(limit), url, token: self.token()? })
     }
 }
 
+fn agent(limit: Option<Duration>) -> ureq::Agent {
+    let connect = Duration::from_secs(2);
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        // The controller is asked directly: a token is not for a proxy.
+        .proxy(None)
+        .timeout_connect(Some(limit.map_or(connect, |limit| limit.min(connect))))
+        .timeout_global(limit)
+        .build();
+    config.into()
+}
+
 /// The settings of a controller that is run from this folder, if there are any.
-fn settings_here() -> Result<Option<Settings>, Trouble> {
+pub(super) fn settings_here() -> Result<Option<Settings>, Trouble> {
     match Path::new(DEFAULT_FILE).exists() {
         true => Ok(Some(Settings::load(&Overrides::default())?)),
         false => Ok(None),
@@ -126,7 +145,7 @@ fn settings_here() -> Result<Option<Settings>, Trouble> {
 
 /// Where a controller answers that listens there. A folder may be somebody else's: a file in it must not lead a token
 /// away from this machine.
-fn address_of(listen: SocketAddr) -> Result<String, Trouble> {
+pub(super) fn address_of(listen: SocketAddr) -> Result<String, Trouble> {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -166,10 +185,13 @@ impl Client {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
         let response = request.call().map_err(|error| self.unreachable(&error.to_string()))?;
-        if !response.status().is_success() {
-            return Err(self.answer(Ok(response)).err().unwrap_or_else(|| {
-                Trouble::new("TG-CLI-002", "the controller's answer cannot be read", "", Exit::NoController)
-            }));
+        let status = response.status();
+        if !status.is_success() {
+            return Err(self.answer(Ok(response)).err().unwrap_or_else(|| self.foreign(status)));
+        }
+        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+        if accept != "*/*" && !kind.is_some_and(|kind| kind.starts_with(accept)) {
+            return Err(self.foreign(status));
         }
         Ok(response.into_body().into_reader())
     }
@@ -188,24 +210,37 @@ impl Client {
         response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Value, Trouble> {
         let mut response = response.map_err(|error| self.unreachable(&error.to_string()))?;
-        let status = response.status().as_u16();
-        let text = response.body_mut().with_config().limit(ANSWER_LIMIT_BYTES).read_to_string();
-        let text = text.map_err(|error| self.unreachable(&error.to_string()))?;
-        let value: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-        if (200..300).contains(&status) {
-            return Ok(value);
+        let status = response.status();
+        let bytes = response.body_mut().with_config().limit(ANSWER_LIMIT_BYTES).read_to_vec();
+        let bytes = bytes.map_err(|error| self.unreachable(&error.to_string()))?;
+        let value: Option<Value> = serde_json::from_slice(&bytes).ok();
+        if status.is_success() {
+            return value.ok_or_else(|| self.foreign(status));
         }
-        let word = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let word = |name: &str| value.as_ref()?.get(name)?.as_str().map(str::to_owned);
+        // Whatever the controller refuses has a code.
+        let Some(code) = word("code") else { return Err(self.foreign(status)) };
         let detail = word("detail").or_else(|| word("title"));
         Err(Trouble {
-            code: word("code").unwrap_or_else(|| format!("HTTP-{status}")),
+            code,
             message: detail.unwrap_or_else(|| format!("the controller answered with status {status}")),
             help: word("help").unwrap_or_default(),
-            exit: match status {
+            exit: match status.as_u16() {
                 401 | 403 | 421 | 500.. => Exit::NoController,
                 _ => Exit::Usage,
             },
         })
+    }
+
+    /// Something answers that is no controller.
+    fn foreign(&self, status: ureq::http::StatusCode) -> Trouble {
+        Trouble::new(
+            FOREIGN,
+            format!("what answers at {} is not tidegate: it says {status}", self.url),
+            "name the controller's address with `--url` or TIDEGATE_URL; if it should have this one, end what listens \
+             there, then `tidegate serve`",
+            Exit::NoController,
+        )
     }
 
     pub(super) fn unreachable(&self, error: &str) -> Trouble {

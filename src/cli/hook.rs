@@ -144,7 +144,9 @@ pub(super) fn install(place: &Where, repo: &Path, pipeline: Option<&str>) -> Res
         say("the hook that was there runs first".into(), earlier);
     }
     say(format!("its token `{name}`"), &token_file);
-    if let Err(trouble) = place.client_within(ASKING).and_then(|client| client.get("/healthz")) {
+    let asked =
+        place.client_within(ASKING).and_then(|client| client.stream("/healthz", "text/plain").map(drop));
+    if let Err(trouble) = asked {
         let url = printable::line(&settings.url);
         talk::say(format_args!("no controller answers at {url} now: {}", printable::line(&trouble.message)));
         talk::say("  help: start it there, or install the hook again with the right `--url`");

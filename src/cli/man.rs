@@ -74,6 +74,9 @@ fn page(command: &Command, name: &str) -> String {
             let _ = write!(out, ".TP\n\\fB{}\\fR\n{}\n", plain(one.get_name()), plain(&about));
         }
     }
+    if let Some(more) = command.get_after_help() {
+        let _ = write!(out, ".SH NOTES\n{}\n", plain(&more.to_string()).replace("\n\n", "\n.PP\n"));
+    }
     out.push_str(EXITS);
     out
 }

@@ -14,12 +14,14 @@ mod hook;
 mod init;
 mod logs;
 mod man;
+mod manual;
 mod narrate;
 mod plan;
 mod rebuild;
 mod run;
 mod schema;
 mod serve;
+mod serving;
 mod status;
 mod talk;
 mod token;
@@ -102,29 +104,41 @@ enum Command {
     Why(why::Args),
     /// Ask for a build
     Rebuild(rebuild::Args),
-    /// Give your word for a version
+    /// Give your word for a version that waits for one
+    #[command(after_help = manual::CONFIRM)]
     Confirm(actions::VersionArgs),
     /// Reject a version that waits
+    #[command(after_help = manual::DENY)]
     Deny(actions::VersionArgs),
-    /// Let a version in
+    /// Let a version in, without waiting for `mode = "manual"`, soak or window
+    #[command(after_help = manual::PROMOTE)]
     Promote(actions::PromoteArgs),
     /// Send a tier back to the version before, or to a named one
+    #[command(after_help = manual::ROLLBACK, mut_arg("version", |arg| arg.help(manual::ROLLBACK_VERSION)))]
     Rollback(actions::VersionArgs),
     /// Let a rejected version wait again, or try at once what would be tried later
+    #[command(after_help = manual::RETRY)]
     Retry(actions::VersionArgs),
     /// Run the deploy of the current version again
+    #[command(after_help = manual::REDEPLOY)]
     Redeploy(actions::RedeployArgs),
     /// Say what a tier runs already, so that the first rollback has somewhere to go
+    #[command(after_help = manual::ADOPT)]
     Adopt(actions::AdoptArgs),
     /// Stop every entry by automation, of a tier or of the pipeline
+    #[command(after_help = manual::HOLD, mut_arg("tier", |arg| arg.help(manual::HOLD_TIER)))]
     Hold(actions::TierArgs),
-    /// Lift a hold
+    /// Lift a hold: automation lets versions in again
+    #[command(after_help = manual::RESUME, mut_arg("tier", |arg| arg.help(manual::RESUME_TIER)))]
     Resume(actions::TierArgs),
     /// End a build, or what is inside a tier
+    #[command(after_help = manual::CANCEL, mut_arg("tier", |arg| arg.help(manual::CANCEL_TIER)))]
     Cancel(actions::TierArgs),
     /// Keep a version from entering any tier
+    #[command(after_help = manual::BLOCK)]
     Block(actions::BlockArgs),
-    /// Lift that
+    /// Let a version that was blocked enter again
+    #[command(after_help = manual::UNBLOCK)]
     Unblock(actions::BlockArgs),
     /// Install or remove the git hook that tells the controller of pushes
     Hook(hook::Args),

@@ -13,10 +13,10 @@ pub(super) struct Args {
     place: Where,
     /// The pipeline
     pipeline: String,
-    /// The commit; default: the head of the branch that the pipeline takes
+    /// The commit [default: the head of the branch that the pipeline takes]
     sha: Option<String>,
-    /// Why
-    #[arg(long)]
+    /// Why; it stands in the journal, with who asked
+    #[arg(long, value_name = "TEXT")]
     why: Option<String>,
     #[command(flatten)]
     patience: wait::Patience,

@@ -1,12 +1,13 @@
-//! `tidegate schema`: the JSON Schemas of pipeline files and events.
+//! `tidegate schema`: the JSON Schemas of pipeline files, settings and events.
 
 use super::{Exit, talk};
 use crate::definition::schema;
+use crate::settings;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Which: pipeline (default), event or step-event
+    /// Which: pipeline, settings (of `tidegate.toml`), event or step-event
     #[arg(default_value = "pipeline")]
     which: String,
     /// Write all of them into this folder
@@ -15,7 +16,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let all = schema::all();
+    let of_settings = (settings::schema::FILE, settings::schema::text());
+    let all: Vec<(&str, String)> = schema::all().into_iter().chain([of_settings]).collect();
     if let Some(folder) = &args.write {
         let written = std::fs::create_dir_all(folder)
             .and_then(|()| all.iter().try_for_each(|(name, text)| std::fs::write(folder.join(name), text)));
@@ -38,7 +40,7 @@ pub(super) fn run(args: &Args) -> Exit {
         }
         None => {
             let message = format!("there is no schema `{}`", args.which);
-            talk::fail("TG-CLI-005", message, "the schemas are pipeline, event and step-event");
+            talk::fail("TG-CLI-005", message, "the schemas are pipeline, settings, event and step-event");
             Exit::Usage
         }
     }

@@ -267,7 +267,7 @@ fn tier(tier: &TierView, wide: usize, now: Time) {
         let reasons: Vec<String> =
             waiting.blockers.iter().map(|one| safe(words::blocker(one, now))).collect();
         let reasons = if reasons.is_empty() { "enters next".into() } else { reasons.join("; ") };
-        say(format!("{} {reasons}", tint(&format!("waits: {}", safe(&waiting.version)), Tone::Wait)));
+        say(format!("{} ({reasons})", tint(&format!("waits: {}", safe(&waiting.version)), Tone::Wait)));
     }
     for node in tier.nodes.iter().filter(|node| node.behind) {
         let there = node.version.as_ref().map_or("nothing known".into(), safe);

@@ -6,7 +6,7 @@ use super::trouble::Trouble;
 use super::{Exit, talk};
 use crate::domain::Role;
 use crate::printable;
-use crate::settings::{NewToken, TokenError, Tokens};
+use crate::settings::{Entry, NewToken, TokenError, Tokens};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -60,6 +60,19 @@ pub(super) fn run(args: &Args) -> Exit {
     }
 }
 
+/// A line for each token: name, role, address.
+fn table(all: &[Entry]) -> Vec<String> {
+    let cells = |entry: &Entry| {
+        let email = entry.email.as_deref().unwrap_or("-");
+        [&entry.name, &*entry.role.to_string(), email].map(|text| printable::line(text).into_owned())
+    };
+    let rows: Vec<[String; 3]> = all.iter().map(cells).collect();
+    let wide = |column: usize| rows.iter().map(|row| printable::width(&row[column])).max().unwrap_or(0);
+    let (name, role) = (wide(0), wide(1));
+    let padded = |text: &str, wide: usize| format!("{text}{}", " ".repeat(wide - printable::width(text)));
+    rows.iter().map(|[a, b, c]| format!("{}  {}  {c}", padded(a, name), padded(b, role))).collect()
+}
+
 fn act(tokens: &Tokens, args: &Args) -> Result<(), TokenError> {
     match &args.command {
         Command::Create { name, role, email } => {
@@ -77,15 +90,7 @@ fn act(tokens: &Tokens, args: &Args) -> Result<(), TokenError> {
             if args.place.json {
                 talk::data(serde_json::to_string_pretty(&all).expect("BUG: tokens' names are JSON"));
             } else {
-                for entry in all {
-                    let email = entry.email.as_deref().unwrap_or("-");
-                    talk::data(format_args!(
-                        "{:<24} {:<9} {}",
-                        printable::line(&entry.name),
-                        entry.role,
-                        printable::line(email)
-                    ));
-                }
+                table(&all).iter().for_each(talk::data);
             }
         }
         Command::Revoke { name } => {
@@ -94,4 +99,27 @@ fn act(tokens: &Tokens, args: &Args) -> Result<(), TokenError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other_whatever_the_names() {
+        let entry = |name: &str, role: Role, email: Option<&str>| -> Entry {
+            let sha256 = "0".repeat(64);
+            let entry = serde_json::json!({"name": name, "role": role, "email": email, "sha256": sha256});
+            serde_json::from_value(entry).unwrap()
+        };
+        let lines = table(&[
+            entry("ann", Role::Admin, Some("ann@example.org")),
+            entry("the-hook-of-a-repository-with-a-long-name", Role::Trigger, None),
+            entry("größe", Role::Operator, None),
+        ]);
+        let third: Vec<usize> =
+            lines.iter().map(|line| printable::width(line.rsplit_once("  ").unwrap().0)).collect();
+        assert!(third.windows(2).all(|two| two[0] == two[1]), "{lines:#?}");
+        assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), ["ann", "admin", "ann@example.org"]);
+    }
 }

@@ -17,7 +17,7 @@ pub fn pipeline_schema() -> &'static Value {
     &SCHEMA
 }
 
-/// All schemas that are shipped: names of files, and their texts.
+/// The schemas that are shipped, but that of the settings: names of files, and their texts.
 pub fn all() -> [(&'static str, String); 3] {
     [
         ("pipeline.schema.json", pretty(pipeline_schema())),
@@ -26,14 +26,15 @@ pub fn all() -> [(&'static str, String); 3] {
     ]
 }
 
-fn pretty(schema: &Value) -> String {
+/// As it stands in a file.
+pub(crate) fn pretty(schema: &Value) -> String {
     let mut text = serde_json::to_string_pretty(schema).expect("BUG: a schema is JSON");
     text.push('\n');
     text
 }
 
 /// TOML has no null: what may be left out is simply not required.
-fn without_null(schema: &mut Value) {
+pub(crate) fn without_null(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
             if let Some(Value::Array(types)) = map.get_mut("type") {

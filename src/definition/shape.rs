@@ -3,6 +3,7 @@
 //! else of the file can still be judged.
 
 use super::codes::Code;
+use super::places::Places;
 use super::report::{Report, listed, nearest};
 use super::schema::pipeline_schema;
 use crate::domain::Severity;
@@ -38,6 +39,7 @@ impl<'a> Walk<'a> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let others = other_keys(schema);
         let mut clean = toml::Table::new();
+        let mut meant = Vec::new();
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             if name.starts_with("x-") && others.is_none() {
@@ -45,7 +47,7 @@ impl<'a> Walk<'a> {
             }
             let below = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
             let Some(schema) = properties.and_then(|all| all.get(name)).or(others) else {
-                self.unknown_key(name, key.span(), schema, path, table);
+                meant.extend(self.unknown_key(name, key.span(), schema, path, table));
                 continue;
             };
             self.report.places.note(&below, key.span(), value.span());
@@ -55,7 +57,9 @@ impl<'a> Walk<'a> {
         }
         if self.whole {
             let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-            for key in required.filter_map(Value::as_str).filter(|key| !table.contains_key(*key)) {
+            // What was only mistyped is not missing as well.
+            let is_said = |key: &&str| table.contains_key(*key) || meant.contains(key);
+            for key in required.filter_map(Value::as_str).filter(|key| !is_said(key)) {
                 self.missing_key(key, at.clone(), properties.and_then(|all| all.get(key)), path);
             }
         }
@@ -131,7 +135,12 @@ impl<'a> Walk<'a> {
         };
         let names: Vec<&str> = kinds.iter().filter_map(kind_of).collect();
         let Some(kind) = table.get("kind") else {
-            if self.whole {
+            if let Some(mistyped) = mistyped_kind(table, kinds) {
+                let message =
+                    format!("unknown key `{}` in {}", mistyped.get_ref(), place(path, &Value::Null));
+                let problem = self.report.at(Code::UnknownKey, Severity::Error, mistyped.span(), message);
+                problem.help("did you mean `kind`?");
+            } else if self.whole {
                 let message = "the key `kind` is missing";
                 let problem = self.report.at(Code::MissingKey, Severity::Error, value.span(), message);
                 problem
@@ -199,6 +208,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Says it; what was probably meant, if that is not there as well.
     fn unknown_key(
         &mut self,
         name: &str,
@@ -206,12 +216,13 @@ impl<'a> Walk<'a> {
         schema: &'a Value,
         path: &str,
         table: &DeTable<'_>,
-    ) {
+    ) -> Option<&'a str> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let known: Vec<&str> =
             properties.into_iter().flat_map(|all| all.keys().map(String::as_str)).collect();
         let unsaid: Vec<&str> = known.iter().copied().filter(|key| !table.contains_key(*key)).collect();
-        let near = nearest(name, &unsaid).or_else(|| nearest(name, &known));
+        let meant = nearest(name, &unsaid);
+        let near = meant.or_else(|| nearest(name, &known));
         let help = match (near, self.homes(name).as_slice()) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, []) => format!("the keys here are {}", listed(&known)),
@@ -219,6 +230,7 @@ impl<'a> Walk<'a> {
         };
         let message = format!("unknown key `{name}` in {}", place(path, schema));
         self.report.at(Code::UnknownKey, Severity::Error, at, message).help(help);
+        meant
     }
 
     fn missing_key(&mut self, key: &str, at: Range<usize>, schema: Option<&'a Value>, path: &str) {
@@ -325,6 +337,42 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+/// A key that no kind knows and that may be `kind`.
+fn mistyped_kind<'t, 'i>(
+    table: &'t DeTable<'i>,
+    kinds: &[Value],
+) -> Option<&'t Spanned<std::borrow::Cow<'i, str>>> {
+    let is_known = |key: &str| kinds.iter().any(|kind| kind["properties"].get(key).is_some());
+    table.keys().find(|key| {
+        let name = key.get_ref().as_ref();
+        !is_known(name) && !name.starts_with("x-") && nearest(name, &["kind"]).is_some()
+    })
+}
+
+/// How the header of a table is written that is meant by this line, if one can be told: `[[ter.gate]` is `[[tier.gate]]`.
+pub(super) fn header(line: &str) -> Option<String> {
+    let walk = Walk { schema: pipeline_schema(), whole: true, report: &mut Report::new(Places::default()) };
+    let inner = line.split('#').next()?.trim().trim_start_matches('[').trim_end_matches(']').trim();
+    let mut schema = walk.schema;
+    let mut keys = Vec::new();
+    let mut is_list = false;
+    for word in inner.split('.') {
+        let tables = tagged(schema).unwrap_or(std::slice::from_ref(schema));
+        let properties = tables.iter().filter_map(|table| table.get("properties")?.as_object());
+        let below: Vec<(&str, &Value)> =
+            properties.flatten().map(|(key, below)| (key.as_str(), below)).collect();
+        let names: Vec<&str> = below.iter().map(|(name, _)| *name).collect();
+        let word = word.trim();
+        let name = names.iter().copied().find(|name| *name == word).or_else(|| nearest(word, &names))?;
+        let found = walk.resolve(below.iter().find(|(key, _)| *key == name)?.1);
+        keys.push(name);
+        is_list = found.get("items").is_some();
+        schema = found.get("items").map_or(found, |items| walk.resolve(items));
+    }
+    let path = keys.join(".");
+    Some(if is_list { format!("[[{path}]]") } else { format!("[{path}]") })
 }
 
 /// The forms of a table that is told apart by its `kind`.

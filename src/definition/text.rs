@@ -66,8 +66,16 @@ pub(super) fn find_errors(text: &str, report: &mut Report) -> Parsed {
     }
     let mut in_header = found.values().any(|(_, message)| message.contains("unclosed array"));
     for (line, (at, message)) in found.iter().take(SHOWN) {
-        in_header |= text[lines.range(*line)].trim_start().starts_with('[');
-        report.at(Code::Syntax, Severity::Error, at.clone(), message.clone()).help(help(message));
+        let written = text[lines.range(*line)].trim();
+        // A list that stands in a line of its own is no header.
+        let is_header =
+            written.starts_with('[') && !written.contains(',') && !message.contains("duplicate key");
+        in_header |= written.starts_with('[');
+        let help = match super::shape::header(written).filter(|_| is_header) {
+            Some(meant) => format!("write `{meant}`"),
+            None => help(message).to_owned(),
+        };
+        report.at(Code::Syntax, Severity::Error, at.clone(), message.clone()).help(help);
     }
     if in_header || found.len() > SHOWN { Parsed::Hardly } else { Parsed::Partly(rest) }
 }

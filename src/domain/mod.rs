@@ -20,6 +20,7 @@ pub mod effect;
 pub mod plan;
 mod apply;
 mod decide;
+mod holdings;
 mod proceed;
 mod reload;
 

@@ -5,6 +5,12 @@ use super::state::{InForce, PipelineState, Place, State, Task, TierState};
 
 /// Puts a definition in force: takes over what had the names in `was`, and lets go of definitions nobody needs.
 pub(super) fn load(state: &mut State, in_force: InForce, id: EventId) {
+    let names: Vec<PipelineName> =
+        std::iter::once(&in_force.definition.name).chain(&in_force.definition.was).cloned().collect();
+    state.keeping_holdings(&names, |state| put_in_force(state, in_force, id));
+}
+
+fn put_in_force(state: &mut State, in_force: InForce, id: EventId) {
     let definition = in_force.definition.clone();
     state.rejected.remove(&in_force.file);
     if let Some(was) = definition
@@ -49,7 +55,7 @@ pub(super) fn load(state: &mut State, in_force: InForce, id: EventId) {
 
 /// The pipeline's name, unless the folders of that name belong to one that was called so before.
 fn free_home(state: &State, name: &PipelineName, id: EventId) -> PipelineName {
-    match state.pipelines.values().any(|p| p.home == *name) {
+    match state.is_home(name) {
         true => format!("{name}@{id}").into(),
         false => name.clone(),
     }

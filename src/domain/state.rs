@@ -27,6 +27,9 @@ pub struct State {
     pub rejected: BTreeMap<String, RejectedFile>,
     /// Runs that have begun and not ended.
     pub running: BTreeMap<RunId, Place>,
+    /// Which files and folders the pipelines have.
+    #[serde(skip)]
+    pub holdings: super::holdings::Holdings,
 }
 
 /// A file that does not load.
@@ -441,13 +444,6 @@ mod micros {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TimeDelta, D::Error> {
         i64::deserialize(from).map(TimeDelta::microseconds)
-    }
-}
-
-impl State {
-    /// The pipeline of that name, if it was ever loaded.
-    pub fn pipeline(&self, name: &PipelineName) -> Option<&PipelineState> {
-        self.pipelines.get(name)
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod environment;
 pub(crate) mod expand;
 mod gate;
 mod health;
+mod last_words;
 mod local;
 mod missing;
 mod prepare;

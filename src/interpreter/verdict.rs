@@ -4,6 +4,7 @@
 use super::StopCause;
 use super::bounded::Cut;
 use super::cargo;
+use super::last_words;
 use super::missing;
 use super::places::Places;
 use crate::domain::pipeline::Exec;
@@ -215,7 +216,7 @@ fn failed(status: i32, tail: &str) -> Outcome {
 }
 
 fn with_last_line(message: String, tail: &str) -> String {
-    match tail.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
+    match last_words::of(tail) {
         Some(last) => {
             let last = printable::line(last);
             format!("{message}: {}", printable::truncate_width(&last, LAST_LINE))

@@ -4,7 +4,7 @@
 use super::book::{Book, Line};
 use super::program::{self, Programs};
 use super::queue::{Orders, Queue};
-use super::rule::{self, Rule};
+use super::rule::{self, OfPipeline, Rule};
 use super::sending::Sending;
 use super::tally::{Notices, Tally};
 use super::{POSTS, PROGRAMS, codes};
@@ -114,7 +114,10 @@ struct Work {
     upto: EventId,
     /// What the file says of that.
     written: EventId,
+    /// Of pipelines that have notices.
     queues: BTreeMap<PipelineName, Vec<Held>>,
+    /// Of pipelines that were removed just now, unless they only have another name.
+    leaving: BTreeMap<PipelineName, Vec<Held>>,
     last_number: u64,
     /// The file is behind.
     is_behind: bool,
@@ -177,6 +180,7 @@ impl Work {
             upto,
             written: upto,
             queues: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             last_number: 0,
             is_behind: true,
         }
@@ -195,8 +199,10 @@ impl Work {
             let each = rules.into_iter().zip(places);
             let queues =
                 each.map(|(rule, at)| (rule, at.map_or(fresh, |at| lines[at].done))).collect::<Vec<_>>();
-            let queues = queues.into_iter().map(|(rule, done)| self.begin(rule, done)).collect();
-            self.queues.insert(name, queues);
+            let queues: Vec<Held> = queues.into_iter().map(|(rule, done)| self.begin(rule, done)).collect();
+            if !queues.is_empty() {
+                self.queues.insert(name, queues);
+            }
         }
     }
 
@@ -240,28 +246,56 @@ impl Work {
         Held { digest, orders, done, number }
     }
 
-    fn in_force(&self) -> Vec<(PipelineName, Option<PipelineName>, Vec<Rule>)> {
+    fn in_force(&self) -> Vec<OfPipeline> {
         self.sending.engine.read(rule::in_force)
     }
 
-    /// Makes the queues what the definitions in force want. What is new begins after `fresh`.
-    fn keep_up(&mut self, fresh: EventId) {
-        let mut before = std::mem::take(&mut self.queues);
-        for (name, was, rules) in self.in_force() {
-            let held = before.remove(&name).or_else(|| before.remove(was.as_ref()?)).unwrap_or_default();
-            let digests: Vec<String> = held.iter().map(|held| held.digest.clone()).collect();
-            let wanted: Vec<String> = rules.iter().map(Rule::digest).collect();
-            let mut held: Vec<Option<Held>> = held.into_iter().map(Some).collect();
-            let places = super::matching::matched(&digests, &wanted);
-            let queues =
-                rules.into_iter().zip(places).map(|(rule, at)| match at.and_then(|at| held[at].take()) {
-                    Some(held) => self.change(held, rule),
-                    None => self.begin(rule, fresh),
-                });
-            let queues = queues.collect();
-            self.queues.insert(name, queues);
+    /// Makes the queues of a pipeline that was loaded or removed what its definition in force wants. What is new begins
+    /// after `fresh`. The others are left alone: thousands may load one after the other.
+    fn keep_up(&mut self, pipeline: &str, fresh: EventId) {
+        let name = PipelineName::from(pipeline);
+        let wanted = self.sending.engine.read(|state| rule::of_one(state, &name));
+        self.is_behind = true;
+        let Some(wanted) = wanted else {
+            // It may have another name by now, of which a later event tells.
+            self.leaving.extend(self.queues.remove_entry(&name));
+            return;
+        };
+        let mut before = std::mem::take(&mut self.leaving);
+        for name in [Some(&wanted.0), wanted.1.as_ref()].into_iter().flatten() {
+            before.extend(self.queues.remove_entry(name));
+        }
+        self.enter(wanted, &mut before, fresh);
+        self.leaving = before;
+    }
+
+    /// Ends the queues of pipelines that are gone and have no other name.
+    fn settle(&mut self) {
+        let mut before = std::mem::take(&mut self.leaving);
+        before.append(&mut self.queues);
+        for wanted in self.in_force() {
+            self.enter(wanted, &mut before, self.upto);
         }
         self.is_behind = true;
+    }
+
+    /// Puts the queues of one pipeline in force, from those that there were.
+    fn enter(&mut self, wanted: OfPipeline, before: &mut BTreeMap<PipelineName, Vec<Held>>, fresh: EventId) {
+        let (name, was, rules) = wanted;
+        let held = before.remove(&name).or_else(|| before.remove(was.as_ref()?)).unwrap_or_default();
+        let digests: Vec<String> = held.iter().map(|held| held.digest.clone()).collect();
+        let wanted: Vec<String> = rules.iter().map(Rule::digest).collect();
+        let mut held: Vec<Option<Held>> = held.into_iter().map(Some).collect();
+        let places = super::matching::matched(&digests, &wanted);
+        let queues =
+            rules.into_iter().zip(places).map(|(rule, at)| match at.and_then(|at| held[at].take()) {
+                Some(held) => self.change(held, rule),
+                None => self.begin(rule, fresh),
+            });
+        let queues: Vec<Held> = queues.collect();
+        if !queues.is_empty() {
+            self.queues.insert(name, queues);
+        }
     }
 
     /// Lets a queue go on under an edited notice; one that is the same is not disturbed.
@@ -282,7 +316,7 @@ impl Work {
     fn look_at(&mut self, frame: &Frame) {
         let Some(id) = frame.id else { return };
         if matches!(&*frame.kind, "pipeline_loaded" | "pipeline_removed") {
-            self.keep_up(EventId(id.0 - 1));
+            self.keep_up(frame.pipeline.as_deref().unwrap_or_default(), EventId(id.0 - 1));
         }
         self.upto = id;
         for held in self.queues.values().flatten() {
@@ -314,10 +348,11 @@ impl Work {
         let mut writing: Option<JoinHandle<io::Result<()>>> = None;
         let mut is_open = true;
         loop {
-            if self.is_behind && writing.is_none() {
+            if self.is_behind && writing.is_none() && self.leaving.is_empty() {
                 writing = Some(self.write());
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => break,
                 () = progress.notified() => self.is_behind = true,
                 written = finished(&mut writing) => self.is_behind |= !written,
@@ -331,12 +366,16 @@ impl Work {
                     }
                     Item::Ended => is_open = false,
                 },
+                () = std::future::ready(()), if !self.leaving.is_empty() => self.settle(),
             }
         }
         self.tasks.close();
         self.tasks.wait().await;
         if let Some(writing) = writing {
             let _ = writing.await;
+        }
+        if !self.leaving.is_empty() {
+            self.settle();
         }
         let _ = self.write_once().await;
     }

@@ -83,18 +83,21 @@ fn host_of(url: &str) -> &str {
     }
 }
 
-/// The notices of every pipeline that is in force, by its name, and the name that it had before.
-pub(super) fn in_force(state: &State) -> Vec<(PipelineName, Option<PipelineName>, Vec<Rule>)> {
+/// The notices of a pipeline that is in force, with its name and the name that it had before.
+pub(super) type OfPipeline = (PipelineName, Option<PipelineName>, Vec<Rule>);
+
+/// The notices of every pipeline that is in force.
+pub(super) fn in_force(state: &State) -> Vec<OfPipeline> {
+    state.pipelines.keys().filter_map(|name| of_one(state, name)).collect()
+}
+
+/// The notices of one pipeline, if it is in force.
+pub(super) fn of_one(state: &State, name: &PipelineName) -> Option<OfPipeline> {
     let definition = |name: &PipelineName| state.pipelines.get(name).and_then(|p| p.definition());
-    let names = state.pipelines.keys();
-    names
-        .filter_map(|name| {
-            let definition_in_force = definition(name)?;
-            // A name that another pipeline has now means that one.
-            let was = definition_in_force.was.as_ref().filter(|was| definition(was).is_none());
-            Some((name.clone(), was.cloned(), Rule::of(definition_in_force, was)))
-        })
-        .collect()
+    let definition_in_force = definition(name)?;
+    // A name that another pipeline has now means that one.
+    let was = definition_in_force.was.as_ref().filter(|was| definition(was).is_none());
+    Some((name.clone(), was.cloned(), Rule::of(definition_in_force, was)))
 }
 
 #[cfg(test)]

@@ -8,13 +8,16 @@ use super::problem::Problem;
 use super::{Server, ServerOptions, routes};
 use crate::engine::Engine;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
+use hyper::body::{Frame, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,6 +41,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections beyond the limit that are told so at once; those beyond this are just closed.
 const TURNED_AWAY_LIMIT: usize = 64;
+
+/// When the controller stops, this often a connection is asked whether it has anything left to say.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// The two ends of a connection, as its requests find them.
 #[derive(Clone, Copy, Debug)]
@@ -168,23 +174,73 @@ impl Door {
 
 /// One connection, to its end or its upgrade.
 async fn hold(stream: TcpStream, peer: Peer, server: &Server, router: Router, http: http1::Builder) {
+    let under_way = UnderWay::default();
+    let heard = under_way.clone();
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
+        let guard = heard.clone();
         // A router is always ready.
-        router.clone().call(request)
+        let answer = router.clone().call(request);
+        async move { answer.await.map(|answer| answer.map(|body| Counted { body, _count: guard })) }
     });
     // A socket of `/events` says goodbye before this ends it.
     let patience = server.options.stall + Duration::from_secs(10);
-    let io = TokioIo::new(Patient::new(stream, patience));
+    let io = TokioIo::new(Patient::new(stream, patience, under_way.clone()));
+    let at_rest = under_way.holders();
     let mut connection = std::pin::pin!(http.serve_connection(io, service).with_upgrades());
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
         () = server.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
     }
+    // What was not asked to its end is not waited for.
+    let nothing_to_say = async {
+        while {
+            sleep(BREATH).await;
+            under_way.holders() > at_rest
+        } {}
+    };
     tokio::select! {
         ended = connection => note(ended),
         () = server.cut.cancelled() => {}
+        () = nothing_to_say => {}
+    }
+}
+
+/// Counts what a connection still has to say: requests that were heard, bodies of answers, writes that wait. Whoever
+/// holds one is counted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct UnderWay(Arc<()>);
+
+impl UnderWay {
+    fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+}
+
+/// The body of an answer, counted until all of it is handed on.
+struct Counted {
+    body: Body,
+    _count: UnderWay,
+}
+
+impl hyper::body::Body for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

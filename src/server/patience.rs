@@ -1,5 +1,6 @@
 //! A connection whose client must read in the end: a write that waits for too long fails.
 
+use super::listen::UnderWay;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -13,14 +14,15 @@ use tokio::time::{Sleep, sleep};
 pub(super) struct Patient {
     stream: TcpStream,
     patience: Duration,
-    /// Runs while a write waits.
-    waiting: Option<Pin<Box<Sleep>>>,
+    under_way: UnderWay,
+    /// Runs while a write waits, which counts as something under way.
+    waiting: Option<(Pin<Box<Sleep>>, UnderWay)>,
 }
 
 impl Patient {
     /// A write may wait for so long without any byte going out.
-    pub(super) fn new(stream: TcpStream, patience: Duration) -> Patient {
-        Patient { stream, patience, waiting: None }
+    pub(super) fn new(stream: TcpStream, patience: Duration, under_way: UnderWay) -> Patient {
+        Patient { stream, patience, under_way, waiting: None }
     }
 
     fn timed<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -28,8 +30,8 @@ impl Patient {
             self.waiting = None;
             return written;
         }
-        let patience = self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        let (patience, under_way) = (self.patience, &self.under_way);
+        let (waiting, _) = self.waiting.get_or_insert_with(|| (Box::pin(sleep(patience)), under_way.clone()));
         ready!(waiting.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

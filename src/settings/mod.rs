@@ -7,6 +7,7 @@
 mod error;
 mod file;
 mod quantity;
+pub mod schema;
 mod state_folder;
 mod tokens;
 mod webhook;
@@ -33,7 +34,7 @@ pub const DEFAULT_FILE: &str = "tidegate.toml";
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8433";
 
 /// Whether reading needs a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadAccess {
     /// Whoever reaches a loopback address may read; everywhere else a token is needed all the same.

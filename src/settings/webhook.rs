@@ -4,9 +4,11 @@
 //! A secret is read when a delivery comes, so that a new one is in force from the next delivery on.
 
 use super::tokens::{Privacy, Secret, TokenError, read_token_file};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -149,19 +151,25 @@ impl std::error::Error for WebhookError {
     }
 }
 
-/// The table `[webhook]` as users write it.
-#[derive(Debug, Default, Deserialize)]
+/// The forges that may tell of pushes, each with where the secret is that it signs with.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WebhookFile {
+    /// github.com, and GitHub Enterprise. Default: it may not tell.
     github: Option<OneFile>,
+    /// gitlab.com, and one's own. Default: it may not tell.
     gitlab: Option<OneFile>,
+    /// Gitea. Default: it may not tell.
     gitea: Option<OneFile>,
+    /// Forgejo, and Codeberg. Default: it may not tell.
     forgejo: Option<OneFile>,
 }
 
-#[derive(Debug, Deserialize)]
+/// One forge.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OneFile {
+    /// Where the secret is; never the secret itself.
     secret: PlaceFile,
 }
 
@@ -185,6 +193,32 @@ impl WebhookFile {
             Some((forge, place))
         });
         placed.collect()
+    }
+}
+
+impl JsonSchema for PlaceFile {
+    fn schema_name() -> Cow<'static, str> {
+        "SecretPlace".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "Where a secret is: a file that only its owner and group may read, or a variable of the controller's environment.",
+            "properties": {
+                "file": {
+                    "type": "string",
+                    "description": "A file with the secret and nothing else in it. Default: `env` says where."
+                },
+                "env": {
+                    "type": "string",
+                    "description": "A variable of the controller's environment. Default: `file` says where."
+                }
+            },
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": false,
+            "examples": [{ "file": "github.secret" }, { "env": "GITHUB_WEBHOOK_SECRET" }]
+        })
     }
 }
 

@@ -111,7 +111,7 @@ fn of(arg: &Arg) -> What {
         "version" => What::Names(Kind::Version),
         "node" => What::Names(Kind::Node),
         "role" => listed(&["viewer", "trigger", "operator", "admin"]),
-        "which" => listed(&["pipeline", "event", "step-event"]),
+        "which" => listed(&["pipeline", "settings", "event", "step-event"]),
         "kind" => listed(&crate::domain::event::KINDS),
         _ => What::Words(Vec::new()),
     }

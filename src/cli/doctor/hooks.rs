@@ -1,7 +1,7 @@
 //! The hook of each repository of this machine: whether it is there, whether its token lets it in, whether the controller
 //! answers where it calls.
 
-use super::Findings;
+use super::{Findings, OwnerToken};
 use crate::domain::Pipeline;
 use crate::settings::{Privacy, Settings, Tokens, read_token_file};
 use crate::source::hook::{self, HookSettings};
@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) async fn look(
     settings: &Settings,
+    owner: OwnerToken,
     pipelines: &[(String, Arc<Pipeline>)],
     findings: &mut Findings,
 ) {
@@ -28,7 +29,7 @@ pub(super) async fn look(
     for repo in repositories {
         let place = repo.display().to_string();
         match hook::inspect(&Git::default(), &repo).await {
-            Ok(Some(hook)) => judge(settings, &place, &hook, findings),
+            Ok(Some(hook)) => judge(settings, owner, &place, &hook, findings),
             Ok(None) => {
                 let help = format!("tidegate hook install {place}");
                 findings.warning("hook", &place, "none is installed: pushes are not heard", &help);
@@ -40,19 +41,27 @@ pub(super) async fn look(
     }
 }
 
-fn judge(settings: &Settings, place: &str, hook: &HookSettings, findings: &mut Findings) {
+fn judge(settings: &Settings, owner: OwnerToken, place: &str, hook: &HookSettings, findings: &mut Findings) {
     let again = format!("tidegate hook install {place}");
     if !is_program(&hook.tidegate_binary) {
         let found = format!("it calls {}, which is not there", hook.tidegate_binary.display());
         findings.warning("hook", place, found, &format!("install it anew with this program: {again}"));
     }
-    if let Err((found, help)) = token(settings, hook) {
-        return findings.bad("hook", place, found, help.as_deref().unwrap_or(&again));
-    }
+    // Without the owner's token the list is not read, and why was said already.
+    let known = match owner {
+        OwnerToken::Usable => token(settings, hook).map(|()| "its token is good"),
+        OwnerToken::Refused => Ok("its token was not looked up"),
+    };
+    let known = match known {
+        Ok(known) => known,
+        Err((found, help)) => {
+            return findings.bad("hook", place, found, help.as_deref().unwrap_or(&again));
+        }
+    };
     let agent: ureq::Agent =
         ureq::Agent::config_builder().proxy(None).timeout_global(Some(PATIENCE)).build().into();
     match agent.get(format!("{}/healthz", hook.url)).call() {
-        Ok(_) => findings.ok("hook", place, format!("it is there, its token is good, {} answers", hook.url)),
+        Ok(_) => findings.ok("hook", place, format!("it is there, {known}, {} answers", hook.url)),
         Err(error) => {
             let found = format!("it is there, but {} does not answer: {error}", hook.url);
             let help =

@@ -1,20 +1,24 @@
 //! `tidegate doctor`: looks at everything that a controller needs, here and now, and says of each what it found, where,
 //! and the way out. It changes nothing, beside a file that it touches in the folder of the pipelines and removes again.
+//! Where a controller is at work on the state folder, its files are looked at, wherever it was started.
 
 mod controller;
 mod files;
 mod hooks;
 mod machine;
 mod repositories;
+mod secrets;
 mod state;
 mod watching;
 
 use super::client::Where;
+use super::serving::Serving;
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
 use super::{Exit, words};
 use crate::printable;
 use crate::settings::{Overrides, Settings};
+use secrets::Folders;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -58,6 +62,15 @@ struct Finding {
     help: String,
 }
 
+/// Whether the owner's token can be used. What is wrong with it is said once, where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OwnerToken {
+    /// It can, or there is none yet.
+    Usable,
+    /// It cannot, and that was said.
+    Refused,
+}
+
 /// Everything that was found, in order.
 #[derive(Debug, Default)]
 struct Findings(Vec<Finding>);
@@ -89,13 +102,7 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn look(args: &Args) -> Result<Findings, Trouble> {
-    let settings = Settings::load(&Overrides {
-        config: args.config.clone(),
-        pipelines: args.pipelines.clone(),
-        state: args.place.state.clone(),
-        ssh_command: std::env::var("TIDEGATE_SSH_COMMAND").ok(),
-        ..Overrides::default()
-    })?;
+    let (settings, serving) = settings(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
         Trouble::new(
@@ -107,15 +114,39 @@ fn look(args: &Args) -> Result<Findings, Trouble> {
     })?;
     let mut findings = Findings::default();
     machine::look(&settings, &mut findings);
-    state::look(&settings, &mut findings);
+    let token = state::look(&settings, &mut findings);
     watching::look(&settings.pipelines, &mut findings);
-    controller::look(args, &settings, &mut findings);
+    controller::look(args, &settings, serving.as_ref(), token, &mut findings);
     let pipelines = files::look(&settings.pipelines, &mut findings);
     for (file, pipeline) in &pipelines {
         runtime.block_on(repositories::look(&settings, file, pipeline, &mut findings));
+        let folders = Folders { pipelines: &settings.pipelines, state: settings.state.path() };
+        secrets::look(&folders, pipeline, &mut findings);
     }
-    runtime.block_on(hooks::look(&settings, &pipelines, &mut findings));
+    runtime.block_on(hooks::look(&settings, token, &pipelines, &mut findings));
     Ok(findings)
+}
+
+/// The settings of the controller that is at work on the state folder; without one, those that `serve` would have here.
+fn settings(args: &Args) -> Result<(Settings, Option<Serving>), Trouble> {
+    let overrides = Overrides {
+        config: args.config.clone(),
+        pipelines: args.pipelines.clone(),
+        state: args.place.state.clone(),
+        ssh_command: std::env::var("TIDEGATE_SSH_COMMAND").ok(),
+        ..Overrides::default()
+    };
+    let here = Settings::load(&overrides)?;
+    let Some(serving) = Serving::on(&here.state) else { return Ok((here, None)) };
+    let its = Overrides {
+        config: overrides.config.or_else(|| serving.config.clone()),
+        pipelines: overrides.pipelines.or_else(|| Some(serving.pipelines.clone())),
+        state: Some(here.state.path().to_owned()),
+        listen: Some(serving.listen.to_string()),
+        insecure_http: true,
+        ..overrides
+    };
+    Ok((Settings::load(&its)?, Some(serving)))
 }
 
 fn show(args: &Args, findings: &[Finding]) -> Exit {

@@ -1,6 +1,6 @@
 //! The state folder: who may look inside, what it lies on, and the token files in it.
 
-use super::Findings;
+use super::{Findings, OwnerToken};
 use crate::settings::{Privacy, Settings, StateDirError, read_token_file};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -8,10 +8,12 @@ use std::path::Path;
 /// Below this much free space it is said, in bytes.
 const LITTLE: u64 = 1 << 30;
 
-pub(super) fn look(settings: &Settings, findings: &mut Findings) {
+pub(super) fn look(settings: &Settings, findings: &mut Findings) -> OwnerToken {
     let state = &settings.state;
     let path = state.path().display().to_string();
-    let Some(there) = state.path().ancestors().find(|folder| folder.exists()) else { return };
+    let Some(there) = state.path().ancestors().find(|folder| folder.exists()) else {
+        return OwnerToken::Usable;
+    };
     if there == state.path() {
         folder(state.path(), &path, findings);
     } else if rustix::fs::access(there, rustix::fs::Access::WRITE_OK).is_ok() {
@@ -26,9 +28,7 @@ pub(super) fn look(settings: &Settings, findings: &mut Findings) {
         );
     }
     disk(there, &path, settings.retention.min_free_bytes, findings);
-    if state.token().exists() {
-        token(&state.token(), findings);
-    }
+    let owner = if state.token().exists() { token(&state.token(), findings) } else { OwnerToken::Usable };
     if let Ok(about) = std::fs::metadata(state.tokens()) {
         let place = state.tokens().display().to_string();
         match about.mode() & 0o077 {
@@ -41,6 +41,7 @@ pub(super) fn look(settings: &Settings, findings: &mut Findings) {
             ),
         }
     }
+    owner
 }
 
 fn folder(folder: &Path, place: &str, findings: &mut Findings) {
@@ -65,12 +66,16 @@ fn folder(folder: &Path, place: &str, findings: &mut Findings) {
     findings.bad("state", place, format!("failed to {error} [{}]", error.code()), &error.help());
 }
 
-fn token(path: &Path, findings: &mut Findings) {
+fn token(path: &Path, findings: &mut Findings) -> OwnerToken {
     let place = path.display().to_string();
     match read_token_file(path, Privacy::Owner) {
-        Ok(_) => findings.ok("token", &place, "only its owner can read it"),
+        Ok(_) => {
+            findings.ok("token", &place, "only its owner can read it");
+            OwnerToken::Usable
+        }
         Err(error) => {
-            findings.bad("token", &place, format!("failed to {error} [{}]", error.code()), &error.help())
+            findings.bad("token", &place, format!("failed to {error} [{}]", error.code()), &error.help());
+            OwnerToken::Refused
         }
     }
 }
@@ -78,8 +83,8 @@ fn token(path: &Path, findings: &mut Findings) {
 fn disk(there: &Path, place: &str, least: u64, findings: &mut Findings) {
     if let Ok(about) = rustix::fs::statvfs(there) {
         let free = about.f_bavail.saturating_mul(about.f_frsize);
-        let found = format!("{} free", size(free));
-        let help = "make room: a full disk stops new work";
+        let found = format!("{} free; below {} (`min_free`) nothing new begins", size(free), size(least));
+        let help = "make room, or say less as `min_free` below `[retention]` in tidegate.toml";
         if free < least {
             findings.bad("disk", place, found, help);
         } else if free < LITTLE {

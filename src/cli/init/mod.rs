@@ -1,6 +1,9 @@
 //! `tidegate init`: looks at the working copy it stands in and writes a first pipeline for it, which passes `check` and
 //! really runs. It overwrites nothing, needs no controller, and may install the hook.
 //!
+//! It goes into `pipelines/`, where the controller looks, unless the way the project is built would take that folder for a
+//! part of the product: then into one that begins with a dot, which such tools leave alone.
+//!
 //! The schema that the first line names is there afterwards: the one in a folder `schemas` beside the pipeline's, if
 //! there is one; else a copy is written next to the pipeline, so that editors know every key at once.
 
@@ -23,6 +26,12 @@ use serde_json::json;
 use std::io::{BufRead, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+/// The folder of pipelines, in the working copy.
+const FOLDER: &str = "pipelines";
+
+/// The same where tools of the project look into every folder whose name is a word.
+const HIDDEN_FOLDER: &str = ".tidegate/pipelines";
+
 /// The schema's file.
 const SCHEMA: &str = "pipeline.schema.json";
 
@@ -35,7 +44,8 @@ pub(super) struct Args {
     /// The pipeline's name [default: the repository's]
     #[arg(long)]
     name: Option<String>,
-    /// Where to write it [default: pipelines/NAME.toml at the top of the working copy]
+    /// Where to write it [default: pipelines/NAME.toml at the top of the working copy; .tidegate/pipelines/NAME.toml
+    /// where setuptools would take `pipelines` for a package]
     #[arg(long, value_name = "FILE", conflicts_with = "print")]
     out: Option<PathBuf>,
     /// Print it and write nothing
@@ -60,7 +70,8 @@ fn init(args: &Args) -> Result<(), Trouble> {
     let repository = Repository::of(args.folder.as_deref().unwrap_or(Path::new(".")))?;
     let name = name(args, &repository)?;
     let draft = look::at(&repository.top, &name);
-    let file = args.out.clone().unwrap_or_else(|| repository.top.join(format!("pipelines/{name}.toml")));
+    let folder = default_folder(&repository.top);
+    let file = args.out.clone().unwrap_or_else(|| repository.top.join(format!("{folder}/{name}.toml")));
     let schema = Schema::beside(&file);
     let heading = Heading {
         schema: schema.line,
@@ -90,13 +101,20 @@ fn init(args: &Args) -> Result<(), Trouble> {
             "hook_installed": hooked,
         }));
     } else {
-        tell(&draft, &repository, &file, schema_written.then_some(&schema.path));
+        tell(&draft, &repository, &file);
     }
     if !hooked && let Some(bare) = &repository.bare {
         let bare = printable::line(&bare.display().to_string()).into_owned();
-        talk::say(format_args!("so that pushes are heard: tidegate hook install {}", word(&bare)));
+        talk::say(format_args!("let it hear of pushes: tidegate hook install {}", word(&bare)));
     }
     Ok(())
+}
+
+/// Where pipelines go in this working copy. Those that are there have settled that.
+fn default_folder(top: &Path) -> &'static str {
+    let top = look::Folder(top.to_owned());
+    let has_some = top.names(FOLDER).iter().any(|name| name.ends_with(".toml"));
+    if !has_some && python::takes_folders_for_packages(&top) { HIDDEN_FOLDER } else { FOLDER }
 }
 
 fn name(args: &Args, repository: &Repository) -> Result<String, Trouble> {
@@ -190,8 +208,8 @@ impl Schema {
     }
 }
 
-fn tell(draft: &Draft, repository: &Repository, file: &Path, schema: Option<&PathBuf>) {
-    let shown = |path: &Path| printable::line(&path.display().to_string()).into_owned();
+/// What was found and written, and what to type next.
+fn tell(draft: &Draft, repository: &Repository, file: &Path) {
     for found in &draft.found {
         talk::say(format_args!("found {}", printable::line(found)));
     }
@@ -201,12 +219,22 @@ fn tell(draft: &Draft, repository: &Repository, file: &Path, schema: Option<&Pat
     if repository.had_password {
         talk::say("the password in the URL of `origin` was left out: let git know it by a credential helper");
     }
-    talk::data(format_args!("{}", shown(file)));
-    if let Some(schema) = schema {
-        talk::say(format_args!("its schema, for editors: {}", shown(schema)));
+    talk::data(printable::line(&file.display().to_string()));
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let (file, top) = (from_here(file), from_here(&repository.top));
+    talk::say(format_args!("try it: tidegate run {file} --dir {top}"));
+    match from_here(folder).as_str() {
+        FOLDER => talk::say("then start the controller: tidegate serve"),
+        folder => talk::say(format_args!("then start the controller: tidegate serve --pipelines {folder}")),
     }
-    let top = word(&shown(&repository.top));
-    talk::say(format_args!("try it: tidegate run {} --dir {top}", word(&shown(file))));
+}
+
+/// A path as one types it here.
+fn from_here(path: &Path) -> String {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize()).unwrap_or_default();
+    let below = path.strip_prefix(&here).unwrap_or(path);
+    let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
+    word(&printable::line(&below.display().to_string()))
 }
 
 /// A path as one word of a shell.

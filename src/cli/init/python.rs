@@ -70,6 +70,50 @@ fn tool(folder: &Folder, project: &Table) -> Tool {
     }
 }
 
+/// Whether a new folder would become a part of the product, or keep it from being built: setuptools, unless it is told
+/// which packages there are, takes every folder whose name is a word for one, and refuses to choose between two
+/// (setuptools.pypa.io, "Package Discovery and Namespace Packages").
+pub(super) fn takes_folders_for_packages(folder: &Folder) -> bool {
+    let setup = folder.text("setup.py");
+    let project = folder.toml("pyproject.toml");
+    if setup.is_none() && project.is_none() {
+        return false;
+    }
+    let project = project.unwrap_or_default();
+    let (backend, builds) = backend(&project);
+    if builds && backend != "setuptools" || tool(folder, &project) == Tool::Poetry || folder.has("src") {
+        return false;
+    }
+    let texts = [setup, folder.text("setup.cfg")];
+    let declared = texts.iter().flatten().filter_map(|text| declares_packages(text));
+    !said_in(&project).into_iter().chain(declared).any(|settled| settled)
+}
+
+/// Whether `[tool.setuptools]` settles which packages there are; none: it says nothing.
+fn said_in(project: &Table) -> Option<bool> {
+    let setuptools = project.get("tool")?.get("setuptools")?;
+    match (setuptools.get("packages"), setuptools.get("py-modules").or(setuptools.get("ext-modules"))) {
+        (Some(Value::Table(how)), _) => {
+            let find = how.get("find");
+            let says = |key: &str| find.and_then(|find| find.get(key)).is_some_and(|it| !is_here(it));
+            Some(says("where") || says("include"))
+        }
+        (Some(_), _) | (None, Some(_)) => Some(true),
+        (None, None) => None,
+    }
+}
+
+/// Whether a list names this very folder, or is empty.
+fn is_here(list: &Value) -> bool {
+    list.as_array().is_none_or(|all| all.is_empty() || all.iter().any(|it| it.as_str() == Some(".")))
+}
+
+/// Whether setup.py or setup.cfg settle which packages there are; none: they say nothing.
+fn declares_packages(text: &str) -> Option<bool> {
+    let says = ["packages", "py_modules", "ext_modules"].iter().any(|word| text.contains(word));
+    says.then(|| !text.contains("find_namespace"))
+}
+
 /// What makes distributions, for people, and whether anything does.
 fn backend(project: &Table) -> (String, bool) {
     let backend = project.get("build-system").map(|system| {

@@ -149,7 +149,7 @@ async fn push(args: &Args, place: &Place, pipeline: &Pipeline) -> Result<Push, T
         .with_lfs(pipeline.source.lfs);
     let (sha, ref_name) = match &args.sha {
         Some(sha) => (sha.clone(), None),
-        None => head(&repo, &pipeline.source.refs).await?,
+        None => head(&repo, pipeline).await?,
     };
     let found = source::examine(&repo, &sha, None, &[]).await?;
     Ok(Push {
@@ -167,10 +167,24 @@ async fn push(args: &Args, place: &Place, pipeline: &Pipeline) -> Result<Push, T
     })
 }
 
-async fn head(repo: &Repo, refs: &[String]) -> Result<(String, Option<RefName>), Trouble> {
-    let taken = source::taken(repo, refs).await?;
+async fn head(repo: &Repo, pipeline: &Pipeline) -> Result<(String, Option<RefName>), Trouble> {
+    let (place, refs) = (&pipeline.source.repo, &pipeline.source.refs);
+    let taken = source::taken(repo, refs).await.map_err(|error| {
+        let trouble = Trouble::from(error);
+        let way = "to build a folder that is no repository, name it: `--dir FOLDER`";
+        Trouble { help: format!("{}; {way}", trouble.help), ..trouble }
+    })?;
     match taken.as_slice() {
         [only] => Ok((only.sha.to_string(), Some(only.name.clone()))),
+        [] => {
+            let shown = Location::parse(place).map_or_else(|_| place.clone(), |location| location.shown());
+            let message = match refs.as_slice() {
+                [] => format!("`{shown}` has no commit yet"),
+                refs => format!("`{shown}` has no commit on {} yet", refs.join(", ")),
+            };
+            let help = "commit and push something, or build a folder as it is: `--dir FOLDER`";
+            Err(Trouble::new("TG-CLI-022", message, help, Exit::Usage))
+        }
         several => {
             let message = format!("the pipeline takes {} branches or tags that are there", several.len());
             Err(Trouble::new(

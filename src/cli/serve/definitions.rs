@@ -5,6 +5,7 @@ use crate::definition::{self, Holder, Loaded};
 use crate::domain::{Command, Diagnostic, Severity};
 use crate::engine::{Engine, Refusal};
 use crate::watch::{Change, Content, FileState, Note};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,9 @@ use tokio::sync::{Notify, mpsc};
 
 /// Pause before something that could not be kept is told again.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Files that the engine is told of at once.
+const AT_ONCE: usize = 256;
 
 type Read = Result<Loaded, Vec<Diagnostic>>;
 
@@ -71,10 +75,16 @@ impl Definitions {
         // What loads goes first: a pipeline that moved to another file is not a removed one.
         let (there, gone): (Vec<_>, Vec<_>) =
             touched.into_iter().partition(|name| self.files.contains_key(name));
-        for name in there.iter().chain(&gone) {
-            self.tell(self.command(name)).await?;
-        }
-        Ok(())
+        self.tell_all(&there).await?;
+        self.tell_all(&gone).await
+    }
+
+    /// Tells the engine of many files in order, without waiting for each that it is kept: thousands share the journal's
+    /// syncs.
+    async fn tell_all(&self, names: &[String]) -> Result<(), Refusal> {
+        let commands: Vec<Command> = names.iter().map(|name| self.command(name)).collect();
+        let told = stream::iter(commands).map(|command| tell(self.engine.clone(), command)).buffered(AT_ONCE);
+        told.try_collect().await
     }
 
     /// Files that do not load now, with the pipelines that go on with what they last meant.
@@ -110,22 +120,22 @@ impl Definitions {
             },
         }
     }
+}
 
-    /// Tells the engine, until it is kept. An error means that the engine has ended.
-    async fn tell(&self, command: Command) -> Result<(), Refusal> {
-        loop {
-            match self.engine.ask(command.clone()).await {
-                Err(Refusal::NotKept(error)) => {
-                    tracing::warn!(code = error.code(), "failed to {error}; telling it again");
-                    tokio::time::sleep(PAUSE).await;
-                }
-                Err(Refusal::Rejected(rejection)) => {
-                    tracing::error!(code = rejection.code(), "BUG: a definition was refused: {rejection}");
-                    return Ok(());
-                }
-                Err(ended @ Refusal::Ended) => return Err(ended),
-                Ok(_) => return Ok(()),
+/// Tells the engine, until it is kept. An error means that the engine has ended.
+async fn tell(engine: Engine, command: Command) -> Result<(), Refusal> {
+    loop {
+        match engine.ask(command.clone()).await {
+            Err(Refusal::NotKept(error)) => {
+                tracing::warn!(code = error.code(), "failed to {error}; telling it again");
+                tokio::time::sleep(PAUSE).await;
             }
+            Err(Refusal::Rejected(rejection)) => {
+                tracing::error!(code = rejection.code(), "BUG: a definition was refused: {rejection}");
+                return Ok(());
+            }
+            Err(ended @ Refusal::Ended) => return Err(ended),
+            Ok(_) => return Ok(()),
         }
     }
 }

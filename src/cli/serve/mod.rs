@@ -7,6 +7,7 @@ mod polling;
 mod supervisor;
 mod tidy;
 
+use super::serving::Serving;
 use super::trouble::Trouble;
 use super::{Exit, talk};
 use crate::settings::{Overrides, Settings};
@@ -86,6 +87,8 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
         settings.pipelines.display(),
         settings.state.path().display(),
     ));
+    let said = Serving::say(&settings, controller.address());
+    let _sign = said.inspect_err(|error| tracing::warn!(%error, "`tidegate doctor` will not find this"));
     controller.until_ready().await;
     supervisor.ready(controller.address());
     let engine = controller.engine();

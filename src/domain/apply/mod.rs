@@ -45,6 +45,15 @@ pub fn apply(state: &mut State, envelope: &Envelope) {
             };
             crate::domain::reload::load(state, in_force, envelope.id);
         }
+        Event::PipelineRemoved { .. } => {
+            let Some(name) = &envelope.fact.pipeline else { return };
+            let remove = |state: &mut State| {
+                if let Some(pipeline) = state.pipelines.get_mut(name) {
+                    pipeline.in_force = None;
+                }
+            };
+            state.keeping_holdings(std::slice::from_ref(name), remove);
+        }
         event => {
             let Some(name) = &envelope.fact.pipeline else { return };
             let Some(pipeline) = state.pipelines.get_mut(name) else { return };
@@ -163,7 +172,6 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
             p.blocked.remove(version);
         }
         Event::VersionsPruned { versions } => prune::apply(p, versions),
-        Event::PipelineRemoved { .. } => p.in_force = None,
         Event::HoldSet { tier: None, of_rollback } => p.hold = Some(moment.hold(*of_rollback)),
         Event::HoldLifted { tier: None } => p.hold = None,
         Event::ManualAction { action: Action::Cancel, tier: None, .. } => {

@@ -43,11 +43,8 @@ pub(super) fn load(
 
 /// A file that now holds a pipeline of another name no longer holds the one that it held.
 fn removed_by_another_name(state: &State, file: &str, definition: &Pipeline) -> Vec<Fact> {
-    let others = state.pipelines.iter().filter(|(name, p)| {
-        **name != definition.name
-            && Some(*name) != definition.was.as_ref()
-            && p.in_force.as_ref().is_some_and(|f| f.file == file)
-    });
+    let held = state.held_in(file).into_iter();
+    let others = held.filter(|(name, _)| **name != definition.name && Some(*name) != definition.was.as_ref());
     others.filter_map(|(name, p)| removal(name, p)).collect()
 }
 
@@ -55,15 +52,14 @@ pub(super) fn reject(state: &State, file: &str, diagnostics: &[Diagnostic]) -> D
     if state.rejected.get(file).is_some_and(|r| r.diagnostics == diagnostics) {
         return Decision::already();
     }
-    let mut held = state.pipelines.iter();
-    let pipeline = held.find(|(_, p)| p.in_force.as_ref().is_some_and(|f| f.file == file));
+    let held = state.held_in(file);
     let event = Event::PipelineRejected { file: file.into(), diagnostics: diagnostics.to_vec() };
-    let pipeline = pipeline.map(|(name, _)| name.clone());
+    let pipeline = held.first().map(|(name, _)| (*name).clone());
     Decision::done(vec![Fact { pipeline, by: None, why: None, event }])
 }
 
 pub(super) fn remove(state: &State, file: &str) -> Decision {
-    let held = state.pipelines.iter().find(|(_, p)| p.in_force.as_ref().is_some_and(|f| f.file == file));
+    let held = state.held_in(file).first().copied();
     let mut facts = Vec::new();
     if state.rejected.contains_key(file) {
         let event = Event::PipelineRejected { file: file.into(), diagnostics: Vec::new() };

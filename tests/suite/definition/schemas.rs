@@ -3,11 +3,13 @@
 use serde_json::Value;
 use std::path::Path;
 use tidegate::definition::schema;
+use tidegate::settings::{self, Overrides, Settings};
 
 #[test]
 fn the_schemas_that_are_checked_in_are_those_of_the_types() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
-    for (name, text) in schema::all() {
+    let of_settings = (settings::schema::FILE, settings::schema::text());
+    for (name, text) in schema::all().into_iter().chain([of_settings]) {
         let kept = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
         assert!(
             kept == text,
@@ -44,9 +46,52 @@ fn json(value: toml::Value) -> Value {
 /// What editors show when somebody points at a key: what it is, what holds without it, and how it is written.
 #[test]
 fn every_key_of_a_pipeline_is_described_with_its_default_and_an_example() {
-    let mut missing = Vec::new();
-    look(schema::pipeline_schema(), schema::pipeline_schema(), "", &mut missing);
-    assert!(missing.is_empty(), "{missing:#?}");
+    for root in [schema::pipeline_schema(), settings::schema::settings_schema()] {
+        let mut missing = Vec::new();
+        look(root, root, "", &mut missing);
+        assert!(missing.is_empty(), "{missing:#?}");
+    }
+}
+
+/// The schema and the program agree on what may stand in `tidegate.toml`, and both on every key of the manual.
+#[test]
+fn settings_that_are_taken_satisfy_their_schema_and_others_do_not() {
+    let validator = jsonschema::validator_for(settings::schema::settings_schema()).expect("a valid schema");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tidegate.toml");
+    let whole = "pipelines = \"p\"\nstate = \"/s\"\nlisten = \"[::1]:8433\"\ninsecure_http = false\nhosts = [\"a.b\"]\njobs = 2\n\
+        ssh_command = [\"ssh\"]\nread = \"token\"\ndrain = \"2h\"\nstall = \"5m\"\nlog_limit = \"1GiB\"\n[retention]\nversions = 3\n\
+        logs = \"9d\"\nevents = \"forever\"\nmin_free = \"10 MB\"\n[webhook.github]\nsecret = { file = \"x\" }\n";
+    let texts = [
+        (true, whole.to_owned()),
+        (true, String::new()),
+        (true, "[retention]\nevents = \"30d\"\n".into()),
+        (true, "listen = \"localhost:0\"\n[webhook.gitea]\nsecret = { env = \"X\" }\n".into()),
+        (false, "piplines = \"p\"\n".into()),
+        (false, "[retention]\nevent = \"30d\"\n".into()),
+        (false, "[retention]\nevents = \"always\"\n".into()),
+        (false, "listen = \"8433\"\n".into()),
+        (false, "jobs = 0\n".into()),
+        (false, "ssh_command = []\n".into()),
+        (false, "read = \"closed\"\n".into()),
+        (false, "drain = \"soon\"\n".into()),
+        (false, "log_limit = \"much\"\n".into()),
+        (false, "[webhook.github]\nsecret = \"hunter2\"\n".into()),
+        (false, "[webhook.github]\nsecret = { file = \"a\", env = \"B\" }\n".into()),
+        (false, "[webhook.svn]\nsecret = { file = \"a\" }\n".into()),
+    ];
+    for (good, text) in texts {
+        std::fs::write(&file, &text).expect("settings");
+        let taken = Settings::load(&Overrides { config: Some(file.clone()), ..Overrides::default() });
+        assert_eq!(taken.is_ok(), good, "{text}: {taken:?}");
+        assert_eq!(validator.is_valid(&json(toml::from_str(&text).expect("TOML"))), good, "{text}");
+    }
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operating.md");
+    let manual = std::fs::read_to_string(manual).expect("the manual");
+    keys(settings::schema::settings_schema(), &mut |key| {
+        let stands = manual.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == key);
+        assert!(stands, "`{key}` is not in docs/operating.md");
+    });
 }
 
 fn look(schema: &Value, root: &Value, path: &str, missing: &mut Vec<String>) {

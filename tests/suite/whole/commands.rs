@@ -273,3 +273,96 @@ fn clients_and_hooks_find_the_controller_by_the_settings_of_its_folder() {
     assert_eq!((exit, said.contains("no controller answers at http://127.0.0.1:9 now")), (0, true), "{said}");
     world.wait("rebuild_requested", &[]);
 }
+
+/// Another program has the controller's port.
+#[test]
+fn what_is_not_tidegate_is_told_from_a_controller() {
+    let world = World::unborn(SHOP);
+    let foreign = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", foreign.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let pages = [
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\nconnection: close\r\n\r\nnope",
+            "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 5\r\nconnection: close\r\n\r\n<hi/>",
+        ];
+        for (number, stream) in foreign.incoming().enumerate() {
+            use std::io::{Read, Write};
+            let Ok(mut stream) = stream else { return };
+            let mut asked = [0; 4096];
+            // Who asks may be gone by then.
+            let _ = stream.read(&mut asked).and_then(|_| stream.write_all(pages[number % 2].as_bytes()));
+        }
+    });
+    for arguments in [
+        &["status"][..],
+        &["status"],
+        &["hold", "shop"],
+        &["events"],
+        &["events"],
+        &["why", "shop", "prod"],
+        &["confirm", "shop", "prod", "1.0.0"],
+    ] {
+        let (exit, said) = world.ends(&[arguments, &["--url", &url]].concat());
+        assert_eq!(exit, 4, "{arguments:?}: {said}");
+        assert!(
+            said.contains("TG-CLI-021") && said.contains(&format!("what answers at {url} is not tidegate")),
+            "{arguments:?}: {said}"
+        );
+        assert!(said.contains("--url"), "{said}");
+    }
+}
+
+/// What people do by hand says what follows, each its own, with an example.
+#[test]
+fn each_deed_by_hand_explains_itself() {
+    let world = World::unborn(SHOP);
+    let deeds = [
+        "confirm", "deny", "promote", "rollback", "retry", "redeploy", "adopt", "hold", "resume", "cancel",
+        "block", "unblock",
+    ];
+    world.good(&["man", "--write", "man"]);
+    let mut seen = std::collections::BTreeSet::new();
+    for deed in deeds {
+        let said = world.good(&[deed, "--help"]);
+        assert!(said.contains(&format!("Example: tidegate {deed} shop")), "{said}");
+        let (_, after) = said.split_once("Print help\n").expect("options");
+        assert!(seen.insert(after.to_owned()), "{deed} says what another one says");
+        let page = world.read(&format!("man/tidegate-{deed}.1"));
+        assert!(page.contains("Example: tidegate"), "{page}");
+    }
+    let said = |deed: &str| world.good(&[deed, "--help"]);
+    assert!(said("cancel").contains("none: the build under way"));
+    assert!(said("resume").contains("none: the hold of the pipeline"));
+    assert!(said("rollback").contains("[default: the one that was current before]"));
+}
+
+/// In a folder whose settings name another place for pipelines, that is the one which is checked.
+#[test]
+fn check_looks_where_the_controller_of_its_folder_would() {
+    let world = World::unborn(SHOP);
+    std::fs::create_dir(world.path("elsewhere")).expect("a folder");
+    std::fs::rename(world.path("pipelines/shop.toml"), world.path("elsewhere/shop.toml")).expect("moved");
+    assert_eq!(world.ends(&["check"]).0, 2, "there is nothing in `pipelines`");
+    std::fs::write(world.path("tidegate.toml"), "pipelines = \"elsewhere\"\n").expect("settings");
+    let (exit, said) = world.ends(&["check"]);
+    assert!(exit == 0 && said.contains("1 of 1 pipeline file good"), "{said}");
+    std::fs::write(world.path("tidegate.toml"), "piplines = \"elsewhere\"\n").expect("settings");
+    let (exit, said) = world.ends(&["check"]);
+    assert!(exit == 2 && said.contains("did you mean `pipelines`"), "{said}");
+}
+
+#[test]
+fn a_run_without_a_commit_says_what_is_missing_and_the_way_out() {
+    let world = World::unborn(SHOP);
+    let (exit, said) = world.ends(&["run", "pipelines/shop.toml"]);
+    assert_eq!(exit, 2, "{said}");
+    assert!(said.contains("TG-CLI-022") && said.contains("has no commit on main yet"), "{said}");
+    assert!(said.contains("--dir FOLDER"), "{said}");
+    world.edit(&SHOP.replace("refs = [\"main\"]\n", ""));
+    let (exit, said) = world.ends(&["run", "pipelines/shop.toml"]);
+    assert!(exit == 2 && said.contains("shop.git` has no commit yet"), "{exit} {said}");
+    std::fs::remove_dir_all(world.path("shop.git")).expect("removed");
+    let (exit, said) = world.ends(&["run", "pipelines/shop.toml"]);
+    assert_eq!(exit, 1, "{said}");
+    assert!(said.contains("failed to find a git repository") && said.contains("--dir FOLDER"), "{said}");
+}

@@ -2,6 +2,7 @@
 
 use super::SHOP;
 use super::world::World;
+use std::process::Command;
 
 /// What bash offers for a line that is typed so far.
 fn offered(world: &World, line: &str) -> Vec<String> {
@@ -52,6 +53,90 @@ fn bash_completes_commands_options_and_live_names() {
         offered(&world, "tidegate confirm ").is_empty(),
         "without a controller nothing is offered, and nothing said"
     );
+}
+
+/// Whether a shell is there; says so when not.
+fn has(shell: &str) -> bool {
+    let is_there = Command::new(shell).arg("--version").output().is_ok();
+    if !is_there {
+        eprintln!("{shell} is not on this machine: its completion is not tried");
+    }
+    is_there
+}
+
+/// A shell in a world, that finds the program by its name.
+fn shell(world: &World, shell: &str) -> Command {
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_tidegate"));
+    let mut folders = vec![program.parent().expect("a folder").to_owned()];
+    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    let mut shell = Command::new(shell);
+    shell.env("PATH", std::env::join_paths(folders).expect("a path")).env("HOME", world.path("home"));
+    shell.env("TIDEGATE_STATE", world.path("state")).env("TIDEGATE_URL", format!("http://{}", world.address));
+    shell.current_dir(world.folder.path()).stdin(std::process::Stdio::null());
+    shell
+}
+
+fn lines(output: &std::process::Output) -> Vec<String> {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+#[test]
+fn fish_completes_commands_options_and_live_names() {
+    if !has("fish") {
+        return;
+    }
+    let mut world = World::new(SHOP);
+    world.push("1.0.0", &[]);
+    world.wait("promote_blocked", &[("tier", "prod")]);
+    std::fs::write(world.path("tidegate.fish"), world.good(&["completions", "fish"])).expect("a script");
+    let offered = |line: &str| {
+        let script = format!("source tidegate.fish; complete -C '{line}'");
+        lines(&shell(&world, "fish").args(["--no-config", "-c", &script]).output().expect("fish runs"))
+    };
+    assert_eq!(offered("tidegate re"), ["rebuild", "redeploy", "resume", "retry"]);
+    assert_eq!(offered("tidegate confirm "), ["shop"], "names, and no files among them");
+    assert_eq!(offered("tidegate confirm shop st"), ["staging"]);
+    assert_eq!(offered("tidegate confirm shop prod "), ["1.0.0"]);
+    assert_eq!(offered("tidegate redeploy shop prod --node p"), ["p1", "p2"]);
+    assert!(offered("tidegate promote --l").contains(&"--lift".to_owned()));
+    assert_eq!(offered("tidegate check pipe"), ["pipelines/"], "where files are meant, files");
+}
+
+#[test]
+fn zsh_completes_commands_options_and_live_names() {
+    if !has("zsh") {
+        return;
+    }
+    let mut world = World::new(SHOP);
+    world.push("1.0.0", &[]);
+    world.wait("promote_blocked", &[("tier", "prod")]);
+    // A shell that a person would sit at: the tabulator is pressed, and ^G shows the line as it then is.
+    let script = r#"
+        zmodload zsh/zpty
+        zpty z 'TERM=dumb zsh -f -i'
+        zpty -w z 'PS1=; autoload -Uz compinit; compinit -u -D; source <(tidegate completions zsh)
+            show() { print -r -- "<$BUFFER>"; BUFFER=; }; zle -N show; bindkey "^G" show; print READY'
+        zpty -r -m z said '*READY*READY*'
+        for line in "$@"; do
+            zpty -w -n z "$line"$'\t\x07'
+            zpty -r -m z said '*<*>*'
+            print -r -- "${${said##*<}%%>*}"
+        done
+        zpty -d z
+    "#;
+    let typed = [
+        ("tidegate redep", "tidegate redeploy"),
+        ("tidegate confirm s", "tidegate confirm shop"),
+        ("tidegate confirm shop st", "tidegate confirm shop staging"),
+        ("tidegate confirm shop prod 1", "tidegate confirm shop prod 1.0.0"),
+        ("tidegate redeploy shop prod --node ", "tidegate redeploy shop prod --node p"),
+        ("tidegate promote --li", "tidegate promote --lift"),
+        ("tidegate check pipe", "tidegate check pipelines/"),
+    ];
+    let mut zsh = shell(&world, "zsh");
+    zsh.args(["-f", "-c", script, "zsh"]).args(typed.map(|(line, _)| line));
+    assert_eq!(lines(&zsh.output().expect("zsh runs")), typed.map(|(_, line)| line));
 }
 
 #[test]

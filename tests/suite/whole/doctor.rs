@@ -86,6 +86,109 @@ fn every_wrong_thing_is_said_with_its_way_out() {
     assert!(level(&found, "hook").1.contains("none is installed"));
 }
 
+/// A doctor called from anywhere looks at the controller of its state folder.
+#[test]
+fn a_running_controller_is_known_and_its_files_are_looked_at_from_anywhere() {
+    let mut world = World::new(SHOP);
+    fs::create_dir(world.path("elsewhere")).expect("a folder");
+    let from_elsewhere = |world: &World| {
+        let mut doctor = world.program();
+        doctor.env_remove("TIDEGATE_URL").current_dir(world.path("elsewhere"));
+        let output = doctor.args(["doctor", "--json"]).output().expect("tidegate runs");
+        serde_json::from_slice::<Vec<Value>>(&output.stdout).expect("JSON")
+    };
+    let found = from_elsewhere(&world);
+    let place = |what: &str| found.iter().find(|one| one["what"] == what).expect(what)["where"].clone();
+    assert_eq!(place("port"), world.address.as_str());
+    assert_eq!(level(&found, "port").1, "the controller listens there");
+    assert_eq!(level(&found, "controller").0, "ok");
+    assert!(place("watch").as_str().expect("a path").ends_with("/pipelines"), "{found:#?}");
+    assert!(level(&found, "disk").1.contains("below 256 MiB (`min_free`) nothing new begins"), "{found:#?}");
+
+    // One open token is one finding, and its port is still the controller's own.
+    fs::set_permissions(world.path("state/token"), fs::Permissions::from_mode(0o644)).expect("opened");
+    let found = from_elsewhere(&world);
+    let about: Vec<&Value> = found.iter().filter(|one| one.to_string().contains("TG-TOKEN-002")).collect();
+    assert_eq!(about.len(), 1, "{about:#?}");
+    let bad: Vec<&Value> = found.iter().filter(|one| one["level"] == "bad").collect();
+    assert_eq!(bad.len(), 1, "{bad:#?}");
+    assert_eq!(level(&found, "port").1, "the controller listens there");
+
+    world.stop();
+    let found = from_elsewhere(&world);
+    assert_eq!(level(&found, "pipelines").1, "there is no such folder", "without one it looks where it is");
+}
+
+#[test]
+fn what_pipelines_take_from_the_machine_is_tried_without_reading_or_running_it() {
+    let world = World::unborn(SHOP);
+    let more = r#"
+[env]
+X = "1"
+[secrets]
+THERE = { file = "$PLACE/there" }
+GONE = { file = "$PLACE/gone" }
+SET = { env = "PATH" }
+UNSET = { env = "TIDEGATE_NOBODY_SETS_THIS" }
+ASKED = { command = ["sh", "-c", "touch $PLACE/asked"] }
+UNASKED = { command = ["no-such-program-anywhere"] }
+[[notify]]
+kinds = ["build_ok"]
+run = "./told.sh --now"
+[[notify]]
+kinds = ["build_ok"]
+run = ["./shut.sh"]
+[[notify]]
+kinds = ["build_ok"]
+run = "echo $TIDEGATE_EVENT | cat"
+[[notify]]
+kinds = ["build_ok"]
+run = ["./gone.sh"]
+"#;
+    world.edit(&format!("{SHOP}{more}"));
+    fs::write(world.path("place/there"), "hidden-value").expect("a secret");
+    for (name, mode) in [("told.sh", 0o755), ("shut.sh", 0o644)] {
+        fs::write(world.path(&format!("pipelines/{name}")), "#!/bin/sh\ntouch told\n").expect("a script");
+        let path = world.path(&format!("pipelines/{name}"));
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+    }
+    let (found, exit) = doctor(&world);
+    assert_eq!(exit, 0, "another machine may have what this one lacks: {found:#?}");
+    let level = |what: &str, place: &str| {
+        let one = found
+            .iter()
+            .find(|one| one["what"] == what && one["where"].as_str().is_some_and(|it| it.starts_with(place)));
+        let one = one.unwrap_or_else(|| panic!("{what} {place}: {found:#?}"));
+        assert!(one["level"] == "ok" || !one["help"].as_str().unwrap_or_default().is_empty(), "{one}");
+        (one["level"].as_str().expect("a level").to_owned(), one["found"].as_str().expect("text").to_owned())
+    };
+    for (what, place, want, words) in [
+        ("secret", "THERE ", "ok", "can be read"),
+        ("secret", "GONE ", "warning", "No such file"),
+        ("secret", "SET ", "ok", "is set here"),
+        ("secret", "UNSET ", "warning", "is not set here"),
+        ("secret", "ASKED ", "ok", "was not run"),
+        ("secret", "UNASKED ", "warning", "is not in the PATH"),
+        ("notice", "1 ", "ok", "can be run"),
+        ("notice", "2 ", "warning", "cannot be executed"),
+        ("notice", "4 ", "warning", "there is no `"),
+    ] {
+        let (level, found) = level(what, place);
+        assert!(level == want && found.contains(words), "{place}: {level} {found}");
+    }
+    assert!(
+        !found.iter().any(|one| one["what"] == "notice" && one["where"] == "3 (shop)"),
+        "that is the shell's"
+    );
+    assert!(!found.iter().any(|one| one.to_string().contains("hidden-value")));
+    assert!(!world.path("place/asked").exists() && !world.path("pipelines/told").exists());
+    let output = world.tidegate(&["check"]);
+    assert!(
+        output.status.success() && !world.path("place/asked").exists(),
+        "`check` asks nothing of the machine"
+    );
+}
+
 #[test]
 fn names_from_outside_stay_text() {
     let world = World::unborn(SHOP);

@@ -148,6 +148,83 @@ fn a_python_project_is_tested_and_packed() {
     }
 }
 
+/// A project that setuptools has to find the packages of by itself.
+const FLAT: &[(&str, &str)] = &[
+    (
+        "pyproject.toml",
+        "[project]\nname = \"greeter\"\nversion = \"1.2.0\"\n[build-system]\nrequires = [\"setuptools\"]\nbuild-backend = \"setuptools.build_meta\"\n",
+    ),
+    ("greeter/__init__.py", "NAME = 'greeter'\n"),
+    ("tests/__init__.py", ""),
+    (
+        "tests/test_greeter.py",
+        "import unittest, greeter\n\nclass Test(unittest.TestCase):\n    def test_name(self):\n        self.assertEqual(greeter.NAME, 'greeter')\n",
+    ),
+];
+
+#[test]
+fn a_python_project_is_still_built_with_its_pipeline_in_it() {
+    let world = world_with(FLAT);
+    let wheel = |place: &str| {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]).arg(world.path(place));
+        pip.arg(".").current_dir(world.path("work")).output().is_ok_and(|output| output.status.success())
+    };
+    let builds = wheel("before");
+    world.git("work", &["clean", "-qfdx"]);
+    let said = world.tidegate(&["init", "work"]);
+    let (said, talk) =
+        (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr).into_owned());
+    let file = world.path("work/.tidegate/pipelines/shop.toml");
+    assert_eq!(said.trim(), file.canonicalize().expect("a pipeline").display().to_string());
+    assert_eq!(world.ends(&["check", "work/.tidegate/pipelines"]).0, 0);
+    assert!(
+        talk.contains("then start the controller: tidegate serve --pipelines work/.tidegate/pipelines"),
+        "{talk}"
+    );
+    if !builds {
+        eprintln!("pip builds no wheel on this machine: the pipeline that makes one is written, but not run");
+        return;
+    }
+    let try_it = talk.lines().find_map(|line| line.strip_prefix("try it: ")).expect("words to paste");
+    let words: Vec<&str> = try_it.split_whitespace().skip(1).collect();
+    let said = world.good(&words);
+    assert!(said.contains("check: 1.2.0 is current"), "{said}");
+    world.git("work", &["add", "-A"]);
+    assert!(wheel("after"), "what people build by hand is built as before");
+    let has_wheel = fs::read_dir(world.path("after")).expect("a folder").count() == 1;
+    assert!(has_wheel);
+}
+
+#[test]
+fn pipelines_are_hidden_only_where_they_would_be_taken_for_packages() {
+    let project = "[project]\nname = \"a\"\nversion = \"1\"\n[build-system]\n";
+    let with = |more: &str| format!("{project}{more}");
+    let hidden = ".tidegate/pipelines/shop.toml";
+    let plain = "pipelines/shop.toml";
+    for (files, place) in [
+        (vec![("pyproject.toml", with(""))], hidden),
+        (vec![("setup.py", "from setuptools import setup\nsetup(name='a')\n".into())], hidden),
+        (vec![("pyproject.toml", with("[tool.setuptools.packages.find]\n"))], hidden),
+        (vec![("pyproject.toml", with("[tool.setuptools.packages.find]\nwhere = [\".\"]\n"))], hidden),
+        (vec![("pyproject.toml", with("")), ("setup.cfg", "[metadata]\n".into())], hidden),
+        (vec![("pyproject.toml", with("[tool.setuptools.packages.find]\ninclude = [\"a*\"]\n"))], plain),
+        (vec![("pyproject.toml", with("[tool.setuptools]\npackages = [\"a\"]\n"))], plain),
+        (vec![("pyproject.toml", with("[tool.setuptools]\npy-modules = [\"a\"]\n"))], plain),
+        (vec![("pyproject.toml", with("build-backend = \"hatchling.build\"\n"))], plain),
+        (vec![("pyproject.toml", with("")), ("src/a/__init__.py", String::new())], plain),
+        (vec![("pyproject.toml", with("")), ("setup.cfg", "[options]\npackages = find:\n".into())], plain),
+        (vec![("pyproject.toml", with("")), ("pipelines/other.toml", String::new())], plain),
+        (vec![("requirements.txt", "pytest\n".into())], plain),
+        (vec![("Cargo.toml", "[package]\nname = \"a\"\n".into())], plain),
+    ] {
+        let texts: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let world = world_with(&texts);
+        world.good(&["init", "work"]);
+        assert!(world.path("work").join(place).exists(), "{files:?}");
+    }
+}
+
 #[test]
 fn other_kinds_are_found_and_check_well() {
     for (files, words) in [

@@ -143,3 +143,37 @@ fn a_repository_that_disappears_fails_the_build_with_a_reason_and_comes_back() {
     world.push("1.2.0", &[]);
     world.wait("promote_complete", &[("tier", "staging"), ("version", "1.2.0")]);
 }
+
+/// Nothing runs and nobody listens: there is nothing to wait for, whatever hangs on a connection.
+#[test]
+fn an_idle_controller_stops_at_once() {
+    use std::io::{Read, Write};
+    let mut world = World::unborn(SHOP);
+    // Without the subscription of the world.
+    let mut program = world.program();
+    program.args(["serve", "--listen", "127.0.0.1:0"]).stderr(std::process::Stdio::piped());
+    let mut child = program.spawn().expect("the controller starts");
+    let mut words = std::io::BufReader::new(child.stderr.take().expect("its stderr"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut words, &mut line).expect("its words");
+    let (_, rest) = line.split_once(" answers at http://").expect("an address");
+    world.address = rest.split_whitespace().next().expect("an address").to_owned();
+    let connect = || std::net::TcpStream::connect(&world.address).expect("a connection");
+    let silent = connect();
+    let mut halfway = connect();
+    halfway.write_all(b"GET /healthz HTTP/1.1\r\nHo").expect("half a request");
+    let mut kept = connect();
+    let request = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", world.address);
+    kept.write_all(request.as_bytes()).expect("a request");
+    let mut answer = [0; 1024];
+    assert!(kept.read(&mut answer).expect("an answer") > 0);
+    kept.write_all(b"GET /heal").expect("half of another");
+    world.bytes("/healthz");
+    let begin = std::time::Instant::now();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told");
+    assert!(child.wait().expect("gone").success());
+    // A fifth of a second on a quiet machine; the head of a request would be waited for ten.
+    assert!(begin.elapsed() < std::time::Duration::from_secs(2), "{:?}", begin.elapsed());
+    drop((silent, halfway, kept));
+}
