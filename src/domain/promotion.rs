@@ -102,9 +102,7 @@ pub fn blockers(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Tim
     let by_hand = standing.promoted.is_some();
     let lift = standing.promoted.as_ref().is_some_and(|by| by.lift);
     let mut found = Vec::new();
-    if !p.is_built(version) {
-        found.push(Blocker::NotBuilt);
-    }
+    found.extend(not_built(p, tier, version));
     if !lift && !has_passed_before(p, tier, version) {
         let missing = tier.after.iter().filter(|before| !p.has_passed(before, version));
         found.extend(missing.map(|before| Blocker::NotPromoted { tier: before.clone() }));
@@ -139,6 +137,12 @@ pub fn blockers(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Tim
         found.push(Blocker::Behind { version: current.version.clone() });
     }
     found
+}
+
+/// What a build of it would have to make first; with its commit where nothing builds that.
+fn not_built(p: &PipelineState, tier: &Tier, version: &VersionLabel) -> Option<Blocker> {
+    let sha = p.versions.get(version).map(|v| v.sha.clone()).filter(|sha| !p.is_being_built(sha));
+    (!p.is_ready_for(tier, version)).then_some(Blocker::NotBuilt { sha })
 }
 
 fn verdict_blocker(standing: &Standing) -> Option<Blocker> {

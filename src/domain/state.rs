@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// An event that every tier comes after or with: what is done by it was there before any tier was watched, so that what
+/// comes after takes it by a person's word only (rule 30).
+pub(super) const BEFORE_ALL: EventId = EventId(1);
+
 /// Everything that is true now.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -81,7 +85,7 @@ pub struct PipelineState {
     pub build: Option<Build>,
     /// Every version that a build began for.
     pub versions: BTreeMap<VersionLabel, Version>,
-    /// The versions that are built, by the number of their request: from oldest to newest.
+    /// The versions that are built or were adopted, by the number of their request: from oldest to newest.
     pub built: BTreeMap<EventId, VersionLabel>,
     /// The version of each commit.
     pub by_sha: BTreeMap<Sha, VersionLabel>,
@@ -221,6 +225,10 @@ pub struct Version {
     pub artifacts: Vec<Artifact>,
     /// When that began.
     pub at: Time,
+    /// Whether it was there before and was adopted: then its place is before all that was ever asked for, and building
+    /// it does not move it.
+    #[serde(default)]
+    pub adopted: bool,
 }
 
 /// How far a version's build is.
@@ -234,6 +242,8 @@ pub enum Stage {
     Failed(String),
     /// Ended before it was done.
     Aborted,
+    /// It was adopted, and nobody has built it here.
+    Adopted,
 }
 
 /// One tier.
@@ -445,6 +455,18 @@ mod micros {
 }
 
 impl State {
+    /// Puts right what the checkpoint of an older release does not say: before there was a mark for it, an adopted
+    /// version counted as built, and was known by being done before everything.
+    pub fn of_older_release(mut self) -> State {
+        for version in self.pipelines.values_mut().flat_map(|p| p.versions.values_mut()) {
+            if version.done == BEFORE_ALL && !version.adopted && version.stage == Stage::Built {
+                version.adopted = true;
+                version.stage = Stage::Adopted;
+            }
+        }
+        self
+    }
+
     /// The pipeline of that name, if it was ever loaded.
     pub fn pipeline(&self, name: &PipelineName) -> Option<&PipelineState> {
         self.pipelines.get(name)
@@ -503,6 +525,22 @@ impl PipelineState {
     /// Whether that version is built.
     pub fn is_built(&self, version: &VersionLabel) -> bool {
         self.versions.get(version).is_some_and(|v| v.stage == Stage::Built)
+    }
+
+    /// Whether that version was adopted: it was there before, whether or not it is built here.
+    pub fn is_adopted(&self, version: &VersionLabel) -> bool {
+        self.versions.get(version).is_some_and(|v| v.adopted)
+    }
+
+    /// Whether what a tier needs of that version is there: it is built, or it was adopted and the tier needs nothing
+    /// that a build makes.
+    pub fn is_ready_for(&self, tier: &Tier, version: &VersionLabel) -> bool {
+        self.is_built(version) || self.is_adopted(version) && !tier.needs_artifacts()
+    }
+
+    /// Whether that commit waits to be built, or is being built.
+    pub fn is_being_built(&self, sha: &Sha) -> bool {
+        self.queue.iter().any(|r| r.sha == *sha) || self.build.as_ref().is_some_and(|b| b.request.sha == *sha)
     }
 
     /// What a version has to do with a tier.

@@ -32,7 +32,7 @@ pub struct WhyView {
     pub version: VersionLabel,
     /// Whether it has passed the tier.
     pub passed: bool,
-    /// How far its build is; none: it is built.
+    /// How far its build is; none: it is built, or was adopted and nobody builds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<Unbuilt>,
     /// What was asked for later and is not built, newest first.
@@ -167,7 +167,8 @@ fn nothing_to_show(p: &PipelineState, standstill: Option<&Standstill>) -> Proble
 
 fn unbuilt(label: &VersionLabel, version: &Version) -> Option<Unbuilt> {
     let (stage, cause) = match &version.stage {
-        Stage::Built => return None,
+        // What that comes to is said tier by tier.
+        Stage::Built | Stage::Adopted => return None,
         Stage::Building => (UnbuiltStage::Building, None),
         Stage::Failed(cause) => (UnbuiltStage::Failed, Some(cause.clone())),
         Stage::Aborted => (UnbuiltStage::Aborted, None),

@@ -135,7 +135,7 @@ pub(super) fn judge(pipeline: &PipelineView, sha: &Sha, tiers: &[TierName]) -> J
         return Judgement { build: Some((Verdict::Failed, words)), tiers: Vec::new() };
     };
     let build = match version.stage {
-        StageView::Built => None,
+        StageView::Built | StageView::Adopted => None,
         StageView::Building => Some((Verdict::UnderWay, "it is being built".to_owned())),
         StageView::Failed => {
             let cause = version.cause.as_deref().unwrap_or("no reason is known");
@@ -204,6 +204,6 @@ fn needs_somebody(blocker: &Blocker) -> bool {
             | Blocker::TierBusy { .. }
             | Blocker::Behind { .. }
             | Blocker::NotPromoted { .. }
-            | Blocker::NotBuilt
+            | Blocker::NotBuilt { sha: None }
     )
 }

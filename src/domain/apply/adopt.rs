@@ -5,11 +5,7 @@ use crate::domain::id::*;
 use crate::domain::state::*;
 use std::collections::BTreeSet;
 
-/// An event that every tier comes after or with: what passed by it passed before any tier was watched, so that what
-/// comes after takes it by a person's word only (rule 30).
-const BEFORE_ALL: EventId = EventId(1);
-
-/// Makes a version current, registered as built if it is not known, and notes it on every node.
+/// Makes a version current, registered as adopted if it is not known, and notes it on every node.
 pub(super) fn apply(
     p: &mut PipelineState,
     tier: &TierName,
@@ -55,10 +51,11 @@ fn register(p: &mut PipelineState, label: &VersionLabel, sha: &Sha, moment: &Mom
         emails: Vec::new(),
         by: Some(moment.by.into()),
         order,
-        stage: Stage::Built,
+        stage: Stage::Adopted,
         done: BEFORE_ALL,
         artifacts: Vec::new(),
         at: moment.at,
+        adopted: true,
     };
     p.versions.insert(label.clone(), version);
     p.by_sha.insert(sha.clone(), label.clone());

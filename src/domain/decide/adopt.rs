@@ -49,7 +49,7 @@ impl Place<'_> {
         if let Some(known) = self.p.versions.get(version) {
             return match () {
                 () if known.sha != *sha => Err(Rejection::LabelTaken(version.clone(), known.sha.clone())),
-                () if !self.p.is_built(version) => Err(Rejection::NotBuilt(version.clone())),
+                () if !self.p.is_built(version) && !known.adopted => Err(Rejection::NotBuilt(version.clone())),
                 () => Ok(()),
             };
         }

@@ -80,7 +80,10 @@ impl Place<'_> {
         if !self.p.versions.contains_key(version) {
             return Err(Rejection::UnknownVersion(self.name.clone(), version.clone()));
         }
-        if self.p.is_built(version) { Ok(()) } else { Err(Rejection::NotBuilt(version.clone())) }
+        match self.p.is_built(version) || self.p.is_adopted(version) {
+            true => Ok(()),
+            false => Err(Rejection::NotBuilt(version.clone())),
+        }
     }
 
     fn held(&self, tier: &TierName) -> Option<&Hold> {
@@ -332,6 +335,9 @@ impl Place<'_> {
         }
         let current = t.current.as_ref().ok_or_else(|| Rejection::NothingCurrent(tier.clone()))?;
         self.still(version, Some(&current.version))?;
+        if !self.p.is_ready_for(definition, &current.version) {
+            return Err(Rejection::NotBuilt(current.version.clone()));
+        }
         if let Some(busy) = t.busy_with() {
             return match &t.redeploy {
                 Some(under_way) if node.is_none_or(|n| under_way.order.contains(n)) => {

@@ -213,6 +213,8 @@ pub enum StageView {
     Failed,
     /// Ended before it was done.
     Aborted,
+    /// It was there before and was adopted; nobody has built it here.
+    Adopted,
 }
 
 /// Where a version stands in a tier.
@@ -324,6 +326,7 @@ fn version_view(p: &PipelineState, label: &VersionLabel, v: &Version) -> Version
         Stage::Built => (StageView::Built, None),
         Stage::Failed(cause) => (StageView::Failed, Some(cause.clone())),
         Stage::Aborted => (StageView::Aborted, None),
+        Stage::Adopted => (StageView::Adopted, None),
     };
     VersionView {
         version: label.clone(),

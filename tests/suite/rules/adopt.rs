@@ -117,3 +117,79 @@ fn where_artifacts_are_deployed_one_without_any_is_refused() {
     w.deed(adopt("prod", "1.0.1", "c1")).unwrap();
     assert_eq!(w.current("prod"), "1.0.1", "built, so that it can be put back");
 }
+
+/// A tier that uploads what was built.
+fn uploading(name: &str) -> tidegate::domain::pipeline::Tier {
+    let upload = Upload { artifact: "app".into(), to: "/opt/shop/".into() };
+    tier(name).nodes(&["a"]).with(|t| t.deploy.as_mut().unwrap().upload = vec![upload])
+}
+
+#[test]
+fn rule_07_what_nobody_built_waits_in_front_of_a_tier_that_needs_artifacts_and_says_so() {
+    let mut w = World::with(shop([tier("host"), uploading("prod").manual()]));
+    w.deed(adopt("host", "0.9.0", "c9")).unwrap();
+    w.promote("prod", "0.9.0").unwrap();
+    w.saw(&["promote_blocked prod 0.9.0 [not_built]"]);
+    assert_eq!((w.count("promote_start"), w.count("promote_failed")), (0, 0), "not tried, not rejected");
+    let definition = w.shop().tier_in_force(&"prod".into()).unwrap();
+    let said = promotion::blockers(w.shop(), definition, &"0.9.0".into(), w.now);
+    assert_eq!(said, [Blocker::NotBuilt { sha: Some(sha("c9")) }], "with the commit that is to be built");
+    w.rebuild("c9");
+    assert_eq!(w.current("prod"), "0.9.0", "the word stands until it is built");
+    w.crash();
+}
+
+#[test]
+fn rule_03_what_was_adopted_is_built_by_a_push_and_keeps_its_label_and_its_place() {
+    let mut w = World::with(shop([tier("host"), uploading("prod").manual()]));
+    w.deed(adopt("host", "0.9.0", "c9")).unwrap();
+    w.push("c1");
+    let before = w.shop().order(&"0.9.0".into());
+    w.hold_run("compile");
+    assert!(matches!(w.push("c9"), Answer::Pushed(all) if matches!(all[..], [Pushed::Taken { .. }])));
+    let definition = w.shop().tier_in_force(&"prod".into()).unwrap();
+    let said = promotion::blockers(w.shop(), definition, &"0.9.0".into(), w.now);
+    assert!(said.contains(&Blocker::NotBuilt { sha: None }), "nobody need ask for it: {said:?}");
+    w.let_go("compile");
+    w.saw(&["build_start 0.9.0", "build_ok 0.9.0"]);
+    let version = &w.shop().versions[&VersionLabel::from("0.9.0")];
+    assert_eq!((version.order, version.artifacts.len()), (before, 1));
+    assert_eq!(w.current("host"), "1.0.1", "it enters nothing");
+    assert_eq!(w.count("superseded"), 0);
+    let again = w.push("c9");
+    assert!(matches!(again, Answer::Pushed(all) if matches!(all[..], [Pushed::Ignored { .. }])), "now it is built");
+    // A person may make it the newest, as any version that is built.
+    w.rebuild("c9");
+    assert_eq!(w.current("host"), "0.9.0");
+    w.crash();
+}
+
+#[test]
+fn a_build_of_what_was_adopted_may_fail_and_be_tried_again() {
+    let mut w = World::with(shop([tier("host"), uploading("prod").manual()]));
+    w.deed(adopt("host", "0.9.0", "c9")).unwrap();
+    w.script("compile", [Ends::Is(Classification::CompileError)]);
+    w.push("c9");
+    w.saw(&["build_failed 0.9.0"]);
+    assert_eq!(w.current("host"), "0.9.0", "it is there, whatever becomes of its build");
+    w.push("c1");
+    w.rollback("host").unwrap();
+    assert_eq!(w.current("host"), "0.9.0");
+    w.rebuild("c9");
+    assert_eq!(w.count("build_ok 0.9.0"), 1);
+    let again = w.deed(Deed::Redeploy { tier: "prod".into(), node: None, version: None });
+    assert!(matches!(again, Err(Rejection::NothingCurrent(_))));
+}
+
+#[test]
+fn what_an_older_release_adopted_is_known_by_its_checkpoint() {
+    let mut w = World::with(shop([tier("host")]));
+    w.deed(adopt("host", "0.9.0", "c9")).unwrap();
+    let folded = w.state.clone();
+    // So it was written: built, and no mark.
+    let older = serde_json::to_string(&folded).unwrap();
+    let older = older.replace(r#","adopted":true"#, "").replace(r#""stage":"Adopted""#, r#""stage":"Built""#);
+    let older: state::State = serde_json::from_str(&older).unwrap();
+    assert_ne!(older, folded);
+    assert_eq!(older.of_older_release(), folded);
+}
