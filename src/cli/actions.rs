@@ -199,7 +199,7 @@ pub(super) fn cancel(args: &TierArgs) -> Exit {
             Some(tier) => {
                 let tier = in_pipeline(&seen, tier)?;
                 let inside = tier.inside.as_ref().map(|inside| inside.version.clone());
-                inside.or(tier.going_back.as_ref().map(|back| back.from.clone()))
+                inside.or(tier.going_back.as_ref().map(|back| back.from.clone())).or(tier.adopting.clone())
             }
             None => seen.build.as_ref().map(|build| build.version.clone()),
         };

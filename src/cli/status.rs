@@ -260,6 +260,9 @@ fn tier(tier: &TierView, wide: usize, now: Time) {
             going_on(&[], &redeploy.nodes)
         ));
     }
+    if let Some(version) = &tier.adopting {
+        say(tint(&format!("adopts {} once it is built", safe(version)), Tone::Wait));
+    }
     if let Some(hold) = &tier.hold {
         say(held("the tier", hold));
     }

@@ -46,6 +46,15 @@ pub fn waiting(p: &PipelineState, tier: &Tier, now: Time) -> Vec<Waiting> {
     found
 }
 
+/// The versions that wait in front of a tier and are older than that one: it takes their place when it becomes current
+/// (rule 9).
+pub fn older_that_wait(p: &PipelineState, tier: &Tier, version: &VersionLabel) -> Vec<VersionLabel> {
+    let order = p.order(version);
+    // The moment matters only to blockers, which are not asked here.
+    let all = waiting(p, tier, chrono::DateTime::UNIX_EPOCH);
+    all.into_iter().map(|one| one.version).filter(|one| p.order(one) < order).collect()
+}
+
 /// Which of those that wait goes next: what a person promoted before automation's choice.
 pub fn choose<'a>(waiting: &'a [Waiting], promote: &Promote) -> Option<&'a Waiting> {
     let free = |w: &&Waiting| w.blockers.is_empty();

@@ -259,6 +259,9 @@ pub struct TierState {
     pub going_back: Option<GoingBack>,
     /// A redeploy, while it lasts.
     pub redeploy: Option<Redeploy>,
+    /// A version that becomes current here once it is built.
+    #[serde(default)]
+    pub adopting: Option<Adopting>,
     /// What each version has to do with this tier; absent: nothing yet.
     pub standings: BTreeMap<VersionLabel, Standing>,
     /// What is where.
@@ -427,6 +430,19 @@ pub struct Redeploy {
     pub nodes: BTreeMap<NodeName, NodeTry>,
 }
 
+/// A version that is built to be adopted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopting {
+    /// The version.
+    pub version: VersionLabel,
+    /// Its commit.
+    pub sha: Sha,
+    /// Who adopts it.
+    pub by: String,
+    /// Why; empty: they did not say.
+    pub why: String,
+}
+
 /// What is on a node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeState {
@@ -589,7 +605,9 @@ impl TierState {
     /// The version that keeps others out now, if one does.
     pub fn busy_with(&self) -> Option<&VersionLabel> {
         let back = self.going_back.as_ref().filter(|g| !g.failed || g.is_under_way()).map(|g| &g.from);
-        self.inside.as_ref().map(|i| &i.version).or(back).or(self.redeploy.as_ref().map(|r| &r.version))
+        let redeployed = self.redeploy.as_ref().map(|r| &r.version);
+        let adopted = self.adopting.as_ref().map(|a| &a.version);
+        self.inside.as_ref().map(|i| &i.version).or(back).or(redeployed).or(adopted)
     }
 
     /// What is where, for events.

@@ -185,8 +185,8 @@ async fn adopt_deed(
     let request = request.for_verb(OF_TIER, "adopt")?;
     let sha = request.sha.clone().unwrap_or_default();
     let version = source::normalise(request.named()?.as_str())?.into();
-    let sha = commit_of(server, pipeline, &sha).await?;
-    Ok(Deed::Adopt { tier, version, sha })
+    let (sha, about) = commit_of(server, pipeline, &sha).await?;
+    Ok(Deed::Adopt { tier, version, sha, about })
 }
 
 fn pipeline_deed(action: &str, request: ActionRequest) -> Result<Deed, Problem> {

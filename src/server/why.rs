@@ -178,10 +178,12 @@ fn unbuilt(label: &VersionLabel, version: &Version) -> Option<Unbuilt> {
 
 /// What was asked for after that request and is not built, newest first.
 fn newer(p: &PipelineState, than: EventId) -> Vec<Unbuilt> {
-    let queued = p.queue.iter().filter(|request| request.id > than).map(|request| {
-        let sha = request.sha.clone();
-        (request.id, Unbuilt { sha, version: None, stage: UnbuiltStage::Queued, cause: None })
-    });
+    let is_newer = |sha: &Sha| !p.by_sha.get(sha).is_some_and(|label| p.is_adopted(label));
+    let queued =
+        p.queue.iter().filter(|request| request.id > than && is_newer(&request.sha)).map(|request| {
+            let sha = request.sha.clone();
+            (request.id, Unbuilt { sha, version: None, stage: UnbuiltStage::Queued, cause: None })
+        });
     let begun = p.versions.iter().filter(|(_, version)| version.order > than);
     let begun = begun.filter_map(|(label, version)| Some((version.order, unbuilt(label, version)?)));
     let mut found: Vec<(EventId, Unbuilt)> = queued.chain(begun).collect();

@@ -72,7 +72,8 @@ pub(super) fn commit(pipeline: &PipelineView, which: &Which) -> Result<Sha, Trou
     let asked = || pipeline.queue.iter().rev().chain(pipeline.build.iter().map(|build| &build.request));
     let found = match which {
         Which::Newest => {
-            asked().next().map(|request| &request.sha).or(pipeline.versions.first().map(|it| &it.sha))
+            let newest = asked().find(|request| !request.adopted).map(|request| &request.sha);
+            newest.or(pipeline.versions.first().map(|it| &it.sha))
         }
         Which::Request(id) => {
             let version = pipeline.versions.iter().find(|version| version.order == *id).map(|it| &it.sha);

@@ -26,6 +26,7 @@ pub(super) fn apply(
         register(p, version, sha, moment);
     }
     let t = p.tiers.entry(tier.clone()).or_default();
+    t.adopting = None;
     let standing = t.standing(version);
     standing.verdict = Some(Verdict::Passed(BEFORE_ALL));
     standing.said = None;
@@ -37,6 +38,29 @@ pub(super) fn apply(
         let state =
             NodeState { version: Some(version.clone()), at: moment.at, changing: None, failure: None };
         t.nodes.insert(node, state);
+    }
+}
+
+/// A version is to be built, in its place before everything, and becomes current then.
+pub(super) fn begin(
+    p: &mut PipelineState,
+    tier: &TierName,
+    version: &VersionLabel,
+    sha: &Sha,
+    moment: &Moment<'_>,
+) {
+    if !p.versions.get(version).is_some_and(|known| known.adopted) {
+        register(p, version, sha, moment);
+    }
+    let (version, sha) = (version.clone(), sha.clone());
+    let adopting = Adopting { version, sha, by: moment.by.into(), why: moment.why.into() };
+    p.tiers.entry(tier.clone()).or_default().adopting = Some(adopting);
+}
+
+/// The build of that commit came to nothing: what was to be adopted with it is not.
+pub(super) fn give_up(p: &mut PipelineState, sha: &Sha) {
+    for t in p.tiers.values_mut() {
+        t.adopting.take_if(|adopting| adopting.sha == *sha);
     }
 }
 

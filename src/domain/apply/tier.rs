@@ -27,9 +27,16 @@ pub(super) fn apply(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) {
                 p.tiers.entry(name).or_default().standing(version).confirmations.push(word);
             }
         }
-        Event::ManualAction { action: Action::Adopt, version: Some(version), sha: Some(sha), .. } => {
-            adopt::apply(p, &name, version, sha, moment);
-        }
+        Event::ManualAction {
+            action: Action::Adopt,
+            version: Some(version),
+            sha: Some(sha),
+            pending,
+            ..
+        } => match pending {
+            true => adopt::begin(p, &name, version, sha, moment),
+            false => adopt::apply(p, &name, version, sha, moment),
+        },
         Event::ManualAction { action, version, node, lift, .. } => {
             by_hand::apply(p, &name, *action, version.as_ref(), node.as_ref(), *lift, moment);
         }

@@ -41,7 +41,7 @@ pub(super) fn decide(
         Deed::Redeploy { tier, node, version } => at.redeploy(tier, node.as_ref(), version.as_ref()),
         Deed::Cancel { tier: None, version } => at.cancel_build(version.as_ref()),
         Deed::Cancel { tier: Some(tier), version } => at.cancel(tier, version.as_ref()),
-        Deed::Adopt { tier, version, sha } => at.adopt(tier, version, sha),
+        Deed::Adopt { tier, version, sha, about } => at.adopt(tier, version, sha, about),
         Deed::Block { version } => at.block(version),
         Deed::Unblock { version } => at.unblock(version),
     }
@@ -63,7 +63,7 @@ impl Place<'_> {
 
     fn action(&self, action: Action, tier: &TierName, version: Option<&VersionLabel>) -> Event {
         let (tier, version) = (Some(tier.clone()), version.cloned());
-        Event::ManualAction { action, tier, node: None, version, lift: false, sha: None }
+        Event::ManualAction { action, tier, node: None, version, lift: false, sha: None, pending: false }
     }
 
     pub(super) fn tier(&self, name: &TierName) -> Result<&TierState, Rejection> {
@@ -91,7 +91,11 @@ impl Place<'_> {
     }
 
     /// Refuses when what is meant is not what is there any more.
-    fn still(&self, meant: Option<&VersionLabel>, now: Option<&VersionLabel>) -> Result<(), Rejection> {
+    pub(super) fn still(
+        &self,
+        meant: Option<&VersionLabel>,
+        now: Option<&VersionLabel>,
+    ) -> Result<(), Rejection> {
         match meant {
             Some(meant) if Some(meant) != now => Err(Rejection::Moved(meant.clone(), now.cloned())),
             _ => Ok(()),
@@ -191,6 +195,7 @@ impl Place<'_> {
             version,
             lift,
             sha: None,
+            pending: false,
         }])
     }
 
@@ -355,10 +360,11 @@ impl Place<'_> {
             version,
             lift: false,
             sha: None,
+            pending: false,
         }])
     }
 
-    fn cancel_build(&self, version: Option<&VersionLabel>) -> Result<Decision, Rejection> {
+    pub(super) fn cancel_build(&self, version: Option<&VersionLabel>) -> Result<Decision, Rejection> {
         if let Some(build) = &self.p.build {
             self.still(version, Some(&build.version))?;
             if build.canceled {
@@ -373,6 +379,7 @@ impl Place<'_> {
                 version,
                 lift: false,
                 sha: None,
+                pending: false,
             }]);
         }
         let front = self.p.queue.front().ok_or(Rejection::NothingToCancel)?;
@@ -382,6 +389,9 @@ impl Place<'_> {
 
     fn cancel(&self, tier: &TierName, version: Option<&VersionLabel>) -> Result<Decision, Rejection> {
         let t = self.tier(tier)?;
+        if let Some(adopting) = &t.adopting {
+            return self.cancel_adoption(&adopting.version, version);
+        }
         let inside = t.inside.as_ref().ok_or(Rejection::NothingToCancel)?;
         self.still(version, Some(&inside.version))?;
         if inside.ending.is_some() {

@@ -60,6 +60,7 @@ fn needed<'a>(
         needed.extend(t.inside.iter().map(|inside| inside.version.clone()));
         needed.extend(t.going_back.iter().flat_map(|back| [back.from.clone(), back.to.clone()]));
         needed.extend(t.redeploy.iter().map(|redeploy| redeploy.version.clone()));
+        needed.extend(t.adopting.iter().map(|adopting| adopting.version.clone()));
         needed.extend(t.nodes.values().flat_map(|node| [&node.version, &node.changing]).flatten().cloned());
     }
     for tier in p.definition().iter().flat_map(|definition| &definition.tiers) {

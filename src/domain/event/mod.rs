@@ -355,6 +355,10 @@ pub enum Event {
         /// The commit of a version that is adopted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha: Option<Sha>,
+        /// Whether it is built first, because the tier can go back only to what was built here: then the same is said
+        /// once more when it is so. Its build enters no tier.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pending: bool,
     },
     /// Entry by automation is stopped.
     HoldSet {

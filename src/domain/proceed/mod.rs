@@ -5,6 +5,7 @@
 //! Each call gives facts that do not depend on one another; the caller journals and folds them and asks again, until
 //! nothing follows any more.
 
+mod adopt;
 mod back;
 mod build;
 mod entry;
@@ -54,6 +55,9 @@ pub fn proceed(state: &State, name: &PipelineName, room: &Room) -> Next {
     build::proceed(&mut flow, p);
     for (tier, t) in &p.tiers {
         flow.void_confirmations(p, tier);
+        if t.adopting.is_some() && adopt::proceed(&mut flow, p, tier, t) {
+            continue;
+        }
         if t.going_back.as_ref().is_some_and(|back| !back.failed) {
             back::proceed(&mut flow, p, tier, t);
         } else if t.inside.is_some() {

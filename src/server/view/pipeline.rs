@@ -79,6 +79,9 @@ pub struct RequestView {
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Its version was adopted, and keeps its place before everything else: nothing newer comes of it.
+    #[serde(default, skip_serializing_if = "crate::domain::outcome::is_false")]
+    pub adopted: bool,
 }
 
 /// A build under way.
@@ -277,7 +280,7 @@ impl PipelineView {
             rejected: rejected(state, Some(name)),
             hold: p.hold.as_ref().map(HoldView::from),
             build: p.build.as_ref().map(|build| build_view(p, build)),
-            queue: p.queue.iter().map(request_view).collect(),
+            queue: p.queue.iter().map(|request| request_view(p, request)).collect(),
             tiers: TierView::all(p, now),
             older_before: newest.last().filter(|_| more).map(|(_, v)| v.order),
             versions: newest.into_iter().map(|(label, v)| version_view(p, label, v)).collect(),
@@ -290,7 +293,7 @@ fn shown_repo(repo: &str) -> String {
     Location::parse(repo).map(|location| location.shown()).unwrap_or_default()
 }
 
-fn request_view(request: &Request) -> RequestView {
+fn request_view(p: &PipelineState, request: &Request) -> RequestView {
     RequestView {
         id: request.id,
         at: request.at,
@@ -299,13 +302,14 @@ fn request_view(request: &Request) -> RequestView {
         author: request.author.clone(),
         subject: request.subject.clone(),
         by: request.by.clone(),
+        adopted: p.by_sha.get(&request.sha).is_some_and(|label| p.is_adopted(label)),
     }
 }
 
 fn build_view(p: &PipelineState, build: &Build) -> BuildView {
     let steps = p.known.get(&build.digest).map(|d| d.build.steps.as_slice()).unwrap_or_default();
     BuildView {
-        request: request_view(&build.request),
+        request: request_view(p, &build.request),
         version: build.version.clone(),
         digest: build.digest.clone(),
         at: build.at,

@@ -40,6 +40,9 @@ pub struct TierView {
     /// A redeploy, while it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redeploy: Option<RedeployView>,
+    /// The version that is built to be adopted here: it becomes current then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopting: Option<VersionLabel>,
     /// Those in front of it, oldest first.
     pub waiting: Vec<WaitingView>,
     /// What is where.
@@ -228,6 +231,7 @@ impl TierView {
             inside: t.inside.as_ref().map(|inside| inside_view(p, name, inside)),
             going_back: t.going_back.as_ref().map(|back| going_back_view(p, name, back)),
             redeploy: t.redeploy.as_ref().map(redeploy_view),
+            adopting: t.adopting.as_ref().map(|adopting| adopting.version.clone()),
             waiting: tier.map(|tier| waiting_views(p, t, tier, now)).unwrap_or_default(),
             nodes: node_views(t, tier),
             hold: t.hold.as_ref().map(HoldView::from),
