@@ -267,7 +267,9 @@ fn what_runs_where_artifacts_are_uploaded_is_built_first_and_enters_no_other_tie
     world.wait("rollback_complete", &[("tier", "prod"), ("version", "0.9.0")]);
     assert_eq!(world.read("place/p1/out.txt").lines().last(), Some("0.9.0"), "what was built of it is there");
     let events = world.good(&["events"]);
-    let of_it = |kind: &str| events.lines().filter(|line| line.contains(kind) && line.contains(r#""version":"0.9.0""#)).count();
+    let of_it = |kind: &str| {
+        events.lines().filter(|line| line.contains(kind) && line.contains(r#""version":"0.9.0""#)).count()
+    };
     assert_eq!((of_it("promote_start"), of_it("superseded")), (0, 0), "it entered no tier");
 }
 
