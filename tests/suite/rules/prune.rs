@@ -128,3 +128,35 @@ fn rule_04_a_forgotten_label_is_never_given_to_another_commit() {
     assert_eq!(spent, ["1.0.0"], "a label that names its commit needs no note");
     w.crash();
 }
+
+#[test]
+fn rule_32_what_waits_in_a_removed_pipeline_or_tier_is_not_forgotten() {
+    let whole = || shop([tier("host"), tier("prod").manual(), tier("late").manual().after(&["host"])]);
+    let mut w = World::with(whole());
+    w.push("c1");
+    w.push("c2");
+    w.deed(Deed::Confirm { tier: "late".into(), version: "1.0.2".into() }).unwrap_err();
+    w.promote("late", "1.0.1").unwrap();
+    // `late` is removed while 2 waits there, and `prod` takes the newest.
+    w.load(shop([tier("host"), tier("prod").manual()]));
+    for n in 3..=6 {
+        w.push(&format!("c{n}"));
+    }
+    w.promote("prod", "1.0.6").unwrap();
+    prune(&mut w, 1);
+    assert_eq!(known(&w), ["1.0.1", "1.0.2", "1.0.5", "1.0.6"], "1 is current in `late`, 2 waits there");
+    w.load(whole());
+    w.promote("late", "1.0.2").unwrap();
+    assert_eq!(w.current("late"), "1.0.2", "it goes on where it was");
+    // A removed pipeline forgets nothing.
+    w.push("c7");
+    w.push("c8");
+    w.tell(Command::Remove { file: "shop.toml".into() });
+    let before = known(&w);
+    prune(&mut w, 0);
+    assert_eq!(known(&w), before);
+    w.load(whole());
+    w.promote("prod", "1.0.7").unwrap();
+    assert_eq!(w.current("prod"), "1.0.7", "what waited waits again");
+    w.crash();
+}
