@@ -93,6 +93,10 @@ pub struct PipelineState {
     /// that name their commit are left out.
     #[serde(default)]
     pub spent: BTreeMap<VersionLabel, Sha>,
+    /// Commits whose versions were built and forgotten, oldest first, each by the first 64 bits of its name: none of them
+    /// is built again for a tag or a repeated delivery (rule 3).
+    #[serde(default)]
+    pub forgotten: VecDeque<u64>,
     /// Versions that may enter no tier.
     pub blocked: BTreeMap<VersionLabel, Hold>,
     /// By name, removed ones included.
@@ -504,6 +508,7 @@ impl PipelineState {
             built: BTreeMap::new(),
             by_sha: BTreeMap::new(),
             spent: BTreeMap::new(),
+            forgotten: VecDeque::new(),
             blocked: BTreeMap::new(),
             tiers: BTreeMap::new(),
             last_slot: RunId(0),
@@ -536,6 +541,12 @@ impl PipelineState {
     pub fn is_taken(&self, label: &VersionLabel, sha: &Sha) -> bool {
         let owner = self.versions.get(label).map(|version| &version.sha).or_else(|| self.spent.get(label));
         owner.is_some_and(|owner| owner != sha)
+    }
+
+    /// Whether a version of that commit was built here and is forgotten.
+    pub fn is_forgotten(&self, sha: &Sha) -> bool {
+        let begins = beginning(sha);
+        !self.by_sha.contains_key(sha) && begins.is_some_and(|begins| self.forgotten.contains(&begins))
     }
 
     /// Whether that version is built.
@@ -592,6 +603,11 @@ impl PipelineState {
         }
         used
     }
+}
+
+/// The first 64 bits of a commit's name.
+pub(super) fn beginning(sha: &Sha) -> Option<u64> {
+    u64::from_str_radix(sha.as_str().get(..16)?, 16).ok()
 }
 
 impl GoingBack {
