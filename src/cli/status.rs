@@ -272,11 +272,22 @@ fn tier(tier: &TierView, wide: usize, now: Time) {
         let reasons = if reasons.is_empty() { "enters next".into() } else { reasons.join("; ") };
         say(format!("{} {reasons}", tint(&format!("waits: {}", safe(&waiting.version)), Tone::Wait)));
     }
-    for node in tier.nodes.iter().filter(|node| node.behind) {
-        let there = node.version.as_ref().map_or("nothing known".into(), safe);
-        let failure = node.failure.map(|failure| format!(" ({})", failure.as_str())).unwrap_or_default();
-        say(tint(&format!("node {} is behind: {there}{failure}", safe(&node.name)), Tone::Bad));
-    }
+    tier.nodes.iter().filter_map(trouble_on).for_each(say);
+}
+
+/// What is not right on a node: it has a version that is rejected, another one than the tier's current one, or nobody
+/// knows what.
+fn trouble_on(node: &NodeView) -> Option<String> {
+    let name = safe(&node.name);
+    let there = node.version.as_ref().map_or("nothing known".into(), safe);
+    let failure = node.failure.map(|failure| format!(" ({})", failure.as_str())).unwrap_or_default();
+    let what = match &node.rejected {
+        Some(cause) => format!("node {name} still has {there}, which is rejected: {}", safe(cause)),
+        None if node.behind => format!("node {name} is behind: {there}{failure}"),
+        None if node.failure.is_some() && node.changing.is_none() => format!("node {name}: {there}{failure}"),
+        None => return None,
+    };
+    Some(tint(&what, Tone::Bad))
 }
 
 /// Gates and nodes that are under way or went wrong.

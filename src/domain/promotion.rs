@@ -122,8 +122,7 @@ pub fn blockers(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Tim
         found.push(Blocker::VersionBlocked);
     }
     if !by_hand {
-        let holds = p.hold.iter().chain(&t.hold);
-        found.extend(holds.map(|h| Blocker::Hold { by: h.by.clone(), why: h.why.clone() }));
+        found.extend(holds(p, t));
         let before_its_time =
             has_passed_before(p, tier, version) && !has_passed_since(p, tier, version, t.born);
         if tier.promote.mode == Mode::Manual || before_its_time {
@@ -146,6 +145,11 @@ pub fn blockers(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Tim
         found.push(Blocker::Behind { version: current.version.clone() });
     }
     found
+}
+
+/// Who keeps automation from sending anything into the tier.
+pub fn holds<'a>(p: &'a PipelineState, t: &'a TierState) -> impl Iterator<Item = Blocker> + 'a {
+    p.hold.iter().chain(&t.hold).map(|hold| Blocker::Hold { by: hold.by.clone(), why: hold.why.clone() })
 }
 
 /// What a build of it would have to make first; with its commit where nothing builds that.

@@ -189,6 +189,9 @@ pub struct Attempts {
     pub failed_before: bool,
     /// The try that runs now.
     pub running: Option<RunId>,
+    /// The try that began last.
+    #[serde(default)]
+    pub last: Option<RunId>,
     /// How the last try ended; none while another follows.
     pub outcome: Option<Outcome>,
     /// How often in a row it could not judge.
@@ -263,6 +266,9 @@ pub struct TierState {
     pub going_back: Option<GoingBack>,
     /// A redeploy, while it lasts.
     pub redeploy: Option<Redeploy>,
+    /// The last way back, until another version passes.
+    #[serde(default)]
+    pub went_back: Option<WentBack>,
     /// A version that becomes current here once it is built.
     #[serde(default)]
     pub adopting: Option<Adopting>,
@@ -388,6 +394,9 @@ pub struct NodeTry {
     pub tries: u32,
     /// The run that is under way.
     pub running: Option<RunId>,
+    /// The run that began last.
+    #[serde(default)]
+    pub last: Option<RunId>,
     /// How it came out; none: not yet.
     pub result: Option<Result<(), Failure>>,
     /// Whether an earlier try may have changed it.
@@ -432,6 +441,19 @@ pub struct Redeploy {
     pub order: Vec<NodeName>,
     /// How far each is.
     pub nodes: BTreeMap<NodeName, NodeTry>,
+}
+
+/// A way back that was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WentBack {
+    /// The version that was left.
+    pub from: VersionLabel,
+    /// The version that it went back to.
+    pub to: VersionLabel,
+    /// Why.
+    pub cause: String,
+    /// When it began.
+    pub at: Time,
 }
 
 /// A version that is built to be adopted.
@@ -644,7 +666,15 @@ impl TierState {
 
     /// Whether that version is rejected here.
     pub fn is_rejected(&self, version: &VersionLabel) -> bool {
-        self.standings.get(version).is_some_and(|s| matches!(s.verdict, Some(Verdict::Rejected(_))))
+        self.rejected_for(version).is_some()
+    }
+
+    /// Why that version is rejected here; none: it is not.
+    pub fn rejected_for(&self, version: &VersionLabel) -> Option<&str> {
+        match self.standings.get(version)?.verdict.as_ref()? {
+            Verdict::Rejected(cause) => Some(cause),
+            _ => None,
+        }
     }
 
     /// The gate's attempts that a run of that version belongs to: those inside, or those of the way back.

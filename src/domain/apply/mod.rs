@@ -146,6 +146,7 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
             if let Some(build) = &mut p.build {
                 let attempts = build.steps.entry(step.clone()).or_default();
                 attempts.running = Some(*run_id);
+                attempts.last = Some(*run_id);
                 attempts.not_before = None;
             }
         }

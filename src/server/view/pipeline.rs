@@ -119,6 +119,9 @@ pub struct ProgressView {
     /// The try that runs now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
+    /// The try that began last: `/api/runs/{id}/log` has what it wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run_id: Option<RunId>,
     /// Tries that ended.
     pub tries: u32,
     /// How the last try ended, when no other follows at once.
@@ -162,6 +165,7 @@ impl ProgressView {
         ProgressView {
             status,
             run_id: attempts.running,
+            last_run_id: attempts.last,
             tries: attempts.tries,
             outcome: attempts.outcome.clone(),
             not_before: attempts.not_before,

@@ -4,7 +4,7 @@ use super::{HoldView, ProgressView};
 use crate::domain::event::PromotionEnd;
 use crate::domain::pipeline::{Gate, Mode, Phase, Tier};
 use crate::domain::state::{
-    Attempts, Confirmation, Current, GoingBack, Inside, NodeTry, PipelineState, Redeploy, TierState,
+    Attempts, Confirmation, Current, GoingBack, Inside, NodeTry, PipelineState, Redeploy, TierState, WentBack,
 };
 use crate::domain::*;
 use schemars::JsonSchema;
@@ -40,6 +40,9 @@ pub struct TierView {
     /// A redeploy, while it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redeploy: Option<RedeployView>,
+    /// The last way back, until another version passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub went_back: Option<WentBackView>,
     /// The version that is built to be adopted here: it becomes current then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopting: Option<VersionLabel>,
@@ -84,6 +87,9 @@ pub struct InsideView {
     /// Who ends it, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<String>,
+    /// What keeps it from going on, as it was last said: then nothing of it runs but what is tried again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
 }
 
 /// A gate of a version that is inside or that a tier goes back to.
@@ -112,6 +118,9 @@ pub struct NodeTryView {
     /// The run that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
+    /// The run that began last: `/api/runs/{id}/log` has what it wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run_id: Option<RunId>,
     /// Tries that ended.
     pub tries: u32,
     /// What failed.
@@ -154,6 +163,26 @@ pub struct GoingBackView {
     pub nodes: Vec<NodeTryView>,
     /// The verify gates.
     pub gates: Vec<GateView>,
+}
+
+/// A way back that was begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WentBackView {
+    /// The version that was left.
+    pub from: VersionLabel,
+    /// The version that it went back to.
+    pub to: VersionLabel,
+    /// Who or what began it, and why.
+    pub cause: String,
+    /// When it began.
+    pub at: Time,
+}
+
+impl From<&WentBack> for WentBackView {
+    fn from(back: &WentBack) -> WentBackView {
+        let (from, to, cause) = (back.from.clone(), back.to.clone(), back.cause.clone());
+        WentBackView { from, to, cause, at: back.at }
+    }
 }
 
 /// A redeploy under way.
@@ -202,6 +231,9 @@ pub struct NodeView {
     pub failure: Option<Failure>,
     /// Whether it has another version than the tier's current one.
     pub behind: bool,
+    /// Why the version that is on it is rejected in this tier: a promotion was stopped, and the node stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
 }
 
 impl TierView {
@@ -231,6 +263,7 @@ impl TierView {
             inside: t.inside.as_ref().map(|inside| inside_view(p, name, inside)),
             going_back: t.going_back.as_ref().map(|back| going_back_view(p, name, back)),
             redeploy: t.redeploy.as_ref().map(redeploy_view),
+            went_back: t.went_back.as_ref().map(WentBackView::from),
             adopting: t.adopting.as_ref().map(|adopting| adopting.version.clone()),
             waiting: tier.map(|tier| waiting_views(p, t, tier, now)).unwrap_or_default(),
             nodes: node_views(t, tier),
@@ -246,7 +279,7 @@ impl From<&Current> for CurrentView {
     }
 }
 
-fn inside_view(p: &PipelineState, name: &TierName, inside: &Inside) -> InsideView {
+pub(crate) fn inside_view(p: &PipelineState, name: &TierName, inside: &Inside) -> InsideView {
     let tier = p.tier_of(&inside.digest, name);
     let order = tier.map(|tier| tier.nodes.iter().map(|node| &node.name).collect()).unwrap_or_default();
     InsideView {
@@ -257,10 +290,11 @@ fn inside_view(p: &PipelineState, name: &TierName, inside: &Inside) -> InsideVie
         gates: gate_views(tier, &inside.gates, |_| true),
         nodes: node_try_views(order, &inside.nodes),
         ending: inside.ending.as_ref().map(|ending| ending.cause.clone()),
+        blockers: p.standing(name, &inside.version).and_then(|s| s.said.clone()).unwrap_or_default(),
     }
 }
 
-fn going_back_view(p: &PipelineState, name: &TierName, back: &GoingBack) -> GoingBackView {
+pub(crate) fn going_back_view(p: &PipelineState, name: &TierName, back: &GoingBack) -> GoingBackView {
     GoingBackView {
         from: back.from.clone(),
         to: back.to.clone(),
@@ -313,6 +347,7 @@ fn node_try_views(order: Vec<&NodeName>, tries: &BTreeMap<NodeName, NodeTry>) ->
                 name: name.clone(),
                 status,
                 run_id: node.running,
+                last_run_id: node.last,
                 tries: node.tries,
                 failure,
                 not_before: node.not_before,
@@ -351,6 +386,7 @@ fn node_views(t: &TierState, tier: Option<&Tier>) -> Vec<NodeView> {
             name: name.clone(),
             removed,
             behind: !removed && current.is_some() && version.as_ref() != current,
+            rejected: version.as_ref().and_then(|version| t.rejected_for(version)).map(str::to_owned),
             version,
             at: node.map(|node| node.at),
             changing: node.and_then(|node| node.changing.clone()),

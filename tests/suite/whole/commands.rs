@@ -94,7 +94,7 @@ fn why_names_what_is_not_built_and_what_goes_back() {
         "while test -e $PLACE/wait; do sleep 0.02; done; test ! -e $PLACE/red &&",
     );
     let mut world = World::new(&slow);
-    let (exit, said) = world.ends(&["why", "shop", "prod"]);
+    let (exit, said) = world.says(&["why", "shop", "prod"]);
     assert_eq!((exit, said.contains("no version is built yet")), (2, true), "{said}");
 
     std::fs::write(world.path("place/wait"), "").expect("a file");
@@ -265,6 +265,17 @@ fn what_runs_where_artifacts_are_uploaded_is_built_first_and_enters_no_other_tie
     world.wait("promote_complete", &[("tier", "prod"), ("version", "1.0.0")]);
     world.good(&["rollback", "shop", "prod"]);
     world.wait("rollback_complete", &[("tier", "prod"), ("version", "0.9.0")]);
+    let (_, said) = world.says(&["why", "shop", "prod"]);
+    for part in [
+        "1.0.0 went back out of `prod`",
+        "0.9.0 is current there",
+        "it went back from 1.0.0 to 0.9.0",
+        "rolled back by owner",
+        "tidegate retry shop prod 1.0.0",
+        "tidegate resume shop prod",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
     assert_eq!(world.read("place/p1/out.txt").lines().last(), Some("0.9.0"), "what was built of it is there");
     let events = world.good(&["events"]);
     let of_it = |kind: &str| {
