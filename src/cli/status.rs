@@ -169,7 +169,10 @@ fn pipeline(one: &PipelineView, now: Time) {
             .iter()
             .map(|request| safe(&request.sha.as_str()[..7.min(request.sha.as_str().len())]))
             .collect();
-        talk::data(format_args!("  {} to be built: {}", next.len(), next.join(", ")));
+        let kept: Vec<String> =
+            one.queue[0].blockers.iter().map(|blocker| safe(words::blocker(blocker, now))).collect();
+        let kept = if kept.is_empty() { String::new() } else { format!(" ({})", kept.join("; ")) };
+        talk::data(format_args!("  {} to be built: {}{kept}", one.queue.len(), next.join(", ")));
     }
     if let Some(failed) = one.versions.first().filter(|version| version.stage == StageView::Failed) {
         let cause = failed.cause.as_deref().unwrap_or("no reason is known");

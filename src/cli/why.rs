@@ -4,7 +4,7 @@ use super::client::{Where, segment};
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
 use super::{Exit, status, words};
-use crate::domain::{RunId, Time};
+use crate::domain::{Blocker, RunId, Time};
 use crate::printable;
 use crate::server::view::{GateView, NodeProgress, NodeTryView, Progress, StandingView};
 use crate::server::{Unbuilt, UnbuiltStage, WhyTier, WhyView};
@@ -45,7 +45,9 @@ fn ask(args: &Args) -> Result<Exit, Trouble> {
         print(&view);
     }
     // What is newer is not built, and will not be before that is over.
-    let is_kept = view.standstill.is_some() && !view.newer.is_empty();
+    let is_kept = !view.newer.is_empty()
+        && (view.standstill.is_some()
+            || view.newer.iter().any(|one| one.blockers.contains(&Blocker::DiskFull)));
     Ok(if view.passed && !is_kept { Exit::Done } else { Exit::Blocked })
 }
 
@@ -62,6 +64,7 @@ fn print(view: &WhyView) {
     stands(view);
     if let Some(build) = &view.build {
         talk::data(format_args!("  {}", printable::line(&unbuilt("its build", build))));
+        kept(&build.blockers, view.at);
     }
     for one in &view.chain {
         let (word, tone) = standing(one);
@@ -78,6 +81,7 @@ fn print(view: &WhyView) {
     }
     for one in &view.newer {
         talk::data(format_args!("  {}", printable::line(&newer(one))));
+        kept(&one.blockers, view.at);
     }
     status::standstill(view.standstill.as_ref());
 }
@@ -149,6 +153,13 @@ fn log(running: Option<RunId>, last: Option<RunId>) -> String {
         (Some(run), _) => format!("  (tidegate logs {run} --follow)"),
         (None, Some(run)) => format!("  (tidegate logs {run})"),
         (None, None) => String::new(),
+    }
+}
+
+/// What keeps a build.
+fn kept(blockers: &[Blocker], now: Time) {
+    for blocker in blockers {
+        talk::data(format_args!("    - {}", printable::line(&words::blocker(blocker, now))));
     }
 }
 

@@ -46,6 +46,31 @@ pub fn waiting(p: &PipelineState, tier: &Tier, now: Time) -> Vec<Waiting> {
     found
 }
 
+/// The same, on a disk that may be full: then none of them may enter, whoever wants it.
+pub fn waiting_when(p: &PipelineState, tier: &Tier, now: Time, disk_full: bool) -> Vec<Waiting> {
+    let mut all = waiting(p, tier, now);
+    if disk_full {
+        all.iter_mut().for_each(|waiting| waiting.blockers.push(Blocker::DiskFull));
+    }
+    all
+}
+
+/// What keeps the builds of a pipeline that wait from beginning; empty: the first of them begins.
+pub fn queue_blockers(p: &PipelineState, disk_full: bool) -> Vec<Blocker> {
+    let under_way = p.build.iter().map(|build| Blocker::Behind { version: build.version.clone() });
+    under_way.chain(full_disk(p, disk_full)).collect()
+}
+
+/// What keeps the build under way from going on; empty: something of it runs or is about to.
+pub fn build_blockers(p: &PipelineState, disk_full: bool) -> Vec<Blocker> {
+    let runs = p.build.iter().flat_map(|build| build.steps.values()).any(|step| step.running.is_some());
+    full_disk(p, disk_full && p.build.is_some() && !runs).into_iter().collect()
+}
+
+fn full_disk(p: &PipelineState, disk_full: bool) -> Option<Blocker> {
+    (disk_full && p.in_force.is_some()).then_some(Blocker::DiskFull)
+}
+
 /// The versions that wait in front of a tier and are older than that one: it takes their place when it becomes current
 /// (rule 9).
 pub fn older_that_wait(p: &PipelineState, tier: &Tier, version: &VersionLabel) -> Vec<VersionLabel> {

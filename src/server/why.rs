@@ -68,13 +68,16 @@ pub struct Unbuilt {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// What keeps it from beginning, or from going on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
 }
 
 /// How far something is that is not built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnbuiltStage {
-    /// Others are built before it.
+    /// It waits to be built.
     Queued,
     /// Its build is under way.
     Building,
@@ -147,7 +150,8 @@ fn explain(
     };
     let mut chain: Vec<WhyTier> =
         way_to(definition, &tier).into_iter().map(|tier| step(p, tier, &version, now)).collect();
-    if standstill.is_some_and(Standstill::is_disk_full) {
+    let disk_full = standstill.is_some_and(Standstill::is_disk_full);
+    if disk_full {
         chain.iter_mut().filter(|one| one.goes_on()).for_each(|one| one.blockers.push(Blocker::DiskFull));
     }
     Ok(WhyView {
@@ -156,8 +160,8 @@ fn explain(
         passed: p.has_passed(&tier, &version),
         current: p.tiers.get(&tier).and_then(|t| t.current.as_ref()).map(CurrentView::from),
         went_back: p.tiers.get(&tier).and_then(|t| t.went_back.as_ref()).map(WentBackView::from),
-        build: p.versions.get(&version).and_then(|v| unbuilt(&version, v)),
-        newer: newer(p, p.order(&version)),
+        build: p.versions.get(&version).and_then(|v| unbuilt(p, &version, v, disk_full)),
+        newer: newer(p, p.order(&version), disk_full),
         standstill: standstill.map(StandstillView::from),
         pipeline,
         tier,
@@ -186,7 +190,7 @@ fn nothing_to_show(p: &PipelineState, standstill: Option<&Standstill>) -> Proble
     }
 }
 
-fn unbuilt(label: &VersionLabel, version: &Version) -> Option<Unbuilt> {
+fn unbuilt(p: &PipelineState, label: &VersionLabel, version: &Version, disk_full: bool) -> Option<Unbuilt> {
     let (stage, cause) = match &version.stage {
         // What that comes to is said tier by tier.
         Stage::Built | Stage::Adopted => return None,
@@ -194,19 +198,24 @@ fn unbuilt(label: &VersionLabel, version: &Version) -> Option<Unbuilt> {
         Stage::Failed(cause) => (UnbuiltStage::Failed, Some(cause.clone())),
         Stage::Aborted => (UnbuiltStage::Aborted, None),
     };
-    Some(Unbuilt { sha: version.sha.clone(), version: Some(label.clone()), stage, cause })
+    let is_under_way = stage == UnbuiltStage::Building;
+    let blockers = is_under_way.then(|| promotion::build_blockers(p, disk_full)).unwrap_or_default();
+    Some(Unbuilt { sha: version.sha.clone(), version: Some(label.clone()), stage, cause, blockers })
 }
 
 /// What was asked for after that request and is not built, newest first.
-fn newer(p: &PipelineState, than: EventId) -> Vec<Unbuilt> {
+fn newer(p: &PipelineState, than: EventId, disk_full: bool) -> Vec<Unbuilt> {
+    let kept = promotion::queue_blockers(p, disk_full);
     let is_newer = |sha: &Sha| !p.by_sha.get(sha).is_some_and(|label| p.is_adopted(label));
     let queued =
         p.queue.iter().filter(|request| request.id > than && is_newer(&request.sha)).map(|request| {
             let sha = request.sha.clone();
-            (request.id, Unbuilt { sha, version: None, stage: UnbuiltStage::Queued, cause: None })
+            let blockers = kept.clone();
+            (request.id, Unbuilt { sha, version: None, stage: UnbuiltStage::Queued, cause: None, blockers })
         });
     let begun = p.versions.iter().filter(|(_, version)| version.order > than);
-    let begun = begun.filter_map(|(label, version)| Some((version.order, unbuilt(label, version)?)));
+    let begun =
+        begun.filter_map(|(label, version)| Some((version.order, unbuilt(p, label, version, disk_full)?)));
     let mut found: Vec<(EventId, Unbuilt)> = queued.chain(begun).collect();
     found.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
     found.into_iter().map(|(_, unbuilt)| unbuilt).collect()

@@ -16,7 +16,7 @@ pub(super) use build::{goes_on, is_complete, overtaken_by};
 use super::event::{Event, Fact};
 use super::id::*;
 use super::pipeline::{Gate, Phase, Tier};
-use super::promotion::{Waiting, waiting};
+use super::promotion::{Waiting, waiting_when};
 use super::state::{Attempts, PipelineState, State, Task};
 use super::{Blocker, Time};
 use std::collections::BTreeMap;
@@ -135,9 +135,9 @@ impl<'a> Flow<'a> {
 
     /// The versions that wait in front of a tier. On a full disk none of them may enter, whoever wants it.
     fn waiting(&mut self, p: &PipelineState, tier: &Tier) -> Vec<Waiting> {
-        let mut all = waiting(p, tier, self.room.now);
-        if !all.is_empty() && !self.has_disk() {
-            all.iter_mut().for_each(|waiting| waiting.blockers.push(Blocker::DiskFull));
+        let all = waiting_when(p, tier, self.room.now, self.room.disk_full);
+        if !all.is_empty() {
+            self.has_disk();
         }
         all
     }

@@ -82,6 +82,9 @@ pub struct RequestView {
     /// Its version was adopted, and keeps its place before everything else: nothing newer comes of it.
     #[serde(default, skip_serializing_if = "crate::domain::outcome::is_false")]
     pub adopted: bool,
+    /// What keeps it from beginning, or from going on; empty: it begins next, or goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
 }
 
 /// A build under way.
@@ -264,7 +267,9 @@ impl PipelineView {
         p: &PipelineState,
         now: Time,
         versions: Versions,
+        disk_full: bool,
     ) -> PipelineView {
+        let kept = promotion::queue_blockers(p, disk_full);
         let mut newest: Vec<(&VersionLabel, &Version)> = p.versions.iter().collect();
         newest.retain(|(_, v)| versions.before.is_none_or(|before| v.order < before));
         newest.sort_by_key(|(_, v)| std::cmp::Reverse(v.order));
@@ -283,9 +288,9 @@ impl PipelineView {
             }),
             rejected: rejected(state, Some(name)),
             hold: p.hold.as_ref().map(HoldView::from),
-            build: p.build.as_ref().map(|build| build_view(p, build)),
-            queue: p.queue.iter().map(|request| request_view(p, request)).collect(),
-            tiers: TierView::all(p, now),
+            build: p.build.as_ref().map(|build| build_view(p, build, disk_full)),
+            queue: p.queue.iter().map(|request| request_view(p, request, kept.clone())).collect(),
+            tiers: TierView::all(p, now, disk_full),
             older_before: newest.last().filter(|_| more).map(|(_, v)| v.order),
             versions: newest.into_iter().map(|(label, v)| version_view(p, label, v)).collect(),
         }
@@ -297,7 +302,7 @@ fn shown_repo(repo: &str) -> String {
     Location::parse(repo).map(|location| location.shown()).unwrap_or_default()
 }
 
-fn request_view(p: &PipelineState, request: &Request) -> RequestView {
+fn request_view(p: &PipelineState, request: &Request, blockers: Vec<Blocker>) -> RequestView {
     RequestView {
         id: request.id,
         at: request.at,
@@ -307,13 +312,14 @@ fn request_view(p: &PipelineState, request: &Request) -> RequestView {
         subject: request.subject.clone(),
         by: request.by.clone(),
         adopted: p.by_sha.get(&request.sha).is_some_and(|label| p.is_adopted(label)),
+        blockers,
     }
 }
 
-fn build_view(p: &PipelineState, build: &Build) -> BuildView {
+fn build_view(p: &PipelineState, build: &Build, disk_full: bool) -> BuildView {
     let steps = p.known.get(&build.digest).map(|d| d.build.steps.as_slice()).unwrap_or_default();
     BuildView {
-        request: request_view(p, &build.request),
+        request: request_view(p, &build.request, promotion::build_blockers(p, disk_full)),
         version: build.version.clone(),
         digest: build.digest.clone(),
         at: build.at,

@@ -238,20 +238,27 @@ pub struct NodeView {
 
 impl TierView {
     /// All tiers of a pipeline.
-    pub fn all(p: &PipelineState, now: Time) -> Vec<TierView> {
+    pub fn all(p: &PipelineState, now: Time, disk_full: bool) -> Vec<TierView> {
+        let when = (now, disk_full);
         let empty = TierState::default();
         let defined = p.definition().map(|d| d.tiers.as_slice()).unwrap_or_default();
         let in_force = defined.iter().map(|tier| {
-            TierView::of(p, &tier.name, p.tiers.get(&tier.name).unwrap_or(&empty), Some(tier), now)
+            TierView::of(p, &tier.name, p.tiers.get(&tier.name).unwrap_or(&empty), Some(tier), when)
         });
         let is_left = |name: &TierName, t: &TierState| {
             !defined.iter().any(|tier| tier.name == *name) && (t.current.is_some() || t.busy_with().is_some())
         };
         let left = p.tiers.iter().filter(|(name, t)| is_left(name, t));
-        in_force.chain(left.map(|(name, t)| TierView::of(p, name, t, None, now))).collect()
+        in_force.chain(left.map(|(name, t)| TierView::of(p, name, t, None, when))).collect()
     }
 
-    fn of(p: &PipelineState, name: &TierName, t: &TierState, tier: Option<&Tier>, now: Time) -> TierView {
+    fn of(
+        p: &PipelineState,
+        name: &TierName,
+        t: &TierState,
+        tier: Option<&Tier>,
+        when: (Time, bool),
+    ) -> TierView {
         TierView {
             name: name.clone(),
             removed: tier.is_none(),
@@ -265,7 +272,7 @@ impl TierView {
             redeploy: t.redeploy.as_ref().map(redeploy_view),
             went_back: t.went_back.as_ref().map(WentBackView::from),
             adopting: t.adopting.as_ref().map(|adopting| adopting.version.clone()),
-            waiting: tier.map(|tier| waiting_views(p, t, tier, now)).unwrap_or_default(),
+            waiting: tier.map(|tier| waiting_views(p, t, tier, when)).unwrap_or_default(),
             nodes: node_views(t, tier),
             hold: t.hold.as_ref().map(HoldView::from),
             unsupported: tier.map(|tier| tier.unsupported.clone()).unwrap_or_default(),
@@ -356,12 +363,18 @@ fn node_try_views(order: Vec<&NodeName>, tries: &BTreeMap<NodeName, NodeTry>) ->
         .collect()
 }
 
-fn waiting_views(p: &PipelineState, t: &TierState, tier: &Tier, now: Time) -> Vec<WaitingView> {
+/// `when`: the moment, and whether the disk is full.
+fn waiting_views(
+    p: &PipelineState,
+    t: &TierState,
+    tier: &Tier,
+    (now, disk_full): (Time, bool),
+) -> Vec<WaitingView> {
     let confirmed_by = |version: &VersionLabel| {
         let given = t.standings.get(version).map(|s| s.confirmations.as_slice()).unwrap_or_default();
         given.iter().map(|word: &Confirmation| word.by.clone()).collect()
     };
-    promotion::waiting(p, tier, now)
+    promotion::waiting_when(p, tier, now, disk_full)
         .into_iter()
         .map(|w| WaitingView {
             confirmed_by: confirmed_by(&w.version),

@@ -258,7 +258,7 @@ fn rule_15_a_version_that_was_stopped_and_is_still_on_a_node_is_shown_there() {
     let stop = |t: &mut Tier| t.deploy.as_mut().unwrap().on_failure = OnFailure::Stop;
     let mut w = World::with(shop([tier("prod").nodes(&["a", "b"]).with(stop)]));
     let nodes = |w: &World| -> Vec<NodeView> {
-        let view = StateView::of(&w.state, w.now, Versions { limit: 9, before: None });
+        let view = StateView::of(&w.state, w.now, Versions { limit: 9, before: None }, None);
         view.pipelines[0].tiers[0].nodes.clone()
     };
     w.script("prod/b", [Ends::Breaks(Failure::Activate)]);

@@ -293,7 +293,11 @@ async fn a_full_disk_is_shown_wherever_somebody_looks_and_passes_by_itself() {
     assert_eq!(stand.get("/healthz").await.status, 200, "it lives");
     let json = stand.get("/api/state").await.json();
     assert_eq!(json["standstill"]["code"], "TG-DISK-001");
-    assert_eq!(json["pipelines"][0]["queue"].as_array().unwrap().len(), 1);
+    let queue = json["pipelines"][0]["queue"].as_array().unwrap();
+    assert_eq!((queue.len(), &queue[0]["blockers"][0]["kind"]), (1, &"disk_full".into()));
+    let numbers = stand.get("/metrics").await.text();
+    let number = "tidegate_blockers{pipeline=\"shop\",tier=\"\",kind=\"disk_full\"} 1";
+    assert!(numbers.contains(number), "{numbers}");
     let why = stand.get("/api/pipelines/shop/tiers/prod/why").await;
     why.is_problem(404, "TG-HTTP-017");
     assert!(why.text().contains("nearly full") && why.text().contains("min_free"), "{}", why.text());
@@ -318,6 +322,15 @@ async fn a_full_disk_is_shown_wherever_somebody_looks_and_passes_by_itself() {
     let why: WhyView =
         serde_json::from_slice(&stand.get("/api/pipelines/shop/tiers/prod/why").await.body).unwrap();
     assert!(why.chain.iter().all(|one| one.blockers.contains(&Blocker::DiskFull)), "{why:?}");
+    stand.push("shop", '3').await;
+    let why = stand.get("/api/pipelines/shop/tiers/prod/why").await;
+    let why: WhyView = serde_json::from_slice(&why.body).unwrap();
+    assert_eq!(why.newer[0].blockers, [Blocker::DiskFull], "{why:?}");
+    let text = "name = \"shop\"\n[source]\nrepo = \"/nowhere\"\n[[tier]]\nname = \"host\"\n";
+    let body = serde_json::json!({"file": "shop.toml", "text": text}).to_string();
+    let json = [("content-type", "application/json".to_owned())];
+    let plan = stand.send("POST", "/api/plan", &json, body.as_bytes()).await.json();
+    assert_eq!(plan["next"]["waits_for"][0]["kind"], "disk_full", "{plan}");
 }
 
 #[tokio::test]
