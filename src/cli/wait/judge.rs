@@ -4,7 +4,10 @@ use super::Which;
 use crate::cli::Exit;
 use crate::cli::trouble::Trouble;
 use crate::domain::{Blocker, Sha, TierName};
-use crate::server::view::{PipelineView, Progress, StageView, StandingView, TierView, VersionView};
+use crate::server::view::{
+    GateView, InsideView, NodeProgress, PipelineView, Progress, StageView, StandingView, TierView,
+    VersionView,
+};
 use serde_json::{Value, json};
 
 /// How something stands.
@@ -200,11 +203,8 @@ fn in_tier(tier: &TierView, version: &VersionView) -> InTier {
         }
         Some(StandingView::Inside) => {
             let inside = tier.inside.as_ref().filter(|inside| inside.version == version.version);
-            let blocked = inside.and_then(|inside| {
-                inside.gates.iter().find(|gate| gate.progress.status == Progress::Blocked && gate.required)
-            });
-            return match blocked {
-                Some(gate) => one(Verdict::Blocked, format!("gate `{}` cannot judge", gate.name), Vec::new()),
+            return match inside.and_then(kept_inside) {
+                Some((how, blockers)) => one(Verdict::Blocked, how, blockers),
                 None => one(Verdict::UnderWay, "inside".into(), Vec::new()),
             };
         }
@@ -221,6 +221,22 @@ fn in_tier(tier: &TierView, version: &VersionView) -> InTier {
         // What it has to pass first decides.
         None => one(Verdict::Blocked, "has not come there".into(), Vec::new()),
     }
+}
+
+/// What keeps a version inside, once nothing of it runs any more: something is said to stand in its way only when every
+/// gate and node that can go on has ended.
+fn kept_inside(inside: &InsideView) -> Option<(String, Vec<Blocker>)> {
+    let gate_runs = inside.gates.iter().any(|gate| gate.progress.status == Progress::Running);
+    let node_runs = inside.nodes.iter().any(|node| node.status == NodeProgress::Running);
+    if gate_runs || node_runs || inside.blockers.is_empty() {
+        return None;
+    }
+    let is_blocked = |gate: &&GateView| gate.progress.status == Progress::Blocked && gate.required;
+    let how = match inside.gates.iter().find(is_blocked) {
+        Some(gate) => format!("gate `{}` cannot judge", gate.name),
+        None => "inside".into(),
+    };
+    Some((how, inside.blockers.clone()))
 }
 
 /// Whether neither time nor another version's end lifts it.

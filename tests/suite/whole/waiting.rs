@@ -79,6 +79,32 @@ fn a_build_that_is_asked_for_is_waited_for() {
 }
 
 #[test]
+fn waiting_goes_on_while_another_gate_of_the_phase_runs() {
+    let both = r#"run = "while test -e $PLACE/hold; do sleep 0.05; done"
+
+[[tier.gate]]
+name = "says"
+kind = "command"
+run = """echo '{"kind":"blocked","reason":"no network","help":"plug it in"}' >> $TIDEGATE_EVENTS"""
+"#;
+    let text = SHOP.replace("run = \"! grep -q bad-build $TIDEGATE_ARTIFACTS/out.txt\"", both);
+    assert_ne!(text, SHOP);
+    let mut world = World::new(&text);
+    std::fs::write(world.path("place/hold"), "").expect("a file");
+    world.push("1.0.0", &[]);
+    world.wait("gate_done", &[("name", "says")]);
+    let (exit, said) = world.ends(&["status", "--wait", "shop", "--timeout", "300ms"]);
+    assert!(exit == 3 && said.contains("TG-WAIT-001"), "it goes on by itself: {exit} {said}");
+    let (_, said) = world.says(&["why", "shop", "host"]);
+    assert!(said.contains("gate `test` runs") && said.contains("gate `says` could not judge"), "{said}");
+    std::fs::remove_file(world.path("place/hold")).expect("let go");
+    let output = world.tidegate(&["status", "--wait", "shop", "--timeout", "60s"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("host: no network") && said.contains("(plug it in)"), "{said}");
+}
+
+#[test]
 fn a_word_that_waits_says_for_what_and_a_bad_version_that_stays_on_a_node_is_shown() {
     let stays = SHOP.replace("[tier.deploy]\nupload = [{ artifact = \"out.txt\", to = \"$PLACE/staging/\" }]", "[tier.deploy]\non_failure = \"stop\"\nupload = [{ artifact = \"out.txt\", to = \"$PLACE/staging/\" }]");
     assert_ne!(stays, SHOP);
