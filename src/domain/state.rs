@@ -1,5 +1,18 @@
 //! What is true now: a fold over the journal. This file holds the shapes and small questions about them; how events
 //! change them is `apply`'s, what follows from them is `proceed`'s.
+//!
+//! # What older releases wrote
+//!
+//! The state is also the text of checkpoints, so these shapes are read long after they were written:
+//!
+//! - A field that is added has a default (`#[serde(default)]`, on the field, or on the struct where all of it has one),
+//!   and that default means what was true before there was the field. The same holds for the definitions in
+//!   [`pipeline`](super::pipeline), which the journal keeps as well.
+//! - What a default cannot say is put right in [`State::of_older_release`].
+//! - A field or variant is never renamed, and a variant never goes: a field that goes is passed over when it is read.
+//! - What cannot be done so takes a new form number in `engine::checkpoint`, and a reader for the old one.
+//!
+//! The journals of all releases are kept in `tests/suite/journals`: they are opened, loaded and folded by every later one.
 
 use super::Time;
 use super::blocker::Blocker;
@@ -18,6 +31,7 @@ pub(super) const BEFORE_ALL: EventId = EventId(1);
 
 /// Everything that is true now.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     /// The last event that is folded in.
     pub last: EventId,
@@ -182,6 +196,7 @@ pub struct Build {
 
 /// How far something is that may be tried several times.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Attempts {
     /// Tries that ended and count.
     pub tries: u32,
@@ -190,7 +205,6 @@ pub struct Attempts {
     /// The try that runs now.
     pub running: Option<RunId>,
     /// The try that began last.
-    #[serde(default)]
     pub last: Option<RunId>,
     /// How the last try ended; none while another follows.
     pub outcome: Option<Outcome>,
@@ -255,6 +269,7 @@ pub enum Stage {
 
 /// One tier.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TierState {
     /// The last version that passed, or that it was rolled back to.
     pub current: Option<Current>,
@@ -267,10 +282,8 @@ pub struct TierState {
     /// A redeploy, while it lasts.
     pub redeploy: Option<Redeploy>,
     /// The last way back, until another version passes.
-    #[serde(default)]
     pub went_back: Option<WentBack>,
     /// A version that becomes current here once it is built.
-    #[serde(default)]
     pub adopting: Option<Adopting>,
     /// What each version has to do with this tier; absent: nothing yet.
     pub standings: BTreeMap<VersionLabel, Standing>,
@@ -297,6 +310,7 @@ pub struct Current {
 
 /// What a version has to do with a tier.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Standing {
     /// How it came out; none: it waits, or is inside, or cannot come here yet.
     pub verdict: Option<Verdict>,
@@ -389,13 +403,13 @@ pub struct Ending {
 
 /// How far one node is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NodeTry {
     /// Tries that ended and count.
     pub tries: u32,
     /// The run that is under way.
     pub running: Option<RunId>,
     /// The run that began last.
-    #[serde(default)]
     pub last: Option<RunId>,
     /// How it came out; none: not yet.
     pub result: Option<Result<(), Failure>>,
