@@ -255,7 +255,7 @@ pub enum Deed {
         /// Its commit.
         sha: Sha,
         /// What that says about itself, in case that it is built first.
-        about: About,
+        about: Box<About>,
     },
     /// Keeps a version from entering anywhere.
     Block {

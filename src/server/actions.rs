@@ -239,7 +239,7 @@ async fn adopt_deed(
     let sha = request.sha.clone().unwrap_or_default();
     let version = source::normalise(request.named()?.as_str())?.into();
     let (sha, about) = commit_of(server, pipeline, &sha).await?;
-    Ok(Deed::Adopt { tier, version, sha, about })
+    Ok(Deed::Adopt { tier, version, sha, about: Box::new(about) })
 }
 
 fn pipeline_deed(action: &str, request: ActionRequest) -> Result<Deed, Problem> {

@@ -199,7 +199,7 @@ fn unbuilt(p: &PipelineState, label: &VersionLabel, version: &Version, disk_full
         Stage::Aborted => (UnbuiltStage::Aborted, None),
     };
     let is_under_way = stage == UnbuiltStage::Building;
-    let blockers = is_under_way.then(|| promotion::build_blockers(p, disk_full)).unwrap_or_default();
+    let blockers = if is_under_way { promotion::build_blockers(p, disk_full) } else { Vec::new() };
     Some(Unbuilt { sha: version.sha.clone(), version: Some(label.clone()), stage, cause, blockers })
 }
 

@@ -117,7 +117,7 @@ fn by_hand(w: &mut World, n: usize) {
     w.deed(again).unwrap();
     let old = sha(&format!("a{n}"));
     let label = format!("0.9.{n}").into();
-    let about = command::About::default();
+    let about = Box::default();
     w.deed(Deed::Adopt { tier: format!("lab{n}").into(), version: label, sha: old, about }).unwrap();
     w.rebuild(&commit(n, 1));
     w.tell(Command::Prune { keep: 3 });

@@ -5,7 +5,7 @@ use tidegate::domain::pipeline::Upload;
 use tidegate::domain::*;
 
 fn adopt(tier: &str, version: &str, commit: &str) -> Deed {
-    let about = command::About { author: "Old Ann".into(), ..Default::default() };
+    let about = Box::new(command::About { author: "Old Ann".into(), ..Default::default() });
     Deed::Adopt { tier: tier.into(), version: version.into(), sha: sha(commit), about }
 }
 

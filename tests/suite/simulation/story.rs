@@ -328,7 +328,7 @@ impl Story {
                     .engine
                     .read(|state| Some(state.pipelines.get("shop")?.versions.get(&version)?.sha.clone()));
                 let sha = sha.unwrap_or_else(|| "9".repeat(40).into());
-                Deed::Adopt { tier, version, sha, about: command::About::default() }
+                Deed::Adopt { tier, version, sha, about: Box::default() }
             }
             12 => Deed::Block { version },
             _ => Deed::Unblock { version },
