@@ -126,7 +126,8 @@ fn was_not_judged(waiting: &WaitingView) -> bool {
     })
 }
 
-/// The only version that was rejected in a tier, or that waits because it could not be judged, unless something is inside it that is meant instead.
+/// The only version that was rejected in a tier, or that waits because it could not be judged, unless something is inside
+/// it that is meant instead.
 fn rejected(pipeline: &PipelineView, tier: &TierView) -> Result<Option<VersionLabel>, Trouble> {
     if tier.inside.is_some() || tier.going_back.is_some() {
         return Ok(None);

@@ -1,9 +1,11 @@
 //! The state as it is shown: what the pages, the terminal and scripts read. Shapes only, and how each is made from the
 //! state; every name here is contract.
 
+mod node;
 mod pipeline;
 mod tier;
 
+pub use node::*;
 pub use pipeline::*;
 pub use tier::*;
 
