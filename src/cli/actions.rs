@@ -3,8 +3,10 @@
 
 use super::client::{Client, Where, segment, shaped};
 use super::trouble::Trouble;
-use super::{Exit, talk};
+use super::{Exit, talk, words};
+use crate::clock::{Clock, SystemClock};
 use crate::domain::{Blocker, VersionLabel};
+use crate::printable;
 use crate::server::view::{PipelineView, StandingView, TierView, VersionView, WaitingView};
 use crate::server::{Done, OnePipeline};
 use serde_json::{Value, json};
@@ -124,7 +126,8 @@ fn was_not_judged(waiting: &WaitingView) -> bool {
     })
 }
 
-/// The only version that was rejected in a tier, or that waits because it could not be judged, unless something is inside it that is meant instead.
+/// The only version that was rejected in a tier, or that waits because it could not be judged, unless something is inside
+/// it that is meant instead.
 fn rejected(pipeline: &PipelineView, tier: &TierView) -> Result<Option<VersionLabel>, Trouble> {
     if tier.inside.is_some() || tier.going_back.is_some() {
         return Ok(None);
@@ -179,7 +182,15 @@ pub(super) fn adopt(args: &AdoptArgs) -> Exit {
     body["sha"] = json!(args.sha);
     let path = format!("/api/pipelines/{}/tiers/{}/adopt", segment(&args.pipeline), segment(&args.tier));
     let asked = args.place.client().and_then(|client| client.post(&path, &body));
-    finish("adopt", asked, args.place.json)
+    finish_with("adopt", asked, args.place.json, |done| {
+        if !done.waits_for.is_empty() {
+            talk::say(format_args!(
+                "{} is built first, and is current in {} then: `tidegate status` shows how far it is",
+                printable::line(&args.version),
+                printable::line(&args.tier)
+            ));
+        }
+    })
 }
 
 /// `hold` and `resume`.
@@ -199,7 +210,7 @@ pub(super) fn cancel(args: &TierArgs) -> Exit {
             Some(tier) => {
                 let tier = in_pipeline(&seen, tier)?;
                 let inside = tier.inside.as_ref().map(|inside| inside.version.clone());
-                inside.or(tier.going_back.as_ref().map(|back| back.from.clone()))
+                inside.or(tier.going_back.as_ref().map(|back| back.from.clone())).or(tier.adopting.clone())
             }
             None => seen.build.as_ref().map(|build| build.version.clone()),
         };
@@ -236,12 +247,34 @@ fn tier_action(
     fill: impl FnOnce(&Client, &mut Value) -> Result<(), Trouble>,
 ) -> Exit {
     let path = format!("/api/pipelines/{}/tiers/{}/{action}", segment(&args.pipeline), segment(&args.tier));
+    let mut body = with_why(args.why.as_deref());
     let asked = args.place.client().and_then(|client| {
-        let mut body = with_why(args.why.as_deref());
         fill(&client, &mut body)?;
         client.post(&path, &body)
     });
-    finish(action, asked, args.place.json)
+    let version = body["version"].as_str().unwrap_or_default();
+    let stands = |done: &Done| stands(done, &args.pipeline, &args.tier, version);
+    finish_with(action, asked, args.place.json, stands)
+}
+
+/// A word that is given and waits for something: for what.
+fn stands(done: &Done, pipeline: &str, tier: &str, version: &str) {
+    if done.waits_for.is_empty() {
+        return;
+    }
+    let now = SystemClock::new().now();
+    talk::say(format_args!(
+        "{} enters {} once nothing is in its way any more:",
+        printable::line(version),
+        printable::line(tier)
+    ));
+    let (pipeline, tier, version) = (pipeline.into(), tier.into(), version.into());
+    for blocker in &done.waits_for {
+        talk::say(format_args!("  - {}", printable::line(&words::blocker(blocker, now))));
+        if let Some(way) = words::way_out(blocker, &pipeline, &tier, &version) {
+            talk::say(format_args!("    {}", printable::line(&way)));
+        }
+    }
 }
 
 fn with_why(why: Option<&str>) -> Value {
@@ -252,16 +285,25 @@ fn with_why(why: Option<&str>) -> Value {
 }
 
 fn finish(action: &str, asked: Result<Value, Trouble>, as_json: bool) -> Exit {
+    finish_with(action, asked, as_json, |_| {})
+}
+
+/// Says that it is done, and what more there is to say of it.
+fn finish_with(action: &str, asked: Result<Value, Trouble>, as_json: bool, more: impl FnOnce(&Done)) -> Exit {
     let said = asked.and_then(|answer| Ok((shaped::<Done>(answer.clone())?, answer)));
     match said {
         Ok((done, answer)) => {
             if as_json {
                 talk::json(&answer);
-            } else if done.already {
-                talk::say(format_args!("{action}: it was so already"));
-            } else {
-                talk::say(format_args!("{action}: done"));
+                return Exit::Done;
             }
+            let how = match (done.already, done.waits_for.is_empty()) {
+                (true, _) => "it was so already",
+                (false, true) => "done",
+                (false, false) => "it stands",
+            };
+            talk::say(format_args!("{action}: {how}"));
+            more(&done);
             Exit::Done
         }
         Err(trouble) => trouble.say(),

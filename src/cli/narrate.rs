@@ -115,11 +115,12 @@ fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
         Event::ConfirmVoided { tier, version, .. } => {
             ("voided", Tone::Wait, format!("{tier}: confirmations of {version} no longer count"))
         }
-        Event::ManualAction { action, tier, version, node, .. } => {
+        Event::ManualAction { action, tier, version, node, pending, .. } => {
             let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
             let node = node.as_ref().map(|node| format!(" on node {node}")).unwrap_or_default();
             let tier = tier.as_ref().map(|tier| format!("{tier}: ")).unwrap_or_default();
-            ("by hand", Tone::Strong, format!("{tier}{}{version}{node}{by}", action_word(*action)))
+            let first = if *pending { ", once it is built" } else { "" };
+            ("by hand", Tone::Strong, format!("{tier}{}{version}{node}{by}{first}", action_word(*action)))
         }
         Event::HoldSet { tier, .. } => ("held", Tone::Wait, format!("{}{by}", place(tier.as_ref()))),
         Event::HoldLifted { tier } => ("resumed", Tone::Good, format!("{}{by}", place(tier.as_ref()))),

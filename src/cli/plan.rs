@@ -38,7 +38,7 @@ fn make(args: &Args) -> Result<Exit, Trouble> {
     let asked = if args.offline { None } else { ask(args, &loaded)? };
     let plan = asked.unwrap_or_else(|| {
         let ground = Ground::of(&State::default(), &args.file.display().to_string(), &loaded.pipeline);
-        plan(&ground, &loaded.digest, &loaded.pipeline, now)
+        plan(&ground, &loaded.digest, &loaded.pipeline, now, false)
     });
     if args.place.json {
         talk::json(serde_json::to_string_pretty(&plan).expect("BUG: a plan is JSON"));
@@ -145,6 +145,10 @@ fn waiting(one: &WaitingChange, now: Time) -> String {
 
 fn next(next: &NextVersion, plan: &Plan, now: Time) {
     talk::data("  build");
+    for blocker in &next.waits_for {
+        let words = safe(words::blocker(blocker, now));
+        talk::data(format_args!("    {}", tint(&format!("stops   {words}"), Tone::Wait)));
+    }
     rounds("step", &next.steps);
     for tier in &next.tiers {
         talk::data(format_args!("  {}", safe(&tier.tier)));

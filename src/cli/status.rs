@@ -169,7 +169,10 @@ fn pipeline(one: &PipelineView, now: Time) {
             .iter()
             .map(|request| safe(&request.sha.as_str()[..7.min(request.sha.as_str().len())]))
             .collect();
-        talk::data(format_args!("  {} to be built: {}", next.len(), next.join(", ")));
+        let kept: Vec<String> =
+            one.queue[0].blockers.iter().map(|blocker| safe(words::blocker(blocker, now))).collect();
+        let kept = if kept.is_empty() { String::new() } else { format!(" ({})", kept.join("; ")) };
+        talk::data(format_args!("  {} to be built: {}{kept}", one.queue.len(), next.join(", ")));
     }
     if let Some(failed) = one.versions.first().filter(|version| version.stage == StageView::Failed) {
         let cause = failed.cause.as_deref().unwrap_or("no reason is known");
@@ -260,6 +263,9 @@ fn tier(tier: &TierView, wide: usize, now: Time) {
             going_on(&[], &redeploy.nodes)
         ));
     }
+    if let Some(version) = &tier.adopting {
+        say(tint(&format!("adopts {} once it is built", safe(version)), Tone::Wait));
+    }
     if let Some(hold) = &tier.hold {
         say(held("the tier", hold));
     }
@@ -269,11 +275,22 @@ fn tier(tier: &TierView, wide: usize, now: Time) {
         let reasons = if reasons.is_empty() { "enters next".into() } else { reasons.join("; ") };
         say(format!("{} ({reasons})", tint(&format!("waits: {}", safe(&waiting.version)), Tone::Wait)));
     }
-    for node in tier.nodes.iter().filter(|node| node.behind) {
-        let there = node.version.as_ref().map_or("nothing known".into(), safe);
-        let failure = node.failure.map(|failure| format!(" ({})", failure.as_str())).unwrap_or_default();
-        say(tint(&format!("node {} is behind: {there}{failure}", safe(&node.name)), Tone::Bad));
-    }
+    tier.nodes.iter().filter_map(trouble_on).for_each(say);
+}
+
+/// What is not right on a node: it has a version that is rejected, another one than the tier's current one, or nobody
+/// knows what.
+fn trouble_on(node: &NodeView) -> Option<String> {
+    let name = safe(&node.name);
+    let there = node.version.as_ref().map_or("nothing known".into(), safe);
+    let failure = node.failure.map(|failure| format!(" ({})", failure.as_str())).unwrap_or_default();
+    let what = match &node.rejected {
+        Some(cause) => format!("node {name} still has {there}, which is rejected: {}", safe(cause)),
+        None if node.behind => format!("node {name} is behind: {there}{failure}"),
+        None if node.failure.is_some() && node.changing.is_none() => format!("node {name}: {there}{failure}"),
+        None => return None,
+    };
+    Some(tint(&what, Tone::Bad))
 }
 
 /// Gates and nodes that are under way or went wrong.

@@ -4,8 +4,9 @@ use super::client::{Where, segment};
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
 use super::{Exit, status, words};
+use crate::domain::{Blocker, RunId, Time};
 use crate::printable;
-use crate::server::view::StandingView;
+use crate::server::view::{GateView, NodeProgress, NodeTryView, Progress, StandingView};
 use crate::server::{Unbuilt, UnbuiltStage, WhyTier, WhyView};
 
 #[derive(clap::Args)]
@@ -44,22 +45,32 @@ fn ask(args: &Args) -> Result<Exit, Trouble> {
         print(&view);
     }
     // What is newer is not built, and will not be before that is over.
-    let is_kept = view.standstill.is_some() && !view.newer.is_empty();
+    let is_kept = !view.newer.is_empty()
+        && (view.standstill.is_some()
+            || view.newer.iter().any(|one| one.blockers.contains(&Blocker::DiskFull)));
     Ok(if view.passed && !is_kept { Exit::Done } else { Exit::Blocked })
 }
 
 fn print(view: &WhyView) {
     let colour = talk::colours(&std::io::stdout());
-    let title = if view.passed { "has passed" } else { "has not passed" };
+    let is_left = view.went_back.as_ref().is_some_and(|back| back.from == view.version);
+    let title = match view.passed {
+        true => "has passed",
+        false if is_left => "went back out of",
+        false => "has not passed",
+    };
     let title = format!("{} {title} `{}`", view.version, view.tier);
     talk::data(printable::line(&title));
+    stands(view);
     if let Some(build) = &view.build {
         talk::data(format_args!("  {}", printable::line(&unbuilt("its build", build))));
+        kept(&build.blockers, view.at);
     }
     for one in &view.chain {
         let (word, tone) = standing(one);
         let tier = printable::line(one.tier.as_str());
         talk::data(format_args!("  {tier}: {}", tinted(&printable::line(&word), tone, colour)));
+        under_way(one, view.at).iter().for_each(|line| talk::data(format_args!("    - {line}")));
         for blocker in &one.blockers {
             let what = words::blocker(blocker, view.at);
             talk::data(format_args!("    - {}", printable::line(&what)));
@@ -70,8 +81,86 @@ fn print(view: &WhyView) {
     }
     for one in &view.newer {
         talk::data(format_args!("  {}", printable::line(&newer(one))));
+        kept(&one.blockers, view.at);
     }
     status::standstill(view.standstill.as_ref());
+}
+
+/// What is current in the tier, and whether that is so because it went back.
+fn stands(view: &WhyView) {
+    let Some(current) = &view.current else { return };
+    let ago = |moment: Time| words::span(view.at - moment);
+    if current.version != view.version {
+        let stands = format!("{} is current there, for {}", current.version, ago(current.since));
+        talk::data(format_args!("  {}", printable::line(&stands)));
+    }
+    if let Some(back) = &view.went_back {
+        let went =
+            format!("it went back from {} to {} {} ago: {}", back.from, back.to, ago(back.at), back.cause);
+        talk::data(format_args!("  {}", printable::line(&went)));
+    }
+}
+
+/// How far gates and nodes are, a line each, with the command that shows what a run wrote.
+fn under_way(one: &WhyTier, now: Time) -> Vec<String> {
+    let (gates, nodes) = match (&one.inside, &one.going_back) {
+        (Some(inside), _) => (&inside.gates, &inside.nodes),
+        (None, Some(back)) => (&back.gates, &back.nodes),
+        (None, None) => return Vec::new(),
+    };
+    let nodes = nodes.iter().map(|one| node(one, now));
+    let lines = gates.iter().map(|one| gate(one, now)).chain(nodes);
+    lines.map(|line| printable::line(&line).into_owned()).collect()
+}
+
+fn gate(gate: &GateView, now: Time) -> String {
+    let progress = &gate.progress;
+    let how = match progress.status {
+        Progress::Waiting if progress.tries > 0 => "is tried again",
+        Progress::Waiting => "has not begun",
+        Progress::Running => "runs",
+        Progress::Pass => "passed",
+        Progress::Fail => "failed",
+        Progress::Blocked => "could not judge",
+    };
+    let message = progress.outcome.as_ref().and_then(|outcome| outcome.message.as_ref());
+    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+    let again = again(progress.not_before, now);
+    format!("gate `{}` {how}{message}{again}{}", gate.name, log(progress.run_id, progress.last_run_id))
+}
+
+fn node(node: &NodeTryView, now: Time) -> String {
+    let how = match node.status {
+        NodeProgress::Waiting if node.tries > 0 => "is tried again",
+        NodeProgress::Waiting => "has not begun",
+        NodeProgress::Running => "changes",
+        NodeProgress::Ok => "is done",
+        NodeProgress::Failed => "failed",
+    };
+    let failure = node.failure.map(|failure| format!(" ({})", failure.as_str())).unwrap_or_default();
+    let again = again(node.not_before, now);
+    format!("node `{}` {how}{failure}{again}{}", node.name, log(node.run_id, node.last_run_id))
+}
+
+fn again(not_before: Option<Time>, now: Time) -> String {
+    let later = not_before.filter(|moment| *moment > now);
+    later.map(|moment| format!(", again {}", words::moment(moment, now))).unwrap_or_default()
+}
+
+/// How to see what a run wrote.
+fn log(running: Option<RunId>, last: Option<RunId>) -> String {
+    match (running, last) {
+        (Some(run), _) => format!("  (tidegate logs {run} --follow)"),
+        (None, Some(run)) => format!("  (tidegate logs {run})"),
+        (None, None) => String::new(),
+    }
+}
+
+/// What keeps a build.
+fn kept(blockers: &[Blocker], now: Time) {
+    for blocker in blockers {
+        talk::data(format_args!("    - {}", printable::line(&words::blocker(blocker, now))));
+    }
 }
 
 /// How far a build is, in one clause.

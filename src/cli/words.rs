@@ -8,7 +8,7 @@ pub(super) fn blocker(blocker: &Blocker, now: Time) -> String {
     let because = |why: &str| if why.is_empty() { String::new() } else { format!(": {why}") };
     match blocker {
         Blocker::NotPromoted { tier } => format!("has not passed `{tier}`"),
-        Blocker::NotBuilt => "is not built".into(),
+        Blocker::NotBuilt { .. } => "is not built here".into(),
         Blocker::Soak { until: Some(until) } => format!("soaks until {}", moment(*until, now)),
         Blocker::Soak { until: None } => "must soak longer, and is not current before".into(),
         Blocker::ConfirmMissing { have, need } => format!("{have} of {need} confirmations"),
@@ -51,6 +51,7 @@ pub(super) fn way_out(
         Blocker::Hold { .. } => format!(
             "tidegate resume {pipeline} {tier}, or for the whole pipeline: tidegate resume {pipeline}"
         ),
+        Blocker::NotBuilt { sha: Some(sha) } => format!("tidegate rebuild {pipeline} {sha}"),
         Blocker::VersionBlocked => format!("tidegate unblock {pipeline} {version}"),
         Blocker::Rejected { .. } | Blocker::GateFailed { .. } => {
             format!("tidegate retry {pipeline} {tier} {version}")

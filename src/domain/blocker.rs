@@ -1,6 +1,6 @@
 //! Why something does not go on now.
 
-use super::id::{NodeName, TierName, VersionLabel};
+use super::id::{NodeName, Sha, TierName, VersionLabel};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,12 @@ pub enum Blocker {
         /// The tier to pass first.
         tier: TierName,
     },
-    /// It is not built.
-    NotBuilt,
+    /// It is not built here, and what a build makes is needed.
+    NotBuilt {
+        /// Its commit, where nothing builds it: somebody must ask for that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha: Option<Sha>,
+    },
     /// It has not been current for long enough in the tiers before.
     Soak {
         /// When it will have been.
@@ -117,7 +121,7 @@ impl Blocker {
     pub fn kind(&self) -> &'static str {
         match self {
             Blocker::NotPromoted { .. } => "not_promoted",
-            Blocker::NotBuilt => "not_built",
+            Blocker::NotBuilt { .. } => "not_built",
             Blocker::Soak { .. } => "soak",
             Blocker::ConfirmMissing { .. } => "confirm_missing",
             Blocker::Manual => "manual",

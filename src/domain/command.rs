@@ -155,6 +155,17 @@ pub struct Push {
     pub tag_missing: bool,
 }
 
+/// What a commit says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// Name of its author.
+    pub author: String,
+    /// First line of its message.
+    pub subject: String,
+    /// Addresses of author and committer.
+    pub emails: Vec<String>,
+}
+
 /// How a push became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
@@ -243,6 +254,8 @@ pub enum Deed {
         version: VersionLabel,
         /// Its commit.
         sha: Sha,
+        /// What that says about itself, in case that it is built first.
+        about: Box<About>,
     },
     /// Keeps a version from entering anywhere.
     Block {

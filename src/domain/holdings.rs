@@ -23,11 +23,6 @@ impl PartialEq for Holdings {
 }
 
 impl State {
-    /// The pipeline of that name, if it was ever loaded.
-    pub fn pipeline(&self, name: &PipelineName) -> Option<&PipelineState> {
-        self.pipelines.get(name)
-    }
-
     /// The pipelines whose definition in force is in that file, by name.
     pub(super) fn held_in(&self, file: &str) -> Vec<(&PipelineName, &PipelineState)> {
         let Some(index) = &self.holdings.0 else {

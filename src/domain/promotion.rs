@@ -46,6 +46,40 @@ pub fn waiting(p: &PipelineState, tier: &Tier, now: Time) -> Vec<Waiting> {
     found
 }
 
+/// The same, on a disk that may be full: then none of them may enter, whoever wants it.
+pub fn waiting_when(p: &PipelineState, tier: &Tier, now: Time, disk_full: bool) -> Vec<Waiting> {
+    let mut all = waiting(p, tier, now);
+    if disk_full {
+        all.iter_mut().for_each(|waiting| waiting.blockers.push(Blocker::DiskFull));
+    }
+    all
+}
+
+/// What keeps the builds of a pipeline that wait from beginning; empty: the first of them begins.
+pub fn queue_blockers(p: &PipelineState, disk_full: bool) -> Vec<Blocker> {
+    let under_way = p.build.iter().map(|build| Blocker::Behind { version: build.version.clone() });
+    under_way.chain(full_disk(p, disk_full)).collect()
+}
+
+/// What keeps the build under way from going on; empty: something of it runs or is about to.
+pub fn build_blockers(p: &PipelineState, disk_full: bool) -> Vec<Blocker> {
+    let runs = p.build.iter().flat_map(|build| build.steps.values()).any(|step| step.running.is_some());
+    full_disk(p, disk_full && p.build.is_some() && !runs).into_iter().collect()
+}
+
+fn full_disk(p: &PipelineState, disk_full: bool) -> Option<Blocker> {
+    (disk_full && p.in_force.is_some()).then_some(Blocker::DiskFull)
+}
+
+/// The versions that wait in front of a tier and are older than that one: it takes their place when it becomes current
+/// (rule 9).
+pub fn older_that_wait(p: &PipelineState, tier: &Tier, version: &VersionLabel) -> Vec<VersionLabel> {
+    let order = p.order(version);
+    // The moment matters only to blockers, which are not asked here.
+    let all = waiting(p, tier, chrono::DateTime::UNIX_EPOCH);
+    all.into_iter().map(|one| one.version).filter(|one| p.order(one) < order).collect()
+}
+
 /// Which of those that wait goes next: what a person promoted before automation's choice.
 pub fn choose<'a>(waiting: &'a [Waiting], promote: &Promote) -> Option<&'a Waiting> {
     let free = |w: &&Waiting| w.blockers.is_empty();
@@ -102,9 +136,7 @@ pub fn blockers(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Tim
     let by_hand = standing.promoted.is_some();
     let lift = standing.promoted.as_ref().is_some_and(|by| by.lift);
     let mut found = Vec::new();
-    if !p.is_built(version) {
-        found.push(Blocker::NotBuilt);
-    }
+    found.extend(not_built(p, tier, version));
     if !lift && !has_passed_before(p, tier, version) {
         let missing = tier.after.iter().filter(|before| !p.has_passed(before, version));
         found.extend(missing.map(|before| Blocker::NotPromoted { tier: before.clone() }));
@@ -115,8 +147,7 @@ pub fn blockers(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Tim
         found.push(Blocker::VersionBlocked);
     }
     if !by_hand {
-        let holds = p.hold.iter().chain(&t.hold);
-        found.extend(holds.map(|h| Blocker::Hold { by: h.by.clone(), why: h.why.clone() }));
+        found.extend(holds(p, t));
         let before_its_time =
             has_passed_before(p, tier, version) && !has_passed_since(p, tier, version, t.born);
         if tier.promote.mode == Mode::Manual || before_its_time {
@@ -139,6 +170,17 @@ pub fn blockers(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Tim
         found.push(Blocker::Behind { version: current.version.clone() });
     }
     found
+}
+
+/// Who keeps automation from sending anything into the tier.
+pub fn holds<'a>(p: &'a PipelineState, t: &'a TierState) -> impl Iterator<Item = Blocker> + 'a {
+    p.hold.iter().chain(&t.hold).map(|hold| Blocker::Hold { by: hold.by.clone(), why: hold.why.clone() })
+}
+
+/// What a build of it would have to make first; with its commit where nothing builds that.
+fn not_built(p: &PipelineState, tier: &Tier, version: &VersionLabel) -> Option<Blocker> {
+    let sha = p.versions.get(version).map(|v| v.sha.clone()).filter(|sha| !p.is_being_built(sha));
+    (!p.is_ready_for(tier, version)).then_some(Blocker::NotBuilt { sha })
 }
 
 fn verdict_blocker(standing: &Standing) -> Option<Blocker> {

@@ -53,8 +53,6 @@ pub enum Rejection {
     LabelTaken(VersionLabel, Sha),
     /// The commit has another label.
     OtherLabel(Sha, VersionLabel),
-    /// What a tier deploys is not kept of that version.
-    NothingKept(TierName, VersionLabel),
     /// No place is left before the first version.
     NoPlaceBefore(VersionLabel),
     /// Another version is meant by now.
@@ -89,7 +87,6 @@ impl Rejection {
             Rejection::HasCurrent(..) => "TG-ADOPT-001",
             Rejection::LabelTaken(..) => "TG-ADOPT-002",
             Rejection::OtherLabel(..) => "TG-ADOPT-003",
-            Rejection::NothingKept(..) => "TG-ADOPT-004",
             Rejection::NoPlaceBefore(_) => "TG-ADOPT-005",
         }
     }
@@ -131,13 +128,8 @@ impl Rejection {
             Rejection::HasCurrent(..) => "only what the controller does not know yet is adopted; `tidegate promote` and `tidegate rollback` change a tier".into(),
             Rejection::LabelTaken(version, _) => format!("name the commit of `{version}`, or another version"),
             Rejection::OtherLabel(_, label) => format!("adopt it as `{label}`"),
-            Rejection::NothingKept(tier, _) => {
-                format!(
-                    "tier `{tier}` can go back only to what was built here: let the next version pass, or adopt before anything newer is built (`tidegate hold PIPELINE`, then `rebuild`; a rebuilt commit counts as the newest version)"
-                )
-            }
             Rejection::NoPlaceBefore(_) => {
-                "let the next version pass; a commit that is rebuilt now counts as the newest version, in every tier".into()
+                "let the next version pass, or adopt one that this pipeline has adopted or built already".into()
             }
             Rejection::NoDeploy(_) => "a tier without `[tier.deploy]` only checks".into(),
         }
@@ -180,12 +172,6 @@ impl fmt::Display for Rejection {
             }
             Rejection::LabelTaken(version, sha) => write!(f, "`{version}` is what commit `{sha}` is called"),
             Rejection::OtherLabel(sha, label) => write!(f, "commit `{sha}` is called `{label}`"),
-            Rejection::NothingKept(tier, version) => {
-                write!(
-                    f,
-                    "tier `{tier}` deploys artifacts, and none of `{version}` are kept: nothing could be put back"
-                )
-            }
             Rejection::NoPlaceBefore(version) => {
                 write!(f, "no place is left for `{version}` before the first version that was pushed")
             }

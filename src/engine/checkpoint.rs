@@ -36,7 +36,7 @@ fn decode(checkpoint: &Checkpoint) -> Result<State, ReplayError> {
         let found = state.last;
         return Err(unreadable(format!("it says event {}, and holds {found}", checkpoint.id)));
     }
-    Ok(state)
+    Ok(state.of_older_release())
 }
 
 /// Where the fold of a journal begins: its checkpoint, or nothing.

@@ -66,8 +66,8 @@ impl fmt::Display for ReplayError {
 
 impl std::error::Error for ReplayError {}
 
-/// Folds the whole journal, from its checkpoint on if it has one. Blocks; call it where that is fine. An event of a kind that this release does not know
-/// is passed over: it changes nothing that this release keeps.
+/// Folds the whole journal, from its checkpoint on if it has one. Blocks; call it where that is fine. An event of a kind
+/// that this release does not know is passed over: it changes nothing that this release keeps.
 pub fn replay(journal: &dyn Journal) -> Result<State, ReplayError> {
     let mut state = super::checkpoint::begin(journal)?;
     let mut bad = None;

@@ -6,10 +6,15 @@ use super::asking::Json;
 use super::guard::Caller;
 use super::problem::Problem;
 use super::rebuild::{commit_of, non_empty};
-use crate::domain::{Answer, Command, Deed, EventId, NodeName, PipelineName, TierName, VersionLabel};
+use super::state::settled;
+use crate::domain::{
+    Answer, Blocker, Command, Deed, EventId, NodeName, PipelineName, State, TierName, Time, VersionLabel,
+    promotion,
+};
 use crate::source;
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract;
+use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use schemars::JsonSchema;
@@ -41,7 +46,7 @@ pub struct ActionRequest {
 }
 
 /// It is so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Done {
     /// Always true.
     pub done: bool,
@@ -49,11 +54,14 @@ pub struct Done {
     pub already: bool,
     /// The events that it led to at once.
     pub ids: Vec<EventId>,
+    /// What still stands in the way of the version that it lets in, or that it adopts: the word stands until then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<Blocker>,
 }
 
 /// A deed on a tier.
 pub(super) async fn on_tier(
-    State(server): State<Arc<Server>>,
+    extract::State(server): extract::State<Arc<Server>>,
     Path((pipeline, tier, action)): Path<(String, String, String)>,
     caller: Extension<Caller>,
     headers: HeaderMap,
@@ -73,7 +81,7 @@ pub(super) async fn on_tier(
 
 /// A deed on a pipeline, its build, or one of its versions.
 pub(super) async fn on_pipeline(
-    State(server): State<Arc<Server>>,
+    extract::State(server): extract::State<Arc<Server>>,
     Path((pipeline, action)): Path<(String, String)>,
     caller: Extension<Caller>,
     headers: HeaderMap,
@@ -94,9 +102,54 @@ pub(super) fn asked(uri: &Uri, request: &impl Serialize) -> (String, String) {
 }
 
 async fn ask(server: Arc<Server>, command: Command) -> Result<(StatusCode, Done), Problem> {
+    let lets_in = match &command {
+        Command::ByHand { pipeline, deed, .. } => {
+            lets_in(deed).map(|(tier, it)| (pipeline.clone(), tier, it))
+        }
+        _ => None,
+    };
     let receipt = server.engine.ask(command).await?;
     let already = receipt.answer == Answer::Already;
-    Ok((StatusCode::OK, Done { done: true, already, ids: receipt.ids }))
+    let mut done = Done { done: true, already, ids: receipt.ids, waits_for: Vec::new() };
+    if let Some((pipeline, tier, version)) = lets_in {
+        let now = server.options.clock.now();
+        let disk_full = server.engine.standstill().is_some_and(|why| why.is_disk_full());
+        let looked = settled(&server, |state| waits_for(state, &pipeline, &tier, &version, now, disk_full));
+        done.waits_for = looked.await?;
+    }
+    Ok((StatusCode::OK, done))
+}
+
+/// The version that a deed brings nearer to a tier.
+fn lets_in(deed: &Deed) -> Option<(TierName, VersionLabel)> {
+    match deed {
+        Deed::Confirm { tier, version }
+        | Deed::Promote { tier, version, .. }
+        | Deed::Retry { tier, version: Some(version) }
+        | Deed::Adopt { tier, version, .. } => Some((tier.clone(), version.clone())),
+        _ => None,
+    }
+}
+
+/// What stands in the way of a version that waits in front of a tier, or is to be adopted there.
+fn waits_for(
+    state: &State,
+    pipeline: &PipelineName,
+    tier: &TierName,
+    version: &VersionLabel,
+    now: Time,
+    disk_full: bool,
+) -> Vec<Blocker> {
+    let Some(p) = state.pipeline(pipeline) else { return Vec::new() };
+    let adopting = p.tiers.get(tier).and_then(|t| t.adopting.as_ref());
+    if adopting.is_some_and(|adopting| adopting.version == *version) {
+        return vec![Blocker::NotBuilt { sha: None }];
+    }
+    let definition = p.tier_in_force(tier);
+    let waiting = definition.map(|tier| promotion::waiting(p, tier, now)).unwrap_or_default();
+    let found = waiting.into_iter().find(|one| one.version == *version);
+    let full = disk_full.then_some(Blocker::DiskFull);
+    found.map(|one| one.blockers.into_iter().chain(full).collect()).unwrap_or_default()
 }
 
 /// Something that can be done: what it is called, what it does, and what it takes beside `why`.
@@ -185,8 +238,8 @@ async fn adopt_deed(
     let request = request.for_verb(OF_TIER, "adopt")?;
     let sha = request.sha.clone().unwrap_or_default();
     let version = source::normalise(request.named()?.as_str())?.into();
-    let sha = commit_of(server, pipeline, &sha).await?;
-    Ok(Deed::Adopt { tier, version, sha })
+    let (sha, about) = commit_of(server, pipeline, &sha).await?;
+    Ok(Deed::Adopt { tier, version, sha, about: Box::new(about) })
 }
 
 fn pipeline_deed(action: &str, request: ActionRequest) -> Result<Deed, Problem> {

@@ -40,7 +40,9 @@ pub(super) async fn plan(
     })?;
     let ground = settled(&server, |state| Ground::of(state, &file, &loaded.pipeline)).await?;
     let now = server.options.clock.now();
+    let disk_full = server.engine.standstill().is_some_and(|why| why.is_disk_full());
     // Following a version through many tiers is work of its own.
-    let plan = spawn_blocking(move || planned(&ground, &loaded.digest, &loaded.pipeline, now)).await;
+    let plan =
+        spawn_blocking(move || planned(&ground, &loaded.digest, &loaded.pipeline, now, disk_full)).await;
     Ok(axum::Json(plan.expect("BUG: planning panicked")))
 }

@@ -7,6 +7,7 @@ use super::asking::Json;
 use super::guard::Caller;
 use super::problem::{Problem, shorten};
 use super::pushes::{Asked, Candidate};
+use crate::domain::command::About;
 use crate::domain::{EventId, PipelineName, RefName, Rejection, Sha, VersionLabel};
 use crate::settings::Entry;
 use crate::source::{self, Head};
@@ -217,13 +218,21 @@ async fn of_repo(candidates: Vec<Candidate>, repo: String) -> Vec<Candidate> {
     narrowed.await.expect("BUG: comparing repositories panicked")
 }
 
-/// The full name of a commit of a pipeline's repository, which must be there.
-pub(super) async fn commit_of(server: &Server, name: &PipelineName, sha: &str) -> Result<Sha, Problem> {
+/// The full name of a commit of a pipeline's repository, which must be there, and what it says about itself.
+pub(super) async fn commit_of(
+    server: &Server,
+    name: &PipelineName,
+    sha: &str,
+) -> Result<(Sha, About), Problem> {
     let sha = object_name(sha)?;
     let candidate = server.pushes.candidates(None).into_iter().find(|candidate| candidate.name == *name);
     let candidate = candidate.ok_or_else(|| Rejection::UnknownPipeline(name.clone()))?;
     let repo = server.pushes.repo_of(&candidate)?;
-    Ok(source::examine(&repo, &sha, None, &[]).await?.sha)
+    let found = source::examine(&repo, &sha, None, &[]).await?;
+    let mut emails = vec![found.author_email, found.committer_email];
+    emails.dedup();
+    emails.retain(|address| !address.is_empty());
+    Ok((found.sha, About { author: found.author_name, subject: found.subject, emails }))
 }
 
 /// The head of the branch that a pipeline takes, if it takes only one.

@@ -39,8 +39,8 @@ pub(super) async fn state(
 ) -> Result<Json<StateView>, Problem> {
     let versions = versions(parameters.only(&["limit"])?)?;
     let now = server.options.clock.now();
-    let view = settled(&server, |state| StateView::of(state, now, versions)).await?;
-    let view = view.kept_by(server.engine.standstill().as_ref());
+    let standstill = server.engine.standstill();
+    let view = settled(&server, |state| StateView::of(state, now, versions, standstill.as_ref())).await?;
     let notices = (server.options.notices)().notices.into_iter();
     let notices = notices.filter(|notice| notice.trouble.is_some()).collect();
     Ok(Json(StateView { sizes: sizes(&server), notices, ..view }))
@@ -64,9 +64,10 @@ pub(super) async fn pipeline(
     let now = server.options.clock.now();
     let name = PipelineName::from(name);
     let standstill = server.engine.standstill();
+    let disk_full = standstill.as_ref().is_some_and(|why| why.is_disk_full());
     let view = settled(&server, |state| {
         let p = state.pipeline(&name).filter(|p| is_shown(p))?;
-        let pipeline = PipelineView::of(state, &name, p, now, versions).kept_by(standstill.as_ref());
+        let pipeline = PipelineView::of(state, &name, p, now, versions, disk_full);
         let standstill = standstill.as_ref().map(StandstillView::from);
         Some(OnePipeline { id: state.last, at: now, pipeline, standstill })
     });

@@ -1,15 +1,17 @@
 //! The state as it is shown: what the pages, the terminal and scripts read. Shapes only, and how each is made from the
 //! state; every name here is contract.
 
+mod node;
 mod pipeline;
 mod tier;
 
+pub use node::*;
 pub use pipeline::*;
 pub use tier::*;
 
 use crate::disk::Usage;
 use crate::domain::state::{Hold, State};
-use crate::domain::{Blocker, Diagnostic, EventId, PipelineName, Time};
+use crate::domain::{Diagnostic, EventId, PipelineName, Time};
 use crate::engine::Standstill;
 use crate::notice::NoticeState;
 use schemars::JsonSchema;
@@ -139,8 +141,9 @@ pub struct Versions {
 }
 
 impl StateView {
-    /// The view of a state at a moment.
-    pub fn of(state: &State, now: Time, versions: Versions) -> StateView {
+    /// The view of a state at a moment, with what keeps everything from going on.
+    pub fn of(state: &State, now: Time, versions: Versions, standstill: Option<&Standstill>) -> StateView {
+        let disk_full = standstill.is_some_and(Standstill::is_disk_full);
         StateView {
             id: state.last,
             at: now,
@@ -148,31 +151,13 @@ impl StateView {
                 .pipelines
                 .iter()
                 .filter(|(_, p)| is_shown(p))
-                .map(|(name, p)| PipelineView::of(state, name, p, now, versions))
+                .map(|(name, p)| PipelineView::of(state, name, p, now, versions, disk_full))
                 .collect(),
             rejected: rejected(state, None),
-            standstill: None,
+            standstill: standstill.map(StandstillView::from),
             sizes: None,
             notices: Vec::new(),
         }
-    }
-
-    /// The same, with what keeps everything from going on.
-    pub fn kept_by(mut self, standstill: Option<&Standstill>) -> StateView {
-        self.standstill = standstill.map(StandstillView::from);
-        self.pipelines = self.pipelines.into_iter().map(|one| one.kept_by(standstill)).collect();
-        self
-    }
-}
-
-impl PipelineView {
-    /// The same, with what keeps everything from going on.
-    pub fn kept_by(mut self, standstill: Option<&Standstill>) -> PipelineView {
-        if standstill.is_some_and(Standstill::is_disk_full) {
-            let waiting = self.tiers.iter_mut().flat_map(|tier| &mut tier.waiting);
-            waiting.for_each(|waiting| waiting.blockers.push(Blocker::DiskFull));
-        }
-        self
     }
 }
 

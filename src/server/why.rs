@@ -4,9 +4,12 @@ use super::Server;
 use super::asking::Parameters;
 use super::problem::Problem;
 use super::state::settled;
-use super::view::{StandingView, StandstillView, standing_view};
+use super::view::{
+    CurrentView, GoingBackView, InsideView, StandingView, StandstillView, WentBackView, going_back_view,
+    inside_view, standing_view,
+};
 use crate::domain::pipeline::{Pipeline, Tier};
-use crate::domain::state::{PipelineState, Stage, TierState, Version};
+use crate::domain::state::{GoingBack, PipelineState, Stage, TierState, Version};
 use crate::domain::{
     Blocker, EventId, PipelineName, Rejection, Sha, TierName, Time, VersionLabel, promotion,
 };
@@ -15,6 +18,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 /// What a version waits for on its way to a tier.
@@ -32,7 +36,13 @@ pub struct WhyView {
     pub version: VersionLabel,
     /// Whether it has passed the tier.
     pub passed: bool,
-    /// How far its build is; none: it is built.
+    /// The tier's current version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<CurrentView>,
+    /// The tier's last way back, until another version passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub went_back: Option<WentBackView>,
+    /// How far its build is; none: it is built, or was adopted and nobody builds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<Unbuilt>,
     /// What was asked for later and is not built, newest first.
@@ -58,13 +68,16 @@ pub struct Unbuilt {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// What keeps it from beginning, or from going on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
 }
 
 /// How far something is that is not built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnbuiltStage {
-    /// Others are built before it.
+    /// It waits to be built.
     Queued,
     /// Its build is under way.
     Building,
@@ -84,6 +97,12 @@ pub struct WhyTier {
     pub standing: Option<StandingView>,
     /// What stands in its way there; empty: nothing, or it is through.
     pub blockers: Vec<Blocker>,
+    /// How far it is, while it is inside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<InsideView>,
+    /// How far the tier is on its way back from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub going_back: Option<GoingBackView>,
     /// The earliest moment at which time alone lifts one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
@@ -131,15 +150,18 @@ fn explain(
     };
     let mut chain: Vec<WhyTier> =
         way_to(definition, &tier).into_iter().map(|tier| step(p, tier, &version, now)).collect();
-    if standstill.is_some_and(Standstill::is_disk_full) {
+    let disk_full = standstill.is_some_and(Standstill::is_disk_full);
+    if disk_full {
         chain.iter_mut().filter(|one| one.goes_on()).for_each(|one| one.blockers.push(Blocker::DiskFull));
     }
     Ok(WhyView {
         id: state.last,
         at: now,
         passed: p.has_passed(&tier, &version),
-        build: p.versions.get(&version).and_then(|v| unbuilt(&version, v)),
-        newer: newer(p, p.order(&version)),
+        current: p.tiers.get(&tier).and_then(|t| t.current.as_ref()).map(CurrentView::from),
+        went_back: p.tiers.get(&tier).and_then(|t| t.went_back.as_ref()).map(WentBackView::from),
+        build: p.versions.get(&version).and_then(|v| unbuilt(p, &version, v, disk_full)),
+        newer: newer(p, p.order(&version), disk_full),
         standstill: standstill.map(StandstillView::from),
         pipeline,
         tier,
@@ -148,13 +170,16 @@ fn explain(
     })
 }
 
-/// The newest version that neither passed the tier nor is out; else the newest that is built; else the newest there is.
+/// Of the versions newer than the tier's current one: the newest that neither passed nor is out, else the newest, which
+/// was rolled back or rejected. Else the current one, or the newest there is.
 fn newest_under_way(p: &PipelineState, tier: &TierName) -> Option<VersionLabel> {
     let is_under_way =
         |version: &&VersionLabel| p.standing(tier, version).is_none_or(|s| s.verdict.is_none());
-    let newest_built = p.built.values().next_back();
+    let current = p.tiers.get(tier).and_then(|t| t.current.as_ref()).map(|current| &current.version);
+    let order = current.map_or(EventId(0), |version| p.order(version));
+    let newer = || p.built.range((Excluded(order), Unbounded)).map(|(_, label)| label).rev();
     let newest = || p.versions.iter().max_by_key(|(_, version)| version.order).map(|(label, _)| label);
-    p.built.values().rev().find(is_under_way).or(newest_built).or_else(newest).cloned()
+    newer().find(is_under_way).or_else(|| newer().next()).or(current).or_else(newest).cloned()
 }
 
 /// Nothing was ever built; maybe something will be.
@@ -165,24 +190,32 @@ fn nothing_to_show(p: &PipelineState, standstill: Option<&Standstill>) -> Proble
     }
 }
 
-fn unbuilt(label: &VersionLabel, version: &Version) -> Option<Unbuilt> {
+fn unbuilt(p: &PipelineState, label: &VersionLabel, version: &Version, disk_full: bool) -> Option<Unbuilt> {
     let (stage, cause) = match &version.stage {
-        Stage::Built => return None,
+        // What that comes to is said tier by tier.
+        Stage::Built | Stage::Adopted => return None,
         Stage::Building => (UnbuiltStage::Building, None),
         Stage::Failed(cause) => (UnbuiltStage::Failed, Some(cause.clone())),
         Stage::Aborted => (UnbuiltStage::Aborted, None),
     };
-    Some(Unbuilt { sha: version.sha.clone(), version: Some(label.clone()), stage, cause })
+    let is_under_way = stage == UnbuiltStage::Building;
+    let blockers = if is_under_way { promotion::build_blockers(p, disk_full) } else { Vec::new() };
+    Some(Unbuilt { sha: version.sha.clone(), version: Some(label.clone()), stage, cause, blockers })
 }
 
 /// What was asked for after that request and is not built, newest first.
-fn newer(p: &PipelineState, than: EventId) -> Vec<Unbuilt> {
-    let queued = p.queue.iter().filter(|request| request.id > than).map(|request| {
-        let sha = request.sha.clone();
-        (request.id, Unbuilt { sha, version: None, stage: UnbuiltStage::Queued, cause: None })
-    });
+fn newer(p: &PipelineState, than: EventId, disk_full: bool) -> Vec<Unbuilt> {
+    let kept = promotion::queue_blockers(p, disk_full);
+    let is_newer = |sha: &Sha| !p.by_sha.get(sha).is_some_and(|label| p.is_adopted(label));
+    let queued =
+        p.queue.iter().filter(|request| request.id > than && is_newer(&request.sha)).map(|request| {
+            let sha = request.sha.clone();
+            let blockers = kept.clone();
+            (request.id, Unbuilt { sha, version: None, stage: UnbuiltStage::Queued, cause: None, blockers })
+        });
     let begun = p.versions.iter().filter(|(_, version)| version.order > than);
-    let begun = begun.filter_map(|(label, version)| Some((version.order, unbuilt(label, version)?)));
+    let begun =
+        begun.filter_map(|(label, version)| Some((version.order, unbuilt(p, label, version, disk_full)?)));
     let mut found: Vec<(EventId, Unbuilt)> = queued.chain(begun).collect();
     found.sort_by_key(|(order, _)| std::cmp::Reverse(*order));
     found.into_iter().map(|(_, unbuilt)| unbuilt).collect()
@@ -209,7 +242,10 @@ fn step(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Wh
         Some(StandingView::Passed { .. }) => Vec::new(),
         Some(StandingView::Inside) => blocked_inside(t),
         Some(StandingView::GoingBack { .. }) => Vec::new(),
-        Some(StandingView::Rejected { cause }) => vec![Blocker::Rejected { cause: cause.clone() }],
+        Some(StandingView::Rejected { cause }) => {
+            let rejected = Blocker::Rejected { cause: cause.clone() };
+            [rejected].into_iter().chain(promotion::holds(p, t)).collect()
+        }
         Some(StandingView::Superseded { by_version }) => {
             vec![Blocker::Behind { version: by_version.clone() }]
         }
@@ -218,7 +254,17 @@ fn step(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Wh
             waiting.map_or_else(|| promotion::blockers(p, tier, version, now), |w| w.blockers)
         }
     };
-    WhyTier { tier: tier.name.clone(), until: earliest(&blockers), standing, blockers }
+    let inside = t.inside.as_ref().filter(|_| standing == Some(StandingView::Inside));
+    let is_left = matches!(standing, Some(StandingView::GoingBack { .. }));
+    let left = |back: &&GoingBack| is_left || !back.failed && back.from == *version;
+    WhyTier {
+        tier: tier.name.clone(),
+        until: earliest(&blockers),
+        inside: inside.map(|inside| inside_view(p, &tier.name, inside)),
+        going_back: t.going_back.as_ref().filter(left).map(|back| going_back_view(p, &tier.name, back)),
+        standing,
+        blockers,
+    }
 }
 
 /// What the gates inside say that keeps them from judging.

@@ -6,6 +6,7 @@
 mod definition;
 mod deliveries;
 mod house;
+mod journals;
 mod rules;
 mod server;
 mod simulation;

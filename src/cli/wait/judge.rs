@@ -4,7 +4,10 @@ use super::Which;
 use crate::cli::Exit;
 use crate::cli::trouble::Trouble;
 use crate::domain::{Blocker, Sha, TierName};
-use crate::server::view::{PipelineView, Progress, StageView, StandingView, TierView, VersionView};
+use crate::server::view::{
+    GateView, InsideView, NodeProgress, PipelineView, Progress, StageView, StandingView, TierView,
+    VersionView,
+};
 use serde_json::{Value, json};
 
 /// How something stands.
@@ -30,18 +33,27 @@ struct InTier {
     blockers: Vec<Blocker>,
 }
 
+/// How a build stands that is not done.
+struct OfBuild {
+    verdict: Verdict,
+    /// In words.
+    how: String,
+    /// What keeps it.
+    blockers: Vec<Blocker>,
+}
+
 /// How a version stands.
 pub(super) struct Judgement {
-    /// Before it is built, or because it is not: how that stands, in words.
-    build: Option<(Verdict, String)>,
+    /// Before it is built, or because it is not: how that stands.
+    build: Option<OfBuild>,
     tiers: Vec<InTier>,
 }
 
 impl Judgement {
     /// The whole in one word.
     pub(super) fn verdict(&self) -> Verdict {
-        if let Some((verdict, _)) = &self.build {
-            return *verdict;
+        if let Some(build) = &self.build {
+            return build.verdict;
         }
         let any = |verdict| self.tiers.iter().any(|one| one.verdict == verdict);
         let order = [Verdict::Failed, Verdict::UnderWay, Verdict::Blocked];
@@ -51,19 +63,28 @@ impl Judgement {
     /// A line for each tier, or for the build.
     pub(super) fn in_words(&self) -> Vec<String> {
         match &self.build {
-            Some((_, words)) => vec![words.clone()],
+            Some(build) => vec![build.how.clone()],
             None => self.tiers.iter().map(|one| format!("{}: {}", one.tier, one.how)).collect(),
         }
     }
 
-    /// What stands in the way, tier by tier.
-    pub(super) fn blockers(&self) -> impl Iterator<Item = (&TierName, &Blocker)> {
-        self.tiers.iter().flat_map(|one| one.blockers.iter().map(|blocker| (&one.tier, blocker)))
+    /// What stands in the way, tier by tier; of a build that is not done first.
+    pub(super) fn blockers(&self) -> impl Iterator<Item = (Option<&TierName>, &Blocker)> {
+        let build = self.build.iter().flat_map(|build| &build.blockers).map(|blocker| (None, blocker));
+        build.chain(
+            self.tiers.iter().flat_map(|one| one.blockers.iter().map(|blocker| (Some(&one.tier), blocker))),
+        )
     }
 
+    /// Tier by tier, as data.
     pub(super) fn json(&self) -> Value {
         let one = |one: &InTier| json!({"tier": one.tier, "is": one.how, "blockers": one.blockers});
         self.tiers.iter().map(one).collect()
+    }
+
+    /// Of a build that is not done, as data.
+    pub(super) fn build_json(&self) -> Option<Value> {
+        self.build.as_ref().map(|build| json!({"is": build.how, "blockers": build.blockers}))
     }
 }
 
@@ -72,7 +93,8 @@ pub(super) fn commit(pipeline: &PipelineView, which: &Which) -> Result<Sha, Trou
     let asked = || pipeline.queue.iter().rev().chain(pipeline.build.iter().map(|build| &build.request));
     let found = match which {
         Which::Newest => {
-            asked().next().map(|request| &request.sha).or(pipeline.versions.first().map(|it| &it.sha))
+            let newest = asked().find(|request| !request.adopted).map(|request| &request.sha);
+            newest.or(pipeline.versions.first().map(|it| &it.sha))
         }
         Which::Request(id) => {
             let version = pipeline.versions.iter().find(|version| version.order == *id).map(|it| &it.sha);
@@ -130,29 +152,39 @@ pub(super) fn judge(pipeline: &PipelineView, sha: &Sha, tiers: &[TierName]) -> J
     if let Some(build) = building(pipeline, sha) {
         return Judgement { build: Some(build), tiers: Vec::new() };
     }
+    let ended = |how: String| Some(OfBuild { verdict: Verdict::Failed, how, blockers: Vec::new() });
     let Some(version) = pipeline.versions.iter().find(|version| version.sha == *sha) else {
-        let words = "its build was dropped: a newer commit took its place, or somebody ended it".to_owned();
-        return Judgement { build: Some((Verdict::Failed, words)), tiers: Vec::new() };
+        let how = "its build was dropped: a newer commit took its place, or somebody ended it";
+        return Judgement { build: ended(how.into()), tiers: Vec::new() };
     };
     let build = match version.stage {
-        StageView::Built => None,
-        StageView::Building => Some((Verdict::UnderWay, "it is being built".to_owned())),
+        StageView::Built | StageView::Adopted => None,
+        StageView::Building => Some(OfBuild::kept("it is being built".into(), &[])),
         StageView::Failed => {
             let cause = version.cause.as_deref().unwrap_or("no reason is known");
-            Some((Verdict::Failed, format!("its build failed: {cause}")))
+            ended(format!("its build failed: {cause}"))
         }
-        StageView::Aborted => Some((Verdict::Failed, "its build was ended".to_owned())),
+        StageView::Aborted => ended("its build was ended".into()),
     };
     let wanted = pipeline.tiers.iter().filter(|tier| tiers.contains(&tier.name));
     Judgement { build, tiers: wanted.map(|tier| in_tier(tier, version)).collect() }
 }
 
-fn building(pipeline: &PipelineView, sha: &Sha) -> Option<(Verdict, String)> {
-    if pipeline.queue.iter().any(|request| request.sha == *sha) {
-        return Some((Verdict::UnderWay, "it waits to be built".into()));
+fn building(pipeline: &PipelineView, sha: &Sha) -> Option<OfBuild> {
+    if let Some(request) = pipeline.queue.iter().find(|request| request.sha == *sha) {
+        return Some(OfBuild::kept("it waits to be built".into(), &request.blockers));
     }
     let build = pipeline.build.as_ref().filter(|build| build.request.sha == *sha)?;
-    Some((Verdict::UnderWay, format!("it is being built, as {}", build.version)))
+    Some(OfBuild::kept(format!("it is being built, as {}", build.version), &build.request.blockers))
+}
+
+impl OfBuild {
+    /// One that goes on by itself, unless something keeps it that somebody must lift.
+    fn kept(how: String, blockers: &[Blocker]) -> OfBuild {
+        let is_kept = blockers.iter().any(needs_somebody);
+        let verdict = if is_kept { Verdict::Blocked } else { Verdict::UnderWay };
+        OfBuild { verdict, how, blockers: blockers.to_vec() }
+    }
 }
 
 fn in_tier(tier: &TierView, version: &VersionView) -> InTier {
@@ -171,11 +203,8 @@ fn in_tier(tier: &TierView, version: &VersionView) -> InTier {
         }
         Some(StandingView::Inside) => {
             let inside = tier.inside.as_ref().filter(|inside| inside.version == version.version);
-            let blocked = inside.and_then(|inside| {
-                inside.gates.iter().find(|gate| gate.progress.status == Progress::Blocked && gate.required)
-            });
-            return match blocked {
-                Some(gate) => one(Verdict::Blocked, format!("gate `{}` cannot judge", gate.name), Vec::new()),
+            return match inside.and_then(kept_inside) {
+                Some((how, blockers)) => one(Verdict::Blocked, how, blockers),
                 None => one(Verdict::UnderWay, "inside".into(), Vec::new()),
             };
         }
@@ -194,6 +223,22 @@ fn in_tier(tier: &TierView, version: &VersionView) -> InTier {
     }
 }
 
+/// What keeps a version inside, once nothing of it runs any more: something is said to stand in its way only when every
+/// gate and node that can go on has ended.
+fn kept_inside(inside: &InsideView) -> Option<(String, Vec<Blocker>)> {
+    let gate_runs = inside.gates.iter().any(|gate| gate.progress.status == Progress::Running);
+    let node_runs = inside.nodes.iter().any(|node| node.status == NodeProgress::Running);
+    if gate_runs || node_runs || inside.blockers.is_empty() {
+        return None;
+    }
+    let is_blocked = |gate: &&GateView| gate.progress.status == Progress::Blocked && gate.required;
+    let how = match inside.gates.iter().find(is_blocked) {
+        Some(gate) => format!("gate `{}` cannot judge", gate.name),
+        None => "inside".into(),
+    };
+    Some((how, inside.blockers.clone()))
+}
+
 /// Whether neither time nor another version's end lifts it.
 fn needs_somebody(blocker: &Blocker) -> bool {
     !matches!(
@@ -204,6 +249,6 @@ fn needs_somebody(blocker: &Blocker) -> bool {
             | Blocker::TierBusy { .. }
             | Blocker::Behind { .. }
             | Blocker::NotPromoted { .. }
-            | Blocker::NotBuilt
+            | Blocker::NotBuilt { sha: None }
     )
 }

@@ -153,6 +153,7 @@ fn tell(place: &Where, pipeline: &PipelineView, now: Time, sha: &Sha, judgement:
             "version": version,
             "sha": sha,
             "end": word,
+            "build": judgement.build_json(),
             "tiers": judgement.json(),
         }));
         return exit;
@@ -164,14 +165,11 @@ fn tell(place: &Where, pipeline: &PipelineView, now: Time, sha: &Sha, judgement:
         talk::data(format_args!("  {}", safe(&line)));
     }
     for (tier, blocker) in judgement.blockers() {
-        let way = words::way_out(blocker, &pipeline.name, tier, &name.into());
+        // No way out of what keeps a build is a tier's.
+        let place = tier.map_or("build", |tier| tier.as_str());
+        let way = words::way_out(blocker, &pipeline.name, &place.into(), &name.into());
         let way = way.map(|way| format!("  ({way})")).unwrap_or_default();
-        talk::data(format_args!(
-            "  {}: {}{}",
-            safe(tier.as_str()),
-            safe(&words::blocker(blocker, now)),
-            safe(&way)
-        ));
+        talk::data(format_args!("  {}: {}{}", safe(place), safe(&words::blocker(blocker, now)), safe(&way)));
     }
     exit
 }

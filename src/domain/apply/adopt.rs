@@ -5,11 +5,7 @@ use crate::domain::id::*;
 use crate::domain::state::*;
 use std::collections::BTreeSet;
 
-/// An event that every tier comes after or with: what passed by it passed before any tier was watched, so that what
-/// comes after takes it by a person's word only (rule 30).
-const BEFORE_ALL: EventId = EventId(1);
-
-/// Makes a version current, registered as built if it is not known, and notes it on every node.
+/// Makes a version current, registered as adopted if it is not known, and notes it on every node.
 pub(super) fn apply(
     p: &mut PipelineState,
     tier: &TierName,
@@ -30,6 +26,7 @@ pub(super) fn apply(
         register(p, version, sha, moment);
     }
     let t = p.tiers.entry(tier.clone()).or_default();
+    t.adopting = None;
     let standing = t.standing(version);
     standing.verdict = Some(Verdict::Passed(BEFORE_ALL));
     standing.said = None;
@@ -44,6 +41,29 @@ pub(super) fn apply(
     }
 }
 
+/// A version is to be built, in its place before everything, and becomes current then.
+pub(super) fn begin(
+    p: &mut PipelineState,
+    tier: &TierName,
+    version: &VersionLabel,
+    sha: &Sha,
+    moment: &Moment<'_>,
+) {
+    if !p.versions.get(version).is_some_and(|known| known.adopted) {
+        register(p, version, sha, moment);
+    }
+    let (version, sha) = (version.clone(), sha.clone());
+    let adopting = Adopting { version, sha, by: moment.by.into(), why: moment.why.into() };
+    p.tiers.entry(tier.clone()).or_default().adopting = Some(adopting);
+}
+
+/// The build of that commit came to nothing: what was to be adopted with it is not.
+pub(super) fn give_up(p: &mut PipelineState, sha: &Sha) {
+    for t in p.tiers.values_mut() {
+        t.adopting.take_if(|adopting| adopting.sha == *sha);
+    }
+}
+
 fn register(p: &mut PipelineState, label: &VersionLabel, sha: &Sha, moment: &Moment<'_>) {
     // `decide` has seen to it that there is a place.
     let order = place_before_all(p, moment.id).unwrap_or(EventId(0));
@@ -55,10 +75,11 @@ fn register(p: &mut PipelineState, label: &VersionLabel, sha: &Sha, moment: &Mom
         emails: Vec::new(),
         by: Some(moment.by.into()),
         order,
-        stage: Stage::Built,
+        stage: Stage::Adopted,
         done: BEFORE_ALL,
         artifacts: Vec::new(),
         at: moment.at,
+        adopted: true,
     };
     p.versions.insert(label.clone(), version);
     p.by_sha.insert(sha.clone(), label.clone());

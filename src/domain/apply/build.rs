@@ -20,6 +20,7 @@ pub(super) fn rebuild_requested(p: &mut PipelineState, request: Request) {
         p.built.insert(request.id, label.clone());
         version.order = request.id;
         version.done = request.id;
+        version.adopted = false;
         version.by = request.by;
     }
     for tier in p.tiers.values_mut() {
@@ -45,6 +46,8 @@ pub(super) fn start(
 ) {
     let Some(position) = p.queue.iter().position(|r| r.id == request) else { return };
     let Some(request) = p.queue.remove(position) else { return };
+    // What was adopted keeps its place: it is not newer for being built now.
+    let adopted = p.versions.get(label).filter(|known| known.adopted).map(|known| known.order);
     let version = Version {
         sha: sha.clone(),
         ref_name: request.ref_name.clone(),
@@ -52,11 +55,12 @@ pub(super) fn start(
         subject: request.subject.clone(),
         emails: request.emails.clone(),
         by: request.by.clone(),
-        order: request.id,
+        order: adopted.unwrap_or(request.id),
         stage: Stage::Building,
-        done: request.id,
+        done: adopted.map_or(request.id, |_| BEFORE_ALL),
         artifacts: Vec::new(),
         at,
+        adopted: adopted.is_some(),
     };
     p.versions.insert(label.clone(), version);
     p.by_sha.insert(sha.clone(), label.clone());
@@ -77,5 +81,7 @@ pub(super) fn end(p: &mut PipelineState, stage: Stage, id: EventId) {
         p.built.insert(version.order, build.version);
     }
     version.stage = stage;
-    version.done = id;
+    if !version.adopted {
+        version.done = id;
+    }
 }

@@ -131,7 +131,8 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
             let taken = p.refs.get(name).and_then(|head| head.taken.clone());
             p.refs.insert(name.clone(), RefHead { seen: sha.clone(), taken });
         }
-        Event::BuildAborted { request, .. } => {
+        Event::BuildAborted { request, sha_aborted, .. } => {
+            adopt::give_up(p, sha_aborted);
             p.queue.retain(|r| r.id != *request);
             if p.build.as_ref().is_some_and(|b| b.request.id == *request) {
                 build::end(p, Stage::Aborted, moment.id);
@@ -146,11 +147,15 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
             }
             build::end(p, Stage::Built, moment.id);
         }
-        Event::BuildFailed { cause, .. } => build::end(p, Stage::Failed(cause.clone()), moment.id),
+        Event::BuildFailed { cause, sha, .. } => {
+            adopt::give_up(p, sha);
+            build::end(p, Stage::Failed(cause.clone()), moment.id);
+        }
         Event::StepStart { run_id, step, .. } => {
             if let Some(build) = &mut p.build {
                 let attempts = build.steps.entry(step.clone()).or_default();
                 attempts.running = Some(*run_id);
+                attempts.last = Some(*run_id);
                 attempts.not_before = None;
             }
         }

@@ -27,9 +27,16 @@ pub(super) fn apply(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) {
                 p.tiers.entry(name).or_default().standing(version).confirmations.push(word);
             }
         }
-        Event::ManualAction { action: Action::Adopt, version: Some(version), sha: Some(sha), .. } => {
-            adopt::apply(p, &name, version, sha, moment);
-        }
+        Event::ManualAction {
+            action: Action::Adopt,
+            version: Some(version),
+            sha: Some(sha),
+            pending,
+            ..
+        } => match pending {
+            true => adopt::begin(p, &name, version, sha, moment),
+            false => adopt::apply(p, &name, version, sha, moment),
+        },
         Event::ManualAction { action, version, node, lift, .. } => {
             by_hand::apply(p, &name, *action, version.as_ref(), node.as_ref(), *lift, moment);
         }
@@ -44,6 +51,7 @@ fn apply_in_tier(t: &mut TierState, event: &Event, moment: &Moment<'_>) {
         Event::GateStart { run_id, version, name, .. } => {
             if let Some(attempts) = t.gate_attempts(version, name) {
                 attempts.running = Some(*run_id);
+                attempts.last = Some(*run_id);
                 attempts.outcome = None;
                 attempts.not_before = None;
             }
@@ -51,6 +59,7 @@ fn apply_in_tier(t: &mut TierState, event: &Event, moment: &Moment<'_>) {
         Event::DeployStart { run_id, node, version, mode, .. } => {
             if let Some(tried) = t.node_try(*mode, node) {
                 tried.running = Some(*run_id);
+                tried.last = Some(*run_id);
                 tried.result = None;
                 tried.not_before = None;
             }
@@ -142,6 +151,7 @@ impl TierState {
             }
         }
         self.past.retain(|p| p.version != next.version);
+        self.went_back = None;
         self.current = Some(next);
     }
 }
@@ -325,6 +335,7 @@ fn rollback(
         (left.digest, None, nodes.into_iter().map(|(name, _)| name.clone()).collect())
     };
     let digest = t.current.as_ref().map_or_else(|| from_digest.clone(), |c| c.digest.clone());
+    t.went_back = Some(WentBack { from: from.clone(), to: to.clone(), cause: cause.into(), at });
     t.going_back = Some(GoingBack {
         from: from.clone(),
         to: to.clone(),

@@ -1,13 +1,14 @@
 //! What a tier runs already, put there before there was a controller: it becomes current without a deploy, so that the
-//! first rollback has somewhere to go.
+//! first rollback has somewhere to go. Where a way back needs what a build makes, its commit is built first, in a place
+//! before everything that was asked for: that build enters no tier, is not the newest and supersedes nothing.
 
 use super::Decision;
 use super::deeds::Place;
 use crate::domain::apply::place_before_all;
+use crate::domain::command::About;
 use crate::domain::event::{Action, Event};
 use crate::domain::id::*;
-use crate::domain::pipeline::Tier;
-use crate::domain::promotion::waiting;
+use crate::domain::promotion::older_that_wait;
 use crate::domain::rejection::Rejection;
 
 impl Place<'_> {
@@ -16,6 +17,7 @@ impl Place<'_> {
         tier: &TierName,
         version: &VersionLabel,
         sha: &Sha,
+        about: &About,
     ) -> Result<Decision, Rejection> {
         let definition = self.tier_in_force(tier)?;
         let t = self.tier(tier)?;
@@ -26,13 +28,18 @@ impl Place<'_> {
                 false => Err(Rejection::HasCurrent(tier.clone(), current.version.clone())),
             };
         }
+        if t.adopting.as_ref().is_some_and(|adopting| adopting.version == *version && adopting.sha == *sha) {
+            return Ok(Decision::already());
+        }
         if let Some(busy) = t.busy_with() {
             return Err(Rejection::TierBusy(tier.clone(), busy.clone()));
         }
         if t.is_rejected(version) {
             return Err(Rejection::IsRejected(version.clone(), tier.clone()));
         }
-        self.may_be_called(definition, version, sha)?;
+        // A way back must find what it puts there; what was never built here is built first.
+        let pending = definition.returns_artifacts() && !self.p.is_built(version);
+        self.may_be_called(version, sha, pending)?;
         let adopted = Event::ManualAction {
             action: Action::Adopt,
             tier: Some(tier.clone()),
@@ -40,47 +47,77 @@ impl Place<'_> {
             version: Some(version.clone()),
             lift: false,
             sha: Some(sha.clone()),
+            pending,
         };
-        self.done([adopted].into_iter().chain(self.older_that_wait(definition, version)))
+        if pending {
+            return self.done([adopted].into_iter().chain(self.build_for_adoption(sha, about)));
+        }
+        let superseded = older_that_wait(self.p, definition, version).into_iter();
+        let superseded = superseded.map(|older| Event::Superseded {
+            tier: tier.clone(),
+            version: older,
+            by_version: version.clone(),
+        });
+        self.done([adopted].into_iter().chain(superseded))
     }
 
-    /// Whether the label is free for that commit, and there is something to go back to.
-    fn may_be_called(&self, tier: &Tier, version: &VersionLabel, sha: &Sha) -> Result<(), Rejection> {
-        if let Some(known) = self.p.versions.get(version) {
-            return match () {
-                () if known.sha != *sha => Err(Rejection::LabelTaken(version.clone(), known.sha.clone())),
-                () if !self.p.is_built(version) => Err(Rejection::NotBuilt(version.clone())),
-                () => Ok(()),
-            };
+    /// The request for its build; none: it is being built, to be adopted elsewhere.
+    fn build_for_adoption(&self, sha: &Sha, about: &About) -> Option<Event> {
+        (!self.p.is_being_built(sha)).then(|| Event::RebuildRequested {
+            sha: sha.clone(),
+            ref_name: None,
+            author: about.author.clone(),
+            subject: about.subject.clone(),
+            emails: about.emails.clone(),
+        })
+    }
+
+    /// Ends the build of what is to be adopted, and with it the adoption.
+    pub(super) fn cancel_adoption(
+        &self,
+        adopting: &VersionLabel,
+        meant: Option<&VersionLabel>,
+    ) -> Result<Decision, Rejection> {
+        self.still(meant, Some(adopting))?;
+        let sha = self.p.versions.get(adopting).map(|version| &version.sha);
+        match self.p.queue.iter().find(|request| Some(&request.sha) == sha) {
+            Some(request) => {
+                let (sha_aborted, request) = (request.sha.clone(), request.id);
+                self.done([Event::BuildAborted { sha_aborted, request, by_sha: None }])
+            }
+            None if self.p.build.is_some() => self.cancel_build(Some(adopting)),
+            None => Err(Rejection::NothingToCancel),
         }
-        if let Some(owner) = self.p.spent.get(version).filter(|owner| *owner != sha) {
-            return Err(Rejection::LabelTaken(version.clone(), owner.clone()));
-        }
-        if let Some(label) = self.p.by_sha.get(sha) {
-            return Err(Rejection::OtherLabel(sha.clone(), label.clone()));
-        }
-        if tier.deploy.as_ref().is_some_and(|deploy| !deploy.upload.is_empty()) {
-            return Err(Rejection::NothingKept(tier.name.clone(), version.clone()));
+    }
+
+    /// Whether the label is free for that commit, and there is a place for it.
+    fn may_be_called(&self, version: &VersionLabel, sha: &Sha, pending: bool) -> Result<(), Rejection> {
+        let is_asked_for = self.p.is_being_built(sha);
+        match self.p.versions.get(version) {
+            Some(known) if known.sha != *sha => {
+                return Err(Rejection::LabelTaken(version.clone(), known.sha.clone()));
+            }
+            Some(known) if known.adopted || self.p.is_built(version) => return Ok(()),
+            // One whose build came to nothing is built again for it.
+            Some(_) if is_asked_for || !pending => return Err(Rejection::NotBuilt(version.clone())),
+            Some(_) => {}
+            None => {
+                if let Some(owner) = self.p.spent.get(version).filter(|owner| *owner != sha) {
+                    return Err(Rejection::LabelTaken(version.clone(), owner.clone()));
+                }
+                if let Some(label) = self.p.by_sha.get(sha) {
+                    return Err(Rejection::OtherLabel(sha.clone(), label.clone()));
+                }
+                // What it will be called is not known before its build begins.
+                if is_asked_for {
+                    return Err(Rejection::NotBuilt(version.clone()));
+                }
+            }
         }
         // Where nothing was pushed yet, everything that comes is newer.
         match place_before_all(self.p, EventId(u64::MAX)) {
             Some(_) => Ok(()),
             None => Err(Rejection::NoPlaceBefore(version.clone())),
         }
-    }
-
-    /// The versions whose place it takes, as if it had passed (rule 9).
-    fn older_that_wait(&self, tier: &Tier, version: &VersionLabel) -> Vec<Event> {
-        let order = self.p.order(version);
-        // The moment matters only to blockers, which are not asked here.
-        let all = waiting(self.p, tier, chrono::DateTime::UNIX_EPOCH);
-        let older = all.into_iter().filter(|one| self.p.order(&one.version) < order);
-        older
-            .map(|one| Event::Superseded {
-                tier: tier.name.clone(),
-                version: one.version,
-                by_version: version.clone(),
-            })
-            .collect()
     }
 }

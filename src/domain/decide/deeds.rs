@@ -13,8 +13,8 @@ use crate::domain::state::{Hold, PipelineState, State, TierState, Verdict};
 pub(super) struct Place<'a> {
     pub(super) p: &'a PipelineState,
     pub(super) name: &'a PipelineName,
-    actor: &'a Actor,
-    why: Option<&'a str>,
+    pub(super) actor: &'a Actor,
+    pub(super) why: Option<&'a str>,
 }
 
 pub(super) fn decide(
@@ -41,7 +41,7 @@ pub(super) fn decide(
         Deed::Redeploy { tier, node, version } => at.redeploy(tier, node.as_ref(), version.as_ref()),
         Deed::Cancel { tier: None, version } => at.cancel_build(version.as_ref()),
         Deed::Cancel { tier: Some(tier), version } => at.cancel(tier, version.as_ref()),
-        Deed::Adopt { tier, version, sha } => at.adopt(tier, version, sha),
+        Deed::Adopt { tier, version, sha, about } => at.adopt(tier, version, sha, about),
         Deed::Block { version } => at.block(version),
         Deed::Unblock { version } => at.unblock(version),
     }
@@ -61,9 +61,9 @@ impl Place<'_> {
         Ok(Decision::done(events.into_iter().map(|event| self.fact(event)).collect()))
     }
 
-    fn action(&self, action: Action, tier: &TierName, version: Option<&VersionLabel>) -> Event {
+    pub(super) fn action(&self, action: Action, tier: &TierName, version: Option<&VersionLabel>) -> Event {
         let (tier, version) = (Some(tier.clone()), version.cloned());
-        Event::ManualAction { action, tier, node: None, version, lift: false, sha: None }
+        Event::ManualAction { action, tier, node: None, version, lift: false, sha: None, pending: false }
     }
 
     pub(super) fn tier(&self, name: &TierName) -> Result<&TierState, Rejection> {
@@ -80,15 +80,22 @@ impl Place<'_> {
         if !self.p.versions.contains_key(version) {
             return Err(Rejection::UnknownVersion(self.name.clone(), version.clone()));
         }
-        if self.p.is_built(version) { Ok(()) } else { Err(Rejection::NotBuilt(version.clone())) }
+        match self.p.is_built(version) || self.p.is_adopted(version) {
+            true => Ok(()),
+            false => Err(Rejection::NotBuilt(version.clone())),
+        }
     }
 
-    fn held(&self, tier: &TierName) -> Option<&Hold> {
+    pub(super) fn held(&self, tier: &TierName) -> Option<&Hold> {
         self.p.tiers.get(tier).and_then(|t| t.hold.as_ref())
     }
 
     /// Refuses when what is meant is not what is there any more.
-    fn still(&self, meant: Option<&VersionLabel>, now: Option<&VersionLabel>) -> Result<(), Rejection> {
+    pub(super) fn still(
+        &self,
+        meant: Option<&VersionLabel>,
+        now: Option<&VersionLabel>,
+    ) -> Result<(), Rejection> {
         match meant {
             Some(meant) if Some(meant) != now => Err(Rejection::Moved(meant.clone(), now.cloned())),
             _ => Ok(()),
@@ -188,74 +195,8 @@ impl Place<'_> {
             version,
             lift,
             sha: None,
+            pending: false,
         }])
-    }
-
-    fn rollback(
-        &self,
-        tier: &TierName,
-        to: Option<&VersionLabel>,
-        from: Option<&VersionLabel>,
-    ) -> Result<Decision, Rejection> {
-        let t = self.tier(tier)?;
-        let current = t.current.as_ref().map(|c| &c.version);
-        if let Some(inside) = &t.inside {
-            self.still(from, Some(&inside.version))?;
-            let current = current.ok_or_else(|| Rejection::NothingBefore(tier.clone()))?;
-            if to.is_some_and(|to| to != current) {
-                return Err(Rejection::TierBusy(tier.clone(), inside.version.clone()));
-            }
-            if inside.ending.is_some() {
-                return Ok(Decision::already());
-            }
-            let action = self.action(Action::Rollback, tier, Some(&inside.version));
-            return self.done([action].into_iter().chain(self.hold_of_rollback(tier)));
-        }
-        if let Some(back) = t.going_back.as_ref().filter(|back| !back.failed) {
-            return match to {
-                Some(to) if *to != back.to => Err(Rejection::TierBusy(tier.clone(), back.from.clone())),
-                _ => Ok(Decision::already()),
-            };
-        }
-        if let Some(redeploy) = &t.redeploy {
-            return Err(Rejection::TierBusy(tier.clone(), redeploy.version.clone()));
-        }
-        if to.is_some() && to == current {
-            return Ok(Decision::already());
-        }
-        self.still(from, current)?;
-        let left = current.ok_or_else(|| Rejection::NothingBefore(tier.clone()))?;
-        let target = match to {
-            Some(to) => self.named_target(t, tier, to)?,
-            None => {
-                let found = t.rollback_target(&self.p.blocked).map(|c| &c.version);
-                found.ok_or_else(|| Rejection::NothingBefore(tier.clone()))?
-            }
-        };
-        let by = &self.actor.name;
-        let cause = match self.why {
-            Some(why) => format!("rolled back by {by}: {why}"),
-            None => format!("rolled back by {by}"),
-        };
-        let (from, to) = (left.clone(), target.clone());
-        let event = Event::Rollback { tier: tier.clone(), from, to, cause };
-        self.done([event].into_iter().chain(self.hold_of_rollback(tier)))
-    }
-
-    fn named_target<'a>(
-        &self,
-        t: &'a TierState,
-        tier: &TierName,
-        to: &VersionLabel,
-    ) -> Result<&'a VersionLabel, Rejection> {
-        let good = !self.p.blocked.contains_key(to) && !t.is_rejected(to);
-        let found = t.past.iter().map(|c| &c.version).find(|past| *past == to).filter(|_| good);
-        found.ok_or_else(|| Rejection::NotATarget(to.clone(), tier.clone()))
-    }
-
-    fn hold_of_rollback(&self, tier: &TierName) -> Option<Event> {
-        let free = self.held(tier).is_none();
-        free.then(|| Event::HoldSet { tier: Some(tier.clone()), of_rollback: true })
     }
 
     fn hold(&self, tier: Option<&TierName>) -> Result<Decision, Rejection> {
@@ -332,6 +273,9 @@ impl Place<'_> {
         }
         let current = t.current.as_ref().ok_or_else(|| Rejection::NothingCurrent(tier.clone()))?;
         self.still(version, Some(&current.version))?;
+        if !self.p.is_ready_for(definition, &current.version) {
+            return Err(Rejection::NotBuilt(current.version.clone()));
+        }
         if let Some(busy) = t.busy_with() {
             return match &t.redeploy {
                 Some(under_way) if node.is_none_or(|n| under_way.order.contains(n)) => {
@@ -349,10 +293,11 @@ impl Place<'_> {
             version,
             lift: false,
             sha: None,
+            pending: false,
         }])
     }
 
-    fn cancel_build(&self, version: Option<&VersionLabel>) -> Result<Decision, Rejection> {
+    pub(super) fn cancel_build(&self, version: Option<&VersionLabel>) -> Result<Decision, Rejection> {
         if let Some(build) = &self.p.build {
             self.still(version, Some(&build.version))?;
             if build.canceled {
@@ -367,6 +312,7 @@ impl Place<'_> {
                 version,
                 lift: false,
                 sha: None,
+                pending: false,
             }]);
         }
         let front = self.p.queue.front().ok_or(Rejection::NothingToCancel)?;
@@ -376,6 +322,9 @@ impl Place<'_> {
 
     fn cancel(&self, tier: &TierName, version: Option<&VersionLabel>) -> Result<Decision, Rejection> {
         let t = self.tier(tier)?;
+        if let Some(adopting) = &t.adopting {
+            return self.cancel_adoption(&adopting.version, version);
+        }
         let inside = t.inside.as_ref().ok_or(Rejection::NothingToCancel)?;
         self.still(version, Some(&inside.version))?;
         if inside.ending.is_some() {

@@ -7,6 +7,7 @@ mod definitions;
 mod prune;
 mod push;
 mod reports;
+mod rollback;
 
 pub(super) use reports::elapsed_s;
 

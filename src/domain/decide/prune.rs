@@ -29,7 +29,9 @@ fn forgettable(
     keep: usize,
     now: Time,
 ) -> Vec<VersionLabel> {
-    if p.versions.len() <= keep {
+    // What waits in a removed pipeline goes on waiting when it is back, and without its definition nobody can tell what
+    // that is. Nothing comes to it any more, so what is kept does not grow.
+    if p.versions.len() <= keep || p.in_force.is_none() {
         return Vec::new();
     }
     let mut newest: Vec<_> = p.versions.iter().map(|(label, version)| (version.order, label)).collect();
@@ -60,10 +62,22 @@ fn needed<'a>(
         needed.extend(t.inside.iter().map(|inside| inside.version.clone()));
         needed.extend(t.going_back.iter().flat_map(|back| [back.from.clone(), back.to.clone()]));
         needed.extend(t.redeploy.iter().map(|redeploy| redeploy.version.clone()));
+        needed.extend(t.adopting.iter().map(|adopting| adopting.version.clone()));
         needed.extend(t.nodes.values().flat_map(|node| [&node.version, &node.changing]).flatten().cloned());
+    }
+    let is_removed = |name: &&TierName| p.tier_in_force(name).is_none();
+    for name in p.tiers.keys().filter(is_removed) {
+        needed.extend(waited(p, name));
     }
     for tier in p.definition().iter().flat_map(|definition| &definition.tiers) {
         needed.extend(waiting(p, tier, now).into_iter().map(|waiting| waiting.version));
     }
     needed
+}
+
+/// What waits in front of a tier that was removed: what was said to stand in its way, and what people said for it, is
+/// still there, without a verdict. Nothing comes to such a tier any more.
+fn waited<'a>(p: &'a PipelineState, tier: &TierName) -> impl Iterator<Item = VersionLabel> + use<'a> {
+    let standings = p.tiers.get(tier).into_iter().flat_map(|t| &t.standings);
+    standings.filter(|(_, standing)| standing.verdict.is_none()).map(|(label, _)| label.clone())
 }

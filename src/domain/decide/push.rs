@@ -100,6 +100,12 @@ fn weigh_told(p: &PipelineState, push: &Push, again: bool) -> Verdict {
     if again {
         return Verdict::Take;
     }
+    // Nothing of it is left but that it was built: as a built one it comes back only by a branch or a person.
+    if p.is_forgotten(&push.sha) && !moved_back(p, push) {
+        let reason =
+            "that commit was built before, and its version is forgotten: `tidegate rebuild` builds it again";
+        return Verdict::Ignore(reason.into());
+    }
     if push.tag_missing {
         return Verdict::IgnoreAndSay(
             "the version comes from a tag, and no tag points at that commit".into(),

@@ -19,7 +19,8 @@ pub(super) fn prepared(
     let front = p.queue.front().filter(|r| r.id == request && p.build.is_none());
     let (Some(front), Some(in_force)) = (front, &p.in_force) else { return Decision::already() };
     let read = label.as_ref().ok().and_then(Option::as_deref);
-    let version = unused_label(p, read, &front.sha);
+    let adopted = p.by_sha.get(&front.sha).filter(|label| p.is_adopted(label));
+    let version = adopted.cloned().unwrap_or_else(|| unused_label(p, read, &front.sha));
     let start = Event::BuildStart {
         sha: front.sha.clone(),
         version: version.clone(),

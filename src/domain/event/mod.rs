@@ -11,9 +11,11 @@ use crate::domain::pipeline::{Phase, Pipeline};
 pub use names::KINDS;
 mod names;
 
+mod fact;
 mod step_said;
 mod terms;
 
+pub use fact::{Envelope, Fact};
 pub use step_said::{Level, StepSaid};
 pub use terms::{Action, Artifact, DeployMode, PromotionEnd, VoidReason};
 
@@ -355,6 +357,10 @@ pub enum Event {
         /// The commit of a version that is adopted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha: Option<Sha>,
+        /// Whether it is built first, because the tier can go back only to what was built here: then the same is said
+        /// once more when it is so. Its build enters no tier.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pending: bool,
     },
     /// Entry by automation is stopped.
     HoldSet {
@@ -441,35 +447,4 @@ pub enum Event {
         /// Its release.
         release: String,
     },
-}
-
-/// A fact about to be journaled: an event, whose it is, and who caused it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fact {
-    /// The pipeline that it belongs to; none: the controller as a whole.
-    pub pipeline: Option<PipelineName>,
-    /// The person or token that caused it.
-    pub by: Option<String>,
-    /// Why, in that person's words.
-    pub why: Option<String>,
-    /// What happens.
-    pub event: Event,
-}
-
-impl Fact {
-    /// Something that follows by itself.
-    pub fn of(pipeline: &PipelineName, event: Event) -> Fact {
-        Fact { pipeline: Some(pipeline.clone()), by: None, why: None, event }
-    }
-}
-
-/// A fact with its number and time: what the journal holds and the state is folded from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Envelope {
-    /// Its number in the journal.
-    pub id: EventId,
-    /// When it was journaled, in whole microseconds.
-    pub at: crate::domain::Time,
-    /// The fact.
-    pub fact: Fact,
 }

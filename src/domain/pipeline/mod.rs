@@ -136,6 +136,17 @@ pub enum Script {
     Argv(Vec<String>),
 }
 
+impl Script {
+    /// Whether its text speaks of the folder in which a version's artifacts are.
+    pub fn names_artifacts(&self) -> bool {
+        const FOLDER: &str = "TIDEGATE_ARTIFACTS";
+        match self {
+            Script::Shell(text) => text.contains(FOLDER),
+            Script::Argv(words) => words.iter().any(|word| word.contains(FOLDER)),
+        }
+    }
+}
+
 /// How a commit becomes a version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Build {

@@ -1,6 +1,6 @@
 //! Tiers: when a version may enter, and the hosts that it reaches.
 
-use super::{Deploy, Gate};
+use super::{Check, Deploy, Gate, Phase};
 use crate::domain::id::{GateName, NodeName, TierName};
 use crate::domain::role::Role;
 use crate::domain::span::Span;
@@ -45,6 +45,28 @@ impl Tier {
     /// The node of that name.
     pub fn node(&self, name: &NodeName) -> Option<&Node> {
         self.nodes.iter().find(|node| node.name == *name)
+    }
+
+    /// Whether it needs what a build makes: the deploy uploads it, a gate starts it, or a command speaks of the folder
+    /// where it is. What a command does beyond its own text cannot be seen.
+    pub fn needs_artifacts(&self) -> bool {
+        self.returns_artifacts() || self.gates.iter().any(needs_artifacts)
+    }
+
+    /// The same for what a way back runs: the deploy, and the gates after it.
+    pub fn returns_artifacts(&self) -> bool {
+        let deploys = self.deploy.as_ref().is_some_and(|deploy| {
+            !deploy.upload.is_empty() || deploy.run.as_ref().is_some_and(|run| run.names_artifacts())
+        });
+        deploys || self.gates.iter().filter(|gate| gate.phase == Phase::Verify).any(needs_artifacts)
+    }
+}
+
+fn needs_artifacts(gate: &Gate) -> bool {
+    match &gate.check {
+        Check::BootSmoke { .. } => true,
+        Check::Command { run } => run.names_artifacts(),
+        _ => false,
     }
 }
 

@@ -13,7 +13,7 @@ use super::command::Command;
 use super::event::Event;
 use super::id::*;
 use super::pipeline::Pipeline;
-use super::promotion::waiting;
+use super::promotion::waiting_when;
 use super::state::{PipelineState, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -89,7 +89,8 @@ pub struct Voided {
 impl Plan {
     /// Whether the next version would have to wait for something, or never get to the end.
     pub fn would_block(&self) -> bool {
-        self.next.tiers.iter().any(|tier| !tier.waits_for.is_empty() || tier.ends != Ends::Passes)
+        let kept = !self.next.waits_for.is_empty();
+        kept || self.next.tiers.iter().any(|tier| !tier.waits_for.is_empty() || tier.ends != Ends::Passes)
     }
 }
 
@@ -113,11 +114,17 @@ impl Ground {
     }
 }
 
-/// Plans with a definition.
-pub fn plan(ground: &Ground, digest: &Digest, definition: &Arc<Pipeline>, now: Time) -> Plan {
+/// Plans with a definition, at a moment and on a disk that may be full.
+pub fn plan(
+    ground: &Ground,
+    digest: &Digest,
+    definition: &Arc<Pipeline>,
+    now: Time,
+    disk_full: bool,
+) -> Plan {
     let (state, file, name) = (&ground.state, ground.file.as_str(), &definition.name);
     let before = state.pipelines.get(name).or_else(|| state.pipelines.get(definition.was.as_ref()?));
-    let mut trial = Trial::of(state.clone(), name, now);
+    let mut trial = Trial::of(state.clone(), name, now, disk_full);
     let load = Command::Load {
         file: file.into(),
         digest: digest.clone(),
@@ -126,7 +133,7 @@ pub fn plan(ground: &Ground, digest: &Digest, definition: &Arc<Pipeline>, now: T
     };
     let loaded = trial.tell(&load);
     let changes = loaded.iter().flat_map(changes_in).collect();
-    let after = trial.pipeline().map(|p| standing(p, now)).unwrap_or_default();
+    let after = trial.pipeline().map(|p| standing(p, now, disk_full)).unwrap_or_default();
     let at_once = trial.settle();
     let mut edit = Edit {
         in_force: before.and_then(|p| p.in_force.as_ref()).map(|in_force| in_force.digest.clone()),
@@ -135,7 +142,7 @@ pub fn plan(ground: &Ground, digest: &Digest, definition: &Arc<Pipeline>, now: T
         waiting: Vec::new(),
         voided: Vec::new(),
     };
-    let now_waiting = before.map(|p| standing(p, now)).unwrap_or_default();
+    let now_waiting = before.map(|p| standing(p, now, disk_full)).unwrap_or_default();
     edit.waiting = compare(now_waiting, after, &at_once, definition);
     edit.voided = at_once.iter().filter_map(voided).collect();
     let next = next::version(&mut trial, definition);
@@ -161,11 +168,13 @@ fn voided(event: &Event) -> Option<Voided> {
 /// Everything that waits, in the order of the tiers.
 type Standing = Vec<(TierName, VersionLabel, Vec<Blocker>)>;
 
-fn standing(p: &PipelineState, now: Time) -> Standing {
+fn standing(p: &PipelineState, now: Time, disk_full: bool) -> Standing {
     let tiers = p.definition().map(|definition| definition.tiers.as_slice()).unwrap_or_default();
     let of_tier = |tier: &super::pipeline::Tier| {
         let name = tier.name.clone();
-        waiting(p, tier, now).into_iter().map(move |one| (name.clone(), one.version, one.blockers))
+        waiting_when(p, tier, now, disk_full)
+            .into_iter()
+            .map(move |one| (name.clone(), one.version, one.blockers))
     };
     tiers.iter().flat_map(of_tier).collect()
 }

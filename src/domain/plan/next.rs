@@ -18,6 +18,9 @@ const STOPS_LIMIT: usize = 500;
 /// What the next version would do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NextVersion {
+    /// Everything that its build would have to wait for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<Blocker>,
     /// The build's steps, in rounds: those of one round run side by side.
     pub steps: Vec<Vec<StepName>>,
     /// The tiers, in the order of the file.
@@ -56,7 +59,9 @@ pub enum Ends {
 /// Follows the next version to its end.
 pub(super) fn version(trial: &mut Trial, definition: &Pipeline) -> NextVersion {
     let tiers = definition.tiers.iter().map(TierPlan::empty).collect();
-    let mut next = NextVersion { steps: Vec::new(), tiers };
+    // There being room is waited for first of all.
+    let waits_for = if trial.make_room() { vec![Blocker::DiskFull] } else { Vec::new() };
+    let mut next = NextVersion { waits_for, steps: Vec::new(), tiers };
     // What is under way goes first.
     trial.rest();
     push(trial, definition);

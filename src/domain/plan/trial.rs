@@ -44,6 +44,8 @@ pub(super) struct Trial {
     name: PipelineName,
     /// What time it is there.
     pub(super) now: Time,
+    /// Whether the disk is full there.
+    disk_full: bool,
     /// When to look again, if nothing happens before.
     wake: Option<Time>,
     /// The request whose version is looked at.
@@ -52,8 +54,13 @@ pub(super) struct Trial {
 
 impl Trial {
     /// Begins with a copy of the state.
-    pub(super) fn of(state: State, name: &PipelineName, now: Time) -> Trial {
-        Trial { state, name: name.clone(), now, wake: None, request: None }
+    pub(super) fn of(state: State, name: &PipelineName, now: Time, disk_full: bool) -> Trial {
+        Trial { state, name: name.clone(), now, disk_full, wake: None, request: None }
+    }
+
+    /// Makes room on the disk; whether there was none.
+    pub(super) fn make_room(&mut self) -> bool {
+        std::mem::replace(&mut self.disk_full, false)
     }
 
     pub(super) fn pipeline(&self) -> Option<&PipelineState> {
@@ -98,7 +105,7 @@ impl Trial {
     pub(super) fn settle(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for _ in 0..ROUNDS_LIMIT {
-            let room = Room { now: self.now, slots: u32::MAX, open: true, disk_full: false };
+            let room = Room { now: self.now, slots: u32::MAX, open: true, disk_full: self.disk_full };
             let next = proceed(&self.state, &self.name, &room);
             self.wake = next.wake;
             if next.facts.is_empty() {

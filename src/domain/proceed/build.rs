@@ -1,19 +1,20 @@
 //! A build under way: steps that may begin, and its end (rules 2, 4 to 6).
 
 use super::{Flow, Way};
+use crate::domain::Blocker;
 use crate::domain::Time;
 use crate::domain::decide::elapsed_s;
 use crate::domain::event::Event;
 use crate::domain::id::*;
 use crate::domain::pipeline::{OnNewer, Pipeline};
+use crate::domain::promotion::queue_blockers;
 use crate::domain::state::{Attempts, Build, PipelineState};
 
 pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState) {
     let Some(build) = &p.build else {
-        if p.in_force.is_some() && !p.queue.is_empty() {
-            // Whether it may begin is asked by whoever begins it; here it is noted that it waits.
-            flow.has_disk();
-        }
+        // Whether it may begin is asked by whoever begins it; here it is noted that it waits.
+        let kept = queue_blockers(p, flow.room.disk_full).contains(&Blocker::DiskFull);
+        flow.next.short_of_disk |= kept && !p.queue.is_empty();
         return;
     };
     let Some(definition) = p.known.get(&build.digest) else { return };

@@ -5,6 +5,7 @@
 //! Each call gives facts that do not depend on one another; the caller journals and folds them and asks again, until
 //! nothing follows any more.
 
+mod adopt;
 mod back;
 mod build;
 mod entry;
@@ -15,7 +16,7 @@ pub(super) use build::{goes_on, is_complete, overtaken_by};
 use super::event::{Event, Fact};
 use super::id::*;
 use super::pipeline::{Gate, Phase, Tier};
-use super::promotion::{Waiting, waiting};
+use super::promotion::{Waiting, waiting_when};
 use super::state::{Attempts, PipelineState, State, Task};
 use super::{Blocker, Time};
 use std::collections::BTreeMap;
@@ -54,6 +55,9 @@ pub fn proceed(state: &State, name: &PipelineName, room: &Room) -> Next {
     build::proceed(&mut flow, p);
     for (tier, t) in &p.tiers {
         flow.void_confirmations(p, tier);
+        if t.adopting.is_some() && adopt::proceed(&mut flow, p, tier, t) {
+            continue;
+        }
         if t.going_back.as_ref().is_some_and(|back| !back.failed) {
             back::proceed(&mut flow, p, tier, t);
         } else if t.inside.is_some() {
@@ -131,9 +135,9 @@ impl<'a> Flow<'a> {
 
     /// The versions that wait in front of a tier. On a full disk none of them may enter, whoever wants it.
     fn waiting(&mut self, p: &PipelineState, tier: &Tier) -> Vec<Waiting> {
-        let mut all = waiting(p, tier, self.room.now);
-        if !all.is_empty() && !self.has_disk() {
-            all.iter_mut().for_each(|waiting| waiting.blockers.push(Blocker::DiskFull));
+        let all = waiting_when(p, tier, self.room.now, self.room.disk_full);
+        if !all.is_empty() {
+            self.has_disk();
         }
         all
     }

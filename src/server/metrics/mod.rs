@@ -116,10 +116,11 @@ fn of_notices(notices: &Notices) -> Vec<Family> {
 /// What the state says.
 fn of_state(server: &Server) -> Vec<Family> {
     let now = server.options.clock.now();
+    let disk_full = server.engine.standstill().is_some_and(|why| why.is_disk_full());
     server.engine.read(|state| {
         let mut now_true = NowTrue::new(state);
         for (name, p) in &state.pipelines {
-            now_true.take(name, p, now);
+            now_true.take(name, p, now, disk_full);
         }
         now_true.families()
     })
@@ -171,7 +172,7 @@ impl NowTrue {
             waiting: gauge("tidegate_versions_waiting", "Versions in front of a tier.", TIER),
             blockers: gauge(
                 "tidegate_blockers",
-                "What stands in the way of versions in front of a tier, by kind.",
+                "What stands in the way of versions in front of a tier, by kind; a tier of none is of builds that wait.",
                 &["pipeline", "tier", "kind"],
             ),
             inside: gauge(
@@ -192,16 +193,19 @@ impl NowTrue {
         }
     }
 
-    fn take(&mut self, name: &PipelineName, p: &PipelineState, now: Time) {
+    fn take(&mut self, name: &PipelineName, p: &PipelineState, now: Time, disk_full: bool) {
         let name = name.as_str();
         let Some(definition) = p.definition() else { return };
         self.queue.add(&[name], p.queue.len() as f64);
+        for blocker in promotion::queue_blockers(p, disk_full) {
+            self.blockers.add(&[name, "", blocker.kind()], p.queue.len() as f64);
+        }
         if p.hold.is_some() {
             self.held.add(&[name, ""], 1.0);
         }
         for tier in &definition.tiers {
             let labels = [name, tier.name.as_str()];
-            let waiting = promotion::waiting(p, tier, now);
+            let waiting = promotion::waiting_when(p, tier, now, disk_full);
             self.waiting.add(&labels, waiting.len() as f64);
             for blocker in waiting.iter().flat_map(|waiting| &waiting.blockers) {
                 self.blockers.add(&[name, tier.name.as_str(), blocker.kind()], 1.0);

@@ -154,8 +154,16 @@ impl Pushes {
         let heads: Vec<Head> = heads.into_iter().filter(is_whole).collect();
         let interest = interest(&repo, &seen, &heads, is_known).await?;
         let mut failed = None;
-        for head in heads.iter().filter(|head| seen.get(&head.name) != Some(&head.sha)) {
-            let news = interest.of(&seen, &head.name);
+        let moved = heads.iter().filter(|head| seen.get(&head.name) != Some(&head.sha));
+        let mut moved: Vec<_> = moved.map(|head| (interest.of(&seen, &head.name), head)).collect();
+        // What is news comes first, and while that cannot be told nothing is noted as having stood there: a look that is
+        // cut short leaves the journal either without a word of this repository, so that the next one finds the same
+        // news, or with the news in it. Were it the other way round, the next look would take HEAD's branch for old.
+        moved.sort_by_key(|(news, _)| *news == News::FoundThere);
+        for (news, head) in moved {
+            if news == News::FoundThere && failed.is_some() {
+                break;
+            }
             polled.found_there += usize::from(news == News::FoundThere);
             let seen = seen.get(&head.name).cloned();
             match self.bring(&by, &candidate, head, seen, news).await {

@@ -79,6 +79,12 @@ pub struct RequestView {
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Its version was adopted, and keeps its place before everything else: nothing newer comes of it.
+    #[serde(default, skip_serializing_if = "crate::domain::outcome::is_false")]
+    pub adopted: bool,
+    /// What keeps it from beginning, or from going on; empty: it begins next, or goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
 }
 
 /// A build under way.
@@ -116,6 +122,9 @@ pub struct ProgressView {
     /// The try that runs now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
+    /// The try that began last: `/api/runs/{id}/log` has what it wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run_id: Option<RunId>,
     /// Tries that ended.
     pub tries: u32,
     /// How the last try ended, when no other follows at once.
@@ -159,6 +168,7 @@ impl ProgressView {
         ProgressView {
             status,
             run_id: attempts.running,
+            last_run_id: attempts.last,
             tries: attempts.tries,
             outcome: attempts.outcome.clone(),
             not_before: attempts.not_before,
@@ -213,6 +223,8 @@ pub enum StageView {
     Failed,
     /// Ended before it was done.
     Aborted,
+    /// It was there before and was adopted; nobody has built it here.
+    Adopted,
 }
 
 /// Where a version stands in a tier.
@@ -255,7 +267,9 @@ impl PipelineView {
         p: &PipelineState,
         now: Time,
         versions: Versions,
+        disk_full: bool,
     ) -> PipelineView {
+        let kept = promotion::queue_blockers(p, disk_full);
         let mut newest: Vec<(&VersionLabel, &Version)> = p.versions.iter().collect();
         newest.retain(|(_, v)| versions.before.is_none_or(|before| v.order < before));
         newest.sort_by_key(|(_, v)| std::cmp::Reverse(v.order));
@@ -274,9 +288,9 @@ impl PipelineView {
             }),
             rejected: rejected(state, Some(name)),
             hold: p.hold.as_ref().map(HoldView::from),
-            build: p.build.as_ref().map(|build| build_view(p, build)),
-            queue: p.queue.iter().map(request_view).collect(),
-            tiers: TierView::all(p, now),
+            build: p.build.as_ref().map(|build| build_view(p, build, disk_full)),
+            queue: p.queue.iter().map(|request| request_view(p, request, kept.clone())).collect(),
+            tiers: TierView::all(p, now, disk_full),
             older_before: newest.last().filter(|_| more).map(|(_, v)| v.order),
             versions: newest.into_iter().map(|(label, v)| version_view(p, label, v)).collect(),
         }
@@ -288,7 +302,7 @@ fn shown_repo(repo: &str) -> String {
     Location::parse(repo).map(|location| location.shown()).unwrap_or_default()
 }
 
-fn request_view(request: &Request) -> RequestView {
+fn request_view(p: &PipelineState, request: &Request, blockers: Vec<Blocker>) -> RequestView {
     RequestView {
         id: request.id,
         at: request.at,
@@ -297,13 +311,15 @@ fn request_view(request: &Request) -> RequestView {
         author: request.author.clone(),
         subject: request.subject.clone(),
         by: request.by.clone(),
+        adopted: p.by_sha.get(&request.sha).is_some_and(|label| p.is_adopted(label)),
+        blockers,
     }
 }
 
-fn build_view(p: &PipelineState, build: &Build) -> BuildView {
+fn build_view(p: &PipelineState, build: &Build, disk_full: bool) -> BuildView {
     let steps = p.known.get(&build.digest).map(|d| d.build.steps.as_slice()).unwrap_or_default();
     BuildView {
-        request: request_view(&build.request),
+        request: request_view(p, &build.request, promotion::build_blockers(p, disk_full)),
         version: build.version.clone(),
         digest: build.digest.clone(),
         at: build.at,
@@ -324,6 +340,7 @@ fn version_view(p: &PipelineState, label: &VersionLabel, v: &Version) -> Version
         Stage::Built => (StageView::Built, None),
         Stage::Failed(cause) => (StageView::Failed, Some(cause.clone())),
         Stage::Aborted => (StageView::Aborted, None),
+        Stage::Adopted => (StageView::Adopted, None),
     };
     VersionView {
         version: label.clone(),

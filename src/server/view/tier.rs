@@ -1,10 +1,11 @@
 //! One tier as it is shown: what is current, what is inside and how far, what waits and why.
 
+use super::node::{NodeTryView, NodeView, node_try_views, node_views};
 use super::{HoldView, ProgressView};
 use crate::domain::event::PromotionEnd;
 use crate::domain::pipeline::{Gate, Mode, Phase, Tier};
 use crate::domain::state::{
-    Attempts, Confirmation, Current, GoingBack, Inside, NodeTry, PipelineState, Redeploy, TierState,
+    Attempts, Confirmation, Current, GoingBack, Inside, PipelineState, Redeploy, TierState, WentBack,
 };
 use crate::domain::*;
 use schemars::JsonSchema;
@@ -40,6 +41,12 @@ pub struct TierView {
     /// A redeploy, while it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redeploy: Option<RedeployView>,
+    /// The last way back, until another version passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub went_back: Option<WentBackView>,
+    /// The version that is built to be adopted here: it becomes current then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopting: Option<VersionLabel>,
     /// Those in front of it, oldest first.
     pub waiting: Vec<WaitingView>,
     /// What is where.
@@ -81,6 +88,9 @@ pub struct InsideView {
     /// Who ends it, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<String>,
+    /// What keeps it from going on, as it was last said: then nothing of it runs but what is tried again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
 }
 
 /// A gate of a version that is inside or that a tier goes back to.
@@ -97,40 +107,6 @@ pub struct GateView {
     /// How far it is.
     #[serde(flatten)]
     pub progress: ProgressView,
-}
-
-/// A node that a version is being put on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct NodeTryView {
-    /// Its name.
-    pub name: NodeName,
-    /// How far it is.
-    pub status: NodeProgress,
-    /// The run that is under way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run_id: Option<RunId>,
-    /// Tries that ended.
-    pub tries: u32,
-    /// What failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
-    /// Not before then is it tried again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<Time>,
-}
-
-/// How far a node is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NodeProgress {
-    /// It has not begun, or waits for another try.
-    Waiting,
-    /// The version is being put there.
-    Running,
-    /// It is there.
-    Ok,
-    /// It could not be put there.
-    Failed,
 }
 
 /// A tier on its way back.
@@ -151,6 +127,26 @@ pub struct GoingBackView {
     pub nodes: Vec<NodeTryView>,
     /// The verify gates.
     pub gates: Vec<GateView>,
+}
+
+/// A way back that was begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WentBackView {
+    /// The version that was left.
+    pub from: VersionLabel,
+    /// The version that it went back to.
+    pub to: VersionLabel,
+    /// Who or what began it, and why.
+    pub cause: String,
+    /// When it began.
+    pub at: Time,
+}
+
+impl From<&WentBack> for WentBackView {
+    fn from(back: &WentBack) -> WentBackView {
+        let (from, to, cause) = (back.from.clone(), back.to.clone(), back.cause.clone());
+        WentBackView { from, to, cause, at: back.at }
+    }
 }
 
 /// A redeploy under way.
@@ -179,44 +175,29 @@ pub struct WaitingView {
     pub confirmed_by: Vec<String>,
 }
 
-/// What is on a node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct NodeView {
-    /// Its name.
-    pub name: NodeName,
-    /// The definition in force has it no longer.
-    pub removed: bool,
-    /// The version; none: nothing yet, or not known.
-    pub version: Option<VersionLabel>,
-    /// Since when.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<Time>,
-    /// What is being put there now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub changing: Option<VersionLabel>,
-    /// What last went wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
-    /// Whether it has another version than the tier's current one.
-    pub behind: bool,
-}
-
 impl TierView {
     /// All tiers of a pipeline.
-    pub fn all(p: &PipelineState, now: Time) -> Vec<TierView> {
+    pub fn all(p: &PipelineState, now: Time, disk_full: bool) -> Vec<TierView> {
+        let when = (now, disk_full);
         let empty = TierState::default();
         let defined = p.definition().map(|d| d.tiers.as_slice()).unwrap_or_default();
         let in_force = defined.iter().map(|tier| {
-            TierView::of(p, &tier.name, p.tiers.get(&tier.name).unwrap_or(&empty), Some(tier), now)
+            TierView::of(p, &tier.name, p.tiers.get(&tier.name).unwrap_or(&empty), Some(tier), when)
         });
         let is_left = |name: &TierName, t: &TierState| {
             !defined.iter().any(|tier| tier.name == *name) && (t.current.is_some() || t.busy_with().is_some())
         };
         let left = p.tiers.iter().filter(|(name, t)| is_left(name, t));
-        in_force.chain(left.map(|(name, t)| TierView::of(p, name, t, None, now))).collect()
+        in_force.chain(left.map(|(name, t)| TierView::of(p, name, t, None, when))).collect()
     }
 
-    fn of(p: &PipelineState, name: &TierName, t: &TierState, tier: Option<&Tier>, now: Time) -> TierView {
+    fn of(
+        p: &PipelineState,
+        name: &TierName,
+        t: &TierState,
+        tier: Option<&Tier>,
+        when: (Time, bool),
+    ) -> TierView {
         TierView {
             name: name.clone(),
             removed: tier.is_none(),
@@ -228,7 +209,9 @@ impl TierView {
             inside: t.inside.as_ref().map(|inside| inside_view(p, name, inside)),
             going_back: t.going_back.as_ref().map(|back| going_back_view(p, name, back)),
             redeploy: t.redeploy.as_ref().map(redeploy_view),
-            waiting: tier.map(|tier| waiting_views(p, t, tier, now)).unwrap_or_default(),
+            went_back: t.went_back.as_ref().map(WentBackView::from),
+            adopting: t.adopting.as_ref().map(|adopting| adopting.version.clone()),
+            waiting: tier.map(|tier| waiting_views(p, t, tier, when)).unwrap_or_default(),
             nodes: node_views(t, tier),
             hold: t.hold.as_ref().map(HoldView::from),
             unsupported: tier.map(|tier| tier.unsupported.clone()).unwrap_or_default(),
@@ -242,7 +225,7 @@ impl From<&Current> for CurrentView {
     }
 }
 
-fn inside_view(p: &PipelineState, name: &TierName, inside: &Inside) -> InsideView {
+pub(crate) fn inside_view(p: &PipelineState, name: &TierName, inside: &Inside) -> InsideView {
     let tier = p.tier_of(&inside.digest, name);
     let order = tier.map(|tier| tier.nodes.iter().map(|node| &node.name).collect()).unwrap_or_default();
     InsideView {
@@ -253,10 +236,11 @@ fn inside_view(p: &PipelineState, name: &TierName, inside: &Inside) -> InsideVie
         gates: gate_views(tier, &inside.gates, |_| true),
         nodes: node_try_views(order, &inside.nodes),
         ending: inside.ending.as_ref().map(|ending| ending.cause.clone()),
+        blockers: p.standing(name, &inside.version).and_then(|s| s.said.clone()).unwrap_or_default(),
     }
 }
 
-fn going_back_view(p: &PipelineState, name: &TierName, back: &GoingBack) -> GoingBackView {
+pub(crate) fn going_back_view(p: &PipelineState, name: &TierName, back: &GoingBack) -> GoingBackView {
     GoingBackView {
         from: back.from.clone(),
         to: back.to.clone(),
@@ -293,36 +277,18 @@ fn gate_views(
         .collect()
 }
 
-fn node_try_views(order: Vec<&NodeName>, tries: &BTreeMap<NodeName, NodeTry>) -> Vec<NodeTryView> {
-    let empty = NodeTry::default();
-    order
-        .into_iter()
-        .map(|name| {
-            let node = tries.get(name).unwrap_or(&empty);
-            let (status, failure) = match node.result {
-                _ if node.running.is_some() => (NodeProgress::Running, None),
-                None => (NodeProgress::Waiting, None),
-                Some(Ok(())) => (NodeProgress::Ok, None),
-                Some(Err(failure)) => (NodeProgress::Failed, Some(failure)),
-            };
-            NodeTryView {
-                name: name.clone(),
-                status,
-                run_id: node.running,
-                tries: node.tries,
-                failure,
-                not_before: node.not_before,
-            }
-        })
-        .collect()
-}
-
-fn waiting_views(p: &PipelineState, t: &TierState, tier: &Tier, now: Time) -> Vec<WaitingView> {
+/// `when`: the moment, and whether the disk is full.
+fn waiting_views(
+    p: &PipelineState,
+    t: &TierState,
+    tier: &Tier,
+    (now, disk_full): (Time, bool),
+) -> Vec<WaitingView> {
     let confirmed_by = |version: &VersionLabel| {
         let given = t.standings.get(version).map(|s| s.confirmations.as_slice()).unwrap_or_default();
         given.iter().map(|word: &Confirmation| word.by.clone()).collect()
     };
-    promotion::waiting(p, tier, now)
+    promotion::waiting_when(p, tier, now, disk_full)
         .into_iter()
         .map(|w| WaitingView {
             confirmed_by: confirmed_by(&w.version),
@@ -332,27 +298,4 @@ fn waiting_views(p: &PipelineState, t: &TierState, tier: &Tier, now: Time) -> Ve
             until: w.until,
         })
         .collect()
-}
-
-/// The nodes of the definition in its order, then those that it no longer has.
-fn node_views(t: &TierState, tier: Option<&Tier>) -> Vec<NodeView> {
-    let defined: Vec<&NodeName> =
-        tier.map(|tier| tier.nodes.iter().map(|node| &node.name).collect()).unwrap_or_default();
-    let removed = t.nodes.keys().filter(|name| !defined.contains(name));
-    let current = t.current.as_ref().map(|current| &current.version);
-    let view = |name: &NodeName, removed: bool| {
-        let node = t.nodes.get(name);
-        let version = node.and_then(|node| node.version.clone());
-        NodeView {
-            name: name.clone(),
-            removed,
-            behind: !removed && current.is_some() && version.as_ref() != current,
-            version,
-            at: node.map(|node| node.at),
-            changing: node.and_then(|node| node.changing.clone()),
-            failure: node.and_then(|node| node.failure),
-        }
-    };
-    let here = defined.iter().map(|name| view(name, false));
-    here.chain(removed.map(|name| view(name, true))).collect()
 }

@@ -5,7 +5,8 @@ use tidegate::domain::pipeline::Upload;
 use tidegate::domain::*;
 
 fn adopt(tier: &str, version: &str, commit: &str) -> Deed {
-    Deed::Adopt { tier: tier.into(), version: version.into(), sha: sha(commit) }
+    let about = Box::new(command::About { author: "Old Ann".into(), ..Default::default() });
+    Deed::Adopt { tier: tier.into(), version: version.into(), sha: sha(commit), about }
 }
 
 #[test]
@@ -104,16 +105,180 @@ fn what_cannot_be_so_is_refused() {
     assert_eq!(w.deed(adopt("prod", "1.0.3", "c3")), Err(Rejection::NotBuilt("1.0.3".into())));
 }
 
-#[test]
-fn where_artifacts_are_deployed_one_without_any_is_refused() {
-    let mut prod = tier("prod").manual().nodes(&["a"]);
+/// A tier that uploads what was built.
+fn uploading(name: &str) -> tidegate::domain::pipeline::Tier {
     let upload = Upload { artifact: "app".into(), to: "/opt/shop/".into() };
-    prod.deploy.as_mut().unwrap().upload = vec![upload];
-    let mut w = World::with(shop([tier("host"), prod]));
-    let refused = w.deed(adopt("prod", "0.9.0", "old")).unwrap_err();
-    assert_eq!(refused, Rejection::NothingKept("prod".into(), "0.9.0".into()));
-    assert!(refused.help().contains("counts as the newest version"), "{}", refused.help());
+    tier(name).nodes(&["a"]).with(|t| t.deploy.as_mut().unwrap().upload = vec![upload])
+}
+
+#[test]
+fn rule_07_what_nobody_built_waits_in_front_of_a_tier_that_needs_artifacts_and_says_so() {
+    let mut w = World::with(shop([tier("host"), uploading("prod").manual()]));
+    w.deed(adopt("host", "0.9.0", "c9")).unwrap();
+    w.promote("prod", "0.9.0").unwrap();
+    w.saw(&["promote_blocked prod 0.9.0 [not_built]"]);
+    assert_eq!((w.count("promote_start"), w.count("promote_failed")), (0, 0), "not tried, not rejected");
+    let definition = w.shop().tier_in_force(&"prod".into()).unwrap();
+    let said = promotion::blockers(w.shop(), definition, &"0.9.0".into(), w.now);
+    assert_eq!(said, [Blocker::NotBuilt { sha: Some(sha("c9")) }], "with the commit that is to be built");
+    w.rebuild("c9");
+    assert_eq!(w.current("prod"), "0.9.0", "the word stands until it is built");
+    w.crash();
+}
+
+#[test]
+fn rule_03_what_was_adopted_is_built_by_a_push_and_keeps_its_label_and_its_place() {
+    let mut w = World::with(shop([tier("host"), uploading("prod").manual()]));
+    w.deed(adopt("host", "0.9.0", "c9")).unwrap();
     w.push("c1");
-    w.deed(adopt("prod", "1.0.1", "c1")).unwrap();
-    assert_eq!(w.current("prod"), "1.0.1", "built, so that it can be put back");
+    let before = w.shop().order(&"0.9.0".into());
+    w.hold_run("compile");
+    assert!(matches!(w.push("c9"), Answer::Pushed(all) if matches!(all[..], [Pushed::Taken { .. }])));
+    let definition = w.shop().tier_in_force(&"prod".into()).unwrap();
+    let said = promotion::blockers(w.shop(), definition, &"0.9.0".into(), w.now);
+    assert!(said.contains(&Blocker::NotBuilt { sha: None }), "nobody need ask for it: {said:?}");
+    w.let_go("compile");
+    w.saw(&["build_start 0.9.0", "build_ok 0.9.0"]);
+    let version = &w.shop().versions[&VersionLabel::from("0.9.0")];
+    assert_eq!((version.order, version.artifacts.len()), (before, 1));
+    assert_eq!(w.current("host"), "1.0.1", "it enters nothing");
+    assert_eq!(w.count("superseded"), 0);
+    let again = w.push("c9");
+    assert!(
+        matches!(again, Answer::Pushed(all) if matches!(all[..], [Pushed::Ignored { .. }])),
+        "now it is built"
+    );
+    // A person may make it the newest, as any version that is built.
+    w.rebuild("c9");
+    assert_eq!(w.current("host"), "0.9.0");
+    w.crash();
+}
+
+#[test]
+fn a_build_of_what_was_adopted_may_fail_and_be_tried_again() {
+    let mut w = World::with(shop([tier("host"), uploading("prod").manual()]));
+    w.deed(adopt("host", "0.9.0", "c9")).unwrap();
+    w.script("compile", [Ends::Is(Classification::CompileError)]);
+    w.push("c9");
+    w.saw(&["build_failed 0.9.0"]);
+    assert_eq!(w.current("host"), "0.9.0", "it is there, whatever becomes of its build");
+    w.push("c1");
+    w.rollback("host").unwrap();
+    assert_eq!(w.current("host"), "0.9.0");
+    w.rebuild("c9");
+    assert_eq!(w.count("build_ok 0.9.0"), 1);
+    let again = w.deed(Deed::Redeploy { tier: "prod".into(), node: None, version: None });
+    assert!(matches!(again, Err(Rejection::NothingCurrent(_))));
+}
+
+#[test]
+fn what_an_older_release_adopted_is_known_by_its_checkpoint() {
+    let mut w = World::with(shop([tier("host")]));
+    w.deed(adopt("host", "0.9.0", "c9")).unwrap();
+    let folded = w.state.clone();
+    // So it was written: built, and no mark.
+    let older = serde_json::to_string(&folded).unwrap();
+    let older = older.replace(r#","adopted":true"#, "").replace(r#""stage":"Adopted""#, r#""stage":"Built""#);
+    let older: state::State = serde_json::from_str(&older).unwrap();
+    assert_ne!(older, folded);
+    assert_eq!(older.of_older_release(), folded);
+}
+
+#[test]
+fn where_artifacts_are_deployed_it_is_built_first_and_enters_nothing_else() {
+    let mut w = World::with(shop([tier("host"), uploading("staging"), uploading("prod").manual()]));
+    w.push("c1");
+    w.push("c2");
+    let mark = w.mark();
+    w.hold_run("compile");
+    w.deed(adopt("prod", "0.9.0", "c9")).unwrap();
+    w.saw(&["manual_action adopt prod 0.9.0", "rebuild_requested", "build_start 0.9.0"]);
+    w.saw(&["promote_blocked prod 1.0.2 [manual,tier_busy]"]);
+    let kinds: Vec<&str> = w.said[mark..].iter().map(|said| said.fact.event.kind()).collect();
+    assert_eq!(kinds[..2], ["manual_action", "rebuild_requested"]);
+    let asked = &w.said[mark + 1];
+    assert_eq!((asked.fact.by.as_deref(), asked.fact.why.as_deref()), (Some("ann"), Some("because")));
+    w.promote("prod", "1.0.2").unwrap();
+    assert_eq!(w.current("prod"), "", "nothing enters before there is something to go back to");
+    assert_eq!(w.deed(adopt("prod", "0.9.0", "c9")), Ok(Answer::Already));
+    w.crash();
+    w.let_go("compile");
+    w.saw(&[
+        "build_ok 0.9.0",
+        "manual_action adopt prod 0.9.0",
+        "promote_start prod 1.0.2",
+        "promote_complete prod 1.0.2",
+    ]);
+    let adopted = w.said.iter().rfind(|said| {
+        matches!(said.fact.event, Event::ManualAction { pending: false, action: event::Action::Adopt, .. })
+    });
+    assert_eq!(adopted.unwrap().fact.by.as_deref(), Some("ann"), "in the name of who asked");
+    assert_eq!((w.current("host"), w.current("staging")), ("1.0.2".into(), "1.0.2".into()));
+    let says_of_it =
+        |start: &str| w.lines().iter().any(|line| line.starts_with(start) && line.ends_with("0.9.0"));
+    assert!(
+        !says_of_it("promote_start") && !says_of_it("superseded"),
+        "it enters no tier and takes nobody's place"
+    );
+    w.rollback("prod").unwrap();
+    w.saw(&["deploy_ok prod a rollback 0.9.0", "rollback_complete prod 0.9.0"]);
+    w.crash();
+}
+
+#[test]
+fn one_build_is_enough_for_several_tiers() {
+    let mut w = World::with(shop([tier("host"), uploading("staging").manual(), uploading("prod").manual()]));
+    w.push("c1");
+    w.hold_run("compile");
+    w.deed(adopt("staging", "0.9.0", "c9")).unwrap();
+    w.deed(adopt("prod", "0.9.0", "c9")).unwrap();
+    w.let_go("compile");
+    assert_eq!((w.current("staging"), w.current("prod")), ("0.9.0".into(), "0.9.0".into()));
+    assert_eq!(w.count("build_start 0.9.0"), 1);
+    assert_eq!(w.count("rebuild_requested"), 2);
+}
+
+#[test]
+fn when_its_build_fails_or_is_ended_nothing_is_adopted_and_the_tier_is_free() {
+    let mut w = World::with(shop([tier("host"), uploading("prod")]));
+    w.script("compile", [Ends::Is(Classification::CompileError)]);
+    w.deed(adopt("prod", "0.9.0", "c9")).unwrap();
+    w.saw(&["build_failed 0.9.0"]);
+    assert_eq!(w.shop().tiers["prod"].busy_with(), None);
+    // Ended while it runs, and while it waits behind another.
+    w.hold_run("compile");
+    w.deed(adopt("prod", "0.9.0", "c9")).unwrap();
+    let cancel = || Deed::Cancel { tier: Some("prod".into()), version: Some("0.9.0".into()) };
+    w.deed(cancel()).unwrap();
+    w.let_go("compile");
+    assert_eq!(w.shop().tiers["prod"].busy_with(), None);
+    w.hold_run("compile");
+    w.push("c1");
+    w.deed(adopt("prod", "0.9.0", "c9")).unwrap();
+    w.deed(cancel()).unwrap();
+    assert_eq!((w.shop().tiers["prod"].busy_with(), w.shop().queue.len()), (None, 0));
+    w.let_go("compile");
+    assert_eq!(w.current("prod"), "1.0.1");
+    assert_eq!(w.count("build_aborted"), 2);
+    w.crash();
+}
+
+#[test]
+fn what_is_asked_for_by_others_or_failed_is_adopted_in_its_turn() {
+    let mut w = World::with(shop([tier("host"), uploading("prod").manual()]));
+    w.push("c5");
+    w.script("compile", [Ends::Is(Classification::CompileError)]);
+    w.push("c6");
+    // An older commit that failed once is built again for it, and is old nevertheless.
+    w.deed(adopt("prod", "1.0.6", "c6")).unwrap();
+    assert_eq!((w.current("host"), w.current("prod")), ("1.0.5".into(), "1.0.6".into()));
+    assert!(w.shop().order(&"1.0.6".into()) < w.shop().order(&"1.0.5".into()));
+    let mut w = World::with(shop([tier("host"), uploading("prod").manual()]));
+    w.hold_run("prepare");
+    w.push("c7");
+    let refused = w.deed(adopt("prod", "1.0.7", "c7"));
+    assert_eq!(refused, Err(Rejection::NotBuilt("1.0.7".into())), "a push is on its way: it goes its own");
+    w.let_go("prepare");
+    w.deed(adopt("prod", "1.0.7", "c7")).unwrap();
+    assert_eq!(w.count("manual_action adopt"), 1, "what is built is current at once");
 }

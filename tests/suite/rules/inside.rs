@@ -251,3 +251,23 @@ fn a_flaky_gate_is_recorded_as_such() {
     w.saw(&["promote_failed host 1.0.2 rejected"]);
     assert_eq!(w.since(mark).iter().filter(|l| l.starts_with("gate_start")).count(), 3);
 }
+
+#[test]
+fn rule_15_a_version_that_was_stopped_and_is_still_on_a_node_is_shown_there() {
+    use tidegate::server::view::{NodeView, StateView, Versions};
+    let stop = |t: &mut Tier| t.deploy.as_mut().unwrap().on_failure = OnFailure::Stop;
+    let mut w = World::with(shop([tier("prod").nodes(&["a", "b"]).with(stop)]));
+    let nodes = |w: &World| -> Vec<NodeView> {
+        let view = StateView::of(&w.state, w.now, Versions { limit: 9, before: None }, None);
+        view.pipelines[0].tiers[0].nodes.clone()
+    };
+    w.script("prod/b", [Ends::Breaks(Failure::Activate)]);
+    w.push("c1");
+    w.saw(&["promote_failed prod 1.0.1 stopped"]);
+    let seen = nodes(&w);
+    assert_eq!((seen[0].version.as_ref().unwrap().as_str(), seen[0].behind), ("1.0.1", false));
+    assert_eq!(seen[0].rejected.as_deref(), Some("node `b` (activate) failed"));
+    assert_eq!((seen[1].rejected.as_deref(), seen[1].failure), (None, Some(Failure::Activate)));
+    w.push("c2");
+    assert!(nodes(&w).iter().all(|node| node.rejected.is_none() && node.failure.is_none()));
+}

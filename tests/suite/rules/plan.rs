@@ -9,7 +9,7 @@ use tidegate::domain::*;
 
 fn planned(w: &World, pipeline: &Pipeline) -> Plan {
     let ground = Ground::of(&w.state, "elsewhere/shop.toml", pipeline);
-    plan(&ground, &"d".into(), &Arc::new(pipeline.clone()), w.now)
+    plan(&ground, &"d".into(), &Arc::new(pipeline.clone()), w.now, w.disk_full)
 }
 
 fn kinds(blockers: &[Blocker]) -> Vec<String> {
@@ -96,4 +96,21 @@ fn confirmations_that_an_edit_makes_void_and_versions_that_no_longer_wait_are_na
     renamed.name = "store".into();
     let plan = planned(&w, &renamed);
     assert_eq!(plan.edit.changes[0], "pipeline `shop` is removed", "{:?}", plan.edit.changes);
+}
+
+#[test]
+fn a_full_disk_is_planned_with() {
+    let mut w = World::with(shop([tier("host"), tier("prod").manual()]));
+    w.push("c1");
+    w.disk_full = true;
+    let plan = planned(&w, &shop([tier("host"), tier("prod")]));
+    assert_eq!(kinds(&plan.next.waits_for), ["disk_full"]);
+    assert!(plan.would_block());
+    let waiting = &plan.edit.waiting[0];
+    assert_eq!(kinds(waiting.after.as_ref().unwrap()), ["disk_full"], "the edit lifts only the rest");
+    assert!(!waiting.enters);
+    assert!(plan.next.tiers.iter().all(|tier| tier.ends == Way::Passes), "and once there is room");
+    w.disk_full = false;
+    let plan = planned(&w, &shop([tier("host"), tier("prod")]));
+    assert!(plan.edit.waiting[0].enters && plan.next.waits_for.is_empty());
 }

@@ -97,7 +97,7 @@ fn rule_04_a_forgotten_label_is_never_given_to_another_commit() {
     let mut w = World::with(shop([tier("host")]));
     let build = |w: &mut World, commit: &str, label: &str| {
         w.hold_run("prepare");
-        w.push(commit);
+        w.rebuild(commit);
         let request = w.shop().queue[0].id;
         let read = Command::Prepared { pipeline: "shop".into(), request, label: Ok(Some(label.into())) };
         w.ask(read).unwrap();
@@ -126,5 +126,85 @@ fn rule_04_a_forgotten_label_is_never_given_to_another_commit() {
     assert_eq!(known(&w).len(), 2);
     let spent: Vec<&str> = w.shop().spent.keys().map(VersionLabel::as_str).collect();
     assert_eq!(spent, ["1.0.0"], "a label that names its commit needs no note");
+    w.crash();
+}
+
+#[test]
+fn rule_32_what_waits_in_a_removed_pipeline_or_tier_is_not_forgotten() {
+    let whole = || shop([tier("host"), tier("prod").manual(), tier("late").manual().after(&["host"])]);
+    let mut w = World::with(whole());
+    w.push("c1");
+    w.push("c2");
+    w.deed(Deed::Confirm { tier: "late".into(), version: "1.0.2".into() }).unwrap_err();
+    w.promote("late", "1.0.1").unwrap();
+    // `late` is removed while 2 waits there, and `prod` takes the newest.
+    w.load(shop([tier("host"), tier("prod").manual()]));
+    for n in 3..=6 {
+        w.push(&format!("c{n}"));
+    }
+    w.promote("prod", "1.0.6").unwrap();
+    prune(&mut w, 1);
+    assert_eq!(known(&w), ["1.0.1", "1.0.2", "1.0.5", "1.0.6"], "1 is current in `late`, 2 waits there");
+    w.load(whole());
+    w.promote("late", "1.0.2").unwrap();
+    assert_eq!(w.current("late"), "1.0.2", "it goes on where it was");
+    // A removed pipeline forgets nothing.
+    w.push("c7");
+    w.push("c8");
+    w.tell(Command::Remove { file: "shop.toml".into() });
+    let before = known(&w);
+    prune(&mut w, 0);
+    assert_eq!(known(&w), before);
+    w.load(whole());
+    w.promote("prod", "1.0.7").unwrap();
+    assert_eq!(w.current("prod"), "1.0.7", "what waited waits again");
+    w.crash();
+}
+
+/// What became of the push of a tag on that commit.
+fn tagged(w: &mut World, commit: &str, news: News) -> Vec<Pushed> {
+    let answer = w.push_with(commit, |push| {
+        push.ref_name = Some(format!("refs/tags/{commit}").as_str().into());
+        push.news = news;
+    });
+    let Answer::Pushed(all) = answer else { panic!("{answer:?}") };
+    all
+}
+
+#[test]
+fn rule_03_a_forgotten_commit_is_built_again_by_a_person_or_a_branch_only() {
+    let mut w = World::with(shop([tier("host").manual()]));
+    for n in 1..=5 {
+        w.push(&format!("c{n}"));
+    }
+    w.script("compile", [Ends::Is(Classification::CompileError)]);
+    w.push("c6");
+    w.push("c7");
+    w.promote("host", "1.0.7").unwrap();
+    prune(&mut w, 1);
+    assert_eq!(known(&w), ["1.0.7"]);
+    for news in [News::Told, News::Looked] {
+        let said = tagged(&mut w, "c1", news);
+        assert!(
+            matches!(&said[..], [Pushed::Ignored { reason, .. }] if reason.contains("rebuild")),
+            "{said:?}"
+        );
+    }
+    // A repeated delivery of an old push, too.
+    let again = w.push("c3");
+    assert!(
+        matches!(&again, Answer::Pushed(all) if matches!(all[..], [Pushed::Ignored { .. }])),
+        "{again:?}"
+    );
+    assert_eq!(w.count("build_start 1.0.1"), 1);
+    // What failed was never built; a branch that is moved back, and a person, mean it.
+    assert!(matches!(tagged(&mut w, "c6", News::Told)[..], [Pushed::Taken { .. }]));
+    w.push_with("c2", |push| push.old = Some(sha("c7")));
+    w.rebuild("c4");
+    assert_eq!((w.count("build_ok 1.0.2"), w.count("build_ok 1.0.4")), (2, 2));
+    prune(&mut w, 0);
+    let begins = |commit: &str| u64::from_str_radix(&sha(commit).as_str()[..16], 16).unwrap();
+    let count = |commit: &str| w.shop().forgotten.iter().filter(|it| **it == begins(commit)).count();
+    assert_eq!(["c1", "c2", "c3", "c5"].map(count), [1, 1, 1, 1], "each is noted once");
     w.crash();
 }

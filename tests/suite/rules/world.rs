@@ -60,7 +60,7 @@ impl World {
         let text = serde_json::to_string(&pipeline).unwrap();
         self.tell(Command::Load {
             file: format!("{}.toml", pipeline.was.as_ref().unwrap_or(&pipeline.name)),
-            digest: Digest::from(text.clone()),
+            digest: digest_of(&text),
             text,
             definition: Arc::new(pipeline),
         });
@@ -319,6 +319,11 @@ impl World {
             );
         }
     }
+}
+
+fn digest_of(text: &str) -> Digest {
+    use sha2::Digest as _;
+    Digest::from(format!("sha256:{:x}", sha2::Sha256::digest(text)))
 }
 
 fn label_of(sha: &Sha) -> String {

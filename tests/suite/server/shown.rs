@@ -3,7 +3,7 @@
 use super::stand::Stand;
 use std::sync::Arc;
 use tidegate::domain::*;
-use tidegate::server::view::StateView;
+use tidegate::server::view::{Progress, StateView};
 use tidegate::server::{OnePipeline, WhyView};
 
 #[tokio::test]
@@ -121,6 +121,113 @@ async fn why_shows_the_whole_way_to_a_tier() {
     assert!(kinds.contains(&"not_built") && kinds.contains(&"not_promoted"), "{kinds:?}");
 }
 
+async fn why(stand: &Stand, query: &str) -> WhyView {
+    let path = format!("/api/pipelines/shop/tiers/prod/why{query}");
+    serde_json::from_slice(&stand.get(&path).await.body).unwrap()
+}
+
+#[tokio::test]
+async fn why_after_a_rollback_explains_it_and_what_stands_and_not_an_older_version() {
+    let stand = Stand::new().await;
+    stand
+        .load_with("shop", "/nowhere", |json| {
+            json["tiers"][1]["promote"] = json["tiers"][0]["promote"].clone();
+            // An older version that never came to `prod`.
+            json["tiers"][0]["gates"][0]["run"] = "false".into();
+        })
+        .await;
+    stand.hands.hold();
+    stand.push("shop", '1').await;
+    for outcome in [Classification::Ok, Classification::TestFailure] {
+        stand.until("something runs", |state| !state.running.is_empty()).await;
+        let run = stand.engine.read(|state| *state.running.keys().next().unwrap());
+        stand.hands.let_go(run, Outcome::of(outcome));
+        stand.until("it ended", |state| !state.running.contains_key(&run)).await;
+    }
+    let rejected = |state: &State| state.pipelines["shop"].tiers["host"].is_rejected(&"1.0.1".into());
+    stand.until("it is rejected", rejected).await;
+    stand.hands.release();
+    for n in ['2', '3'] {
+        stand.push("shop", n).await;
+        stand.until_passed("shop", "prod", &format!("1.0.{n}")).await;
+    }
+    let back = stand
+        .post("/api/pipelines/shop/tiers/prod/rollback", r#"{"version":"1.0.3","why":"it is slow"}"#)
+        .await;
+    assert_eq!(back.status, 200, "{}", back.text());
+    let is_back = |state: &State| state.pipelines["shop"].tiers["prod"].going_back.is_none();
+    stand.until("it is back", is_back).await;
+    let view = why(&stand, "").await;
+    assert_eq!((view.version.as_str(), view.passed), ("1.0.3", false));
+    let went = view.went_back.unwrap();
+    assert_eq!((went.from.as_str(), went.to.as_str()), ("1.0.3", "1.0.2"));
+    assert_eq!(went.cause, "rolled back by owner: it is slow");
+    assert_eq!(view.current.unwrap().version, "1.0.2");
+    let kinds: Vec<&str> = view.chain[1].blockers.iter().map(Blocker::kind).collect();
+    assert_eq!(kinds, ["rejected", "hold"], "what would let it in again");
+    // Once another version passes, the way back is history.
+    stand.post("/api/pipelines/shop/tiers/prod/resume", "{}").await;
+    stand.push("shop", '4').await;
+    stand.until_passed("shop", "prod", "1.0.4").await;
+    assert_eq!(why(&stand, "").await.went_back, None);
+}
+
+#[tokio::test]
+async fn why_of_a_version_inside_names_its_gates_and_their_runs() {
+    let stand = Stand::new().await;
+    stand
+        .load_with("shop", "/nowhere", |json| {
+            let more = serde_json::json!({
+                "name": "later", "phase": "check", "required": true, "kind": "command", "run": "true", "needs": ["check"]
+            });
+            json["tiers"][0]["gates"].as_array_mut().unwrap().push(more);
+        })
+        .await;
+    stand.hands.hold();
+    stand.push("shop", '1').await;
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let known = runs.clone();
+        let is_new = |state: &State| state.running.keys().any(|run| !known.contains(run));
+        stand.until("something runs", is_new).await;
+        let run = stand.engine.read(|state| *state.running.keys().next().unwrap());
+        runs.push(run);
+        let view = stand.get("/api/pipelines/shop/tiers/host/why").await;
+        if runs.len() == 2 {
+            let view: WhyView = serde_json::from_slice(&view.body).unwrap();
+            let gates = &view.chain[0].inside.as_ref().unwrap().gates;
+            assert_eq!((gates[0].progress.status, gates[0].progress.run_id), (Progress::Running, Some(run)));
+            assert_eq!((gates[1].progress.status, gates[1].progress.last_run_id), (Progress::Waiting, None));
+        }
+        stand.hands.let_go(run, Outcome::of(Classification::Ok));
+        stand.until("it ended", |state| !state.running.contains_key(&run)).await;
+    }
+    stand.until("the other runs", |state| !state.running.is_empty()).await;
+    let view = stand.get("/api/pipelines/shop/tiers/host/why").await;
+    let view: WhyView = serde_json::from_slice(&view.body).unwrap();
+    let gates = &view.chain[0].inside.as_ref().unwrap().gates;
+    let first = &gates[0].progress;
+    assert_eq!((first.status, first.run_id, first.last_run_id), (Progress::Pass, None, Some(runs[1])));
+    assert_eq!(gates[1].progress.status, Progress::Running);
+}
+
+#[tokio::test]
+async fn a_word_that_only_stands_says_what_it_waits_for() {
+    let stand = Stand::new().await;
+    stand.load("shop", "/nowhere").await;
+    stand.push("shop", '1').await;
+    stand.until_passed("shop", "host", "1.0.1").await;
+    let kinds = |answer: &super::stand::Answered| -> Vec<String> {
+        let waits = answer.json()["waits_for"].as_array().cloned().unwrap_or_default();
+        waits.iter().map(|one| one["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    let promoted = stand.post("/api/pipelines/shop/tiers/prod/promote", r#"{"version":"1.0.1"}"#).await;
+    assert_eq!(kinds(&promoted), ["confirm_missing"], "{}", promoted.text());
+    let confirmed = stand.post("/api/pipelines/shop/tiers/prod/confirm", r#"{"version":"1.0.1"}"#).await;
+    assert_eq!(kinds(&confirmed), [""; 0], "{}", confirmed.text());
+    stand.until_passed("shop", "prod", "1.0.1").await;
+}
+
 #[tokio::test]
 async fn nothing_is_shown_before_it_is_durable() {
     let stand = Arc::new(Stand::new().await);
@@ -186,7 +293,11 @@ async fn a_full_disk_is_shown_wherever_somebody_looks_and_passes_by_itself() {
     assert_eq!(stand.get("/healthz").await.status, 200, "it lives");
     let json = stand.get("/api/state").await.json();
     assert_eq!(json["standstill"]["code"], "TG-DISK-001");
-    assert_eq!(json["pipelines"][0]["queue"].as_array().unwrap().len(), 1);
+    let queue = json["pipelines"][0]["queue"].as_array().unwrap();
+    assert_eq!((queue.len(), &queue[0]["blockers"][0]["kind"]), (1, &"disk_full".into()));
+    let numbers = stand.get("/metrics").await.text();
+    let number = "tidegate_blockers{pipeline=\"shop\",tier=\"\",kind=\"disk_full\"} 1";
+    assert!(numbers.contains(number), "{numbers}");
     let why = stand.get("/api/pipelines/shop/tiers/prod/why").await;
     why.is_problem(404, "TG-HTTP-017");
     assert!(why.text().contains("nearly full") && why.text().contains("min_free"), "{}", why.text());
@@ -211,6 +322,15 @@ async fn a_full_disk_is_shown_wherever_somebody_looks_and_passes_by_itself() {
     let why: WhyView =
         serde_json::from_slice(&stand.get("/api/pipelines/shop/tiers/prod/why").await.body).unwrap();
     assert!(why.chain.iter().all(|one| one.blockers.contains(&Blocker::DiskFull)), "{why:?}");
+    stand.push("shop", '3').await;
+    let why = stand.get("/api/pipelines/shop/tiers/prod/why").await;
+    let why: WhyView = serde_json::from_slice(&why.body).unwrap();
+    assert_eq!(why.newer[0].blockers, [Blocker::DiskFull], "{why:?}");
+    let text = "name = \"shop\"\n[source]\nrepo = \"/nowhere\"\n[[tier]]\nname = \"host\"\n";
+    let body = serde_json::json!({"file": "shop.toml", "text": text}).to_string();
+    let json = [("content-type", "application/json".to_owned())];
+    let plan = stand.send("POST", "/api/plan", &json, body.as_bytes()).await.json();
+    assert_eq!(plan["next"]["waits_for"][0]["kind"], "disk_full", "{plan}");
 }
 
 #[tokio::test]

@@ -385,6 +385,11 @@ impl Hands {
         self.held.lock().unwrap().holding = true;
     }
 
+    /// Runs that begin from now on end at once again.
+    pub(crate) fn release(&self) {
+        self.held.lock().unwrap().holding = false;
+    }
+
     /// Ends a run that is held.
     pub(crate) fn let_go(&self, run: RunId, outcome: Outcome) {
         self.held.lock().unwrap().runs.retain(|held| *held != run);

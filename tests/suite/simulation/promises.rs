@@ -14,7 +14,8 @@
 //! 12. Nothing begins in the world before its start is in the journal, deploys not before it is durable.
 //! 13. On a full disk no build step begins, nothing enters, and no gate begins but on the way back.
 //! 14. No version is forgotten that is current, inside, on its way back, on its way to a node, or being built.
-//! 15. In the end everything that began has ended, and every request for a build has an end with a name.
+//! 15. What is adopted has its place before everything: no tier takes it, built or not, before a person promotes it.
+//! 16. In the end everything that began has ended, and every request for a build has an end with a name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate::domain::event::DeployMode;
@@ -49,6 +50,8 @@ pub(crate) struct Promises {
     requests: BTreeMap<EventId, bool>,
     by_request: BTreeMap<VersionLabel, EventId>,
     built: BTreeMap<VersionLabel, Sha>,
+    adopted: BTreeSet<VersionLabel>,
+    let_in: BTreeSet<VersionLabel>,
     sha_of: BTreeMap<VersionLabel, Sha>,
 }
 
@@ -69,6 +72,8 @@ impl Promises {
             requests: BTreeMap::new(),
             by_request: BTreeMap::new(),
             built: BTreeMap::new(),
+            adopted: BTreeSet::new(),
+            let_in: BTreeSet::new(),
             sha_of: BTreeMap::new(),
         }
     }
@@ -141,14 +146,18 @@ impl Promises {
                 self.requests.insert(envelope.id, moves);
                 if moves {
                     let versions = self.sha_of.iter().filter(|(_, of)| *of == sha);
-                    self.order.extend(versions.map(|(version, _)| (version.clone(), envelope.id)));
+                    for (version, _) in versions {
+                        self.order.insert(version.clone(), envelope.id);
+                        self.adopted.remove(version);
+                    }
                 }
             }
             Event::BuildStart { version, request, sha, .. } => {
                 let other = self.building.insert(pipeline.clone(), version.clone());
                 assert_eq!(other, None, "promise 9: two builds at once");
                 self.by_request.insert(version.clone(), *request);
-                self.order.insert(version.clone(), *request);
+                let order = if self.adopted.contains(version) { EventId(0) } else { *request };
+                self.order.insert(version.clone(), order);
                 self.sha_of.insert(version.clone(), sha.clone());
             }
             Event::BuildOk { version, sha, .. } => {
@@ -173,10 +182,12 @@ impl Promises {
                 sha: Some(sha),
                 ..
             } => {
-                // What nobody asked to be built is older than everything, and counts as built.
-                self.order.entry(version.clone()).or_insert(EventId(0));
+                // What was not built before that is older than everything.
+                if !self.built.contains_key(version) {
+                    self.order.insert(version.clone(), EventId(0));
+                    self.adopted.insert(version.clone());
+                }
                 self.sha_of.insert(version.clone(), sha.clone());
-                self.built.insert(version.clone(), sha.clone());
             }
             Event::VersionBlocked { version } => {
                 self.blocked.insert(version.clone());
@@ -207,13 +218,15 @@ impl Promises {
             }
             self.sha_of.remove(version);
             self.built.remove(version);
+            self.adopted.remove(version);
         }
     }
 
     fn judge_tier(&mut self, pipeline: &PipelineName, fact: &Fact) {
         let Some(tier) = fact.event.tier() else { return };
         let pipeline_held = self.pipeline_held.contains(pipeline);
-        let (order, blocked) = (&self.order, &self.blocked);
+        let (order, blocked, adopted) = (&self.order, &self.blocked, &self.adopted);
+        let let_in = &mut self.let_in;
         let view = self.tiers.entry((pipeline.clone(), tier.clone())).or_default();
         match &fact.event {
             Event::PromoteStart { version, by_hand, .. } => {
@@ -222,6 +235,9 @@ impl Promises {
                 assert!(!blocked.contains(version), "promise 8: {version} is blocked");
                 let older = view.current.as_ref().is_some_and(|c| order[c] > order[version]);
                 assert!(!older, "promise 8: {version} is older than what is current in {tier}");
+                let is_asked_for = *by_hand || let_in.contains(version) || !adopted.contains(version);
+                assert!(is_asked_for, "promise 15: {version} enters {tier} by itself");
+                let_in.extend(by_hand.then(|| version.clone()));
                 let held = view.held || pipeline_held;
                 assert!(*by_hand || !held, "promise 8: {version} enters {tier}, which is held");
                 view.inside = Some(version.clone());
@@ -250,6 +266,7 @@ impl Promises {
                 }
                 view.back_to = Some(to.clone());
             }
+            Event::ManualAction { pending: true, .. } => {}
             Event::ManualAction { action, version, .. } => match action {
                 event::Action::Retry => {
                     version.iter().for_each(|v| {
@@ -284,8 +301,8 @@ impl Promises {
     /// What must be so once nothing follows any more.
     pub(crate) fn judge_end(&self) {
         let open: Vec<_> = self.started.keys().filter(|run| !self.ended.contains(run)).collect();
-        assert!(open.is_empty(), "promise 15: runs without an end: {open:?}");
+        assert!(open.is_empty(), "promise 16: runs without an end: {open:?}");
         let open: Vec<_> = self.requests.iter().filter(|(_, ended)| !**ended).collect();
-        assert!(open.is_empty(), "promise 15: requests without an end: {open:?}");
+        assert!(open.is_empty(), "promise 16: requests without an end: {open:?}");
     }
 }

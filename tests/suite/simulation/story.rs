@@ -76,6 +76,7 @@ struct Shape {
     fan: bool,
     max_failures: u32,
     stop: bool,
+    uploads: bool,
 }
 
 impl Shape {
@@ -96,6 +97,7 @@ impl Shape {
             fan: chance.percent(40),
             max_failures: chance.below(2) as u32,
             stop: chance.percent(20),
+            uploads: chance.percent(50),
         }
     }
 
@@ -108,6 +110,10 @@ impl Shape {
                 t = t.nodes(&names).waves(&[Wave::Count(1), Wave::Percent(60)]);
                 let deploy = t.deploy.as_mut().unwrap();
                 deploy.max_failures = self.max_failures;
+                if self.uploads {
+                    deploy.upload =
+                        vec![pipeline::Upload { artifact: "app".into(), to: "/opt/shop/".into() }];
+                }
                 if self.stop {
                     deploy.on_failure = pipeline::OnFailure::Stop;
                 }
@@ -321,7 +327,8 @@ impl Story {
                 let sha = self
                     .engine
                     .read(|state| Some(state.pipelines.get("shop")?.versions.get(&version)?.sha.clone()));
-                Deed::Adopt { tier, version, sha: sha.unwrap_or_else(|| "9".repeat(40).into()) }
+                let sha = sha.unwrap_or_else(|| "9".repeat(40).into());
+                Deed::Adopt { tier, version, sha, about: Box::default() }
             }
             12 => Deed::Block { version },
             _ => Deed::Unblock { version },
@@ -394,9 +401,9 @@ impl Story {
         self.promises.judge_end();
         let state = self.engine.read(State::clone);
         assert!(engine::replay(&*self.journal).unwrap() == state, "promise 2");
-        assert!(state.running.is_empty() && state.busy_slots == 0, "promise 15");
+        assert!(state.running.is_empty() && state.busy_slots == 0, "promise 16");
         for (name, t) in &state.pipelines["shop"].tiers {
-            assert!(t.busy_with().is_none(), "promise 15: {name} is busy for ever");
+            assert!(t.busy_with().is_none(), "promise 16: {name} is busy for ever");
         }
     }
 }

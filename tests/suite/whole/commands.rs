@@ -94,7 +94,7 @@ fn why_names_what_is_not_built_and_what_goes_back() {
         "while test -e $PLACE/wait; do sleep 0.02; done; test ! -e $PLACE/red &&",
     );
     let mut world = World::new(&slow);
-    let (exit, said) = world.ends(&["why", "shop", "prod"]);
+    let (exit, said) = world.says(&["why", "shop", "prod"]);
     assert_eq!((exit, said.contains("no version is built yet")), (2, true), "{said}");
 
     std::fs::write(world.path("place/wait"), "").expect("a file");
@@ -233,9 +233,6 @@ fn what_runs_already_is_adopted_and_the_first_rollback_goes_there() {
     let (exit, said) = world.ends(&["adopt", "shop", "prod", "new", &old]);
     assert_eq!(exit, 2, "no such label");
     assert!(said.contains("TG-VERSION-001") && said.contains("`new`"), "{said}");
-    let (exit, said) = world.ends(&["adopt", "shop", "staging", "0.9.0", &old]);
-    assert_eq!(exit, 2);
-    assert!(said.contains("TG-ADOPT-004") && said.contains("counts as the newest version"), "{said}");
     assert_eq!(world.ends(&["adopt", "shop", "prod", "v0.9", &old[..10], "--why", "it was there"]).0, 0);
     let adopted = world.wait("manual_action", &[("action", "adopt"), ("version", "0.9.0")]);
     assert_eq!((&adopted["sha"], &adopted["why"]), (&old.into(), &"it was there".into()));
@@ -246,6 +243,45 @@ fn what_runs_already_is_adopted_and_the_first_rollback_goes_there() {
     world.good(&["rollback", "shop", "prod"]);
     world.wait("rollback_complete", &[("tier", "prod"), ("version", "0.9.0")]);
     assert_eq!(world.read("place/p1"), "1.0.0\n0.9.0\n");
+}
+
+#[test]
+fn what_runs_where_artifacts_are_uploaded_is_built_first_and_enters_no_other_tier() {
+    let mut world = World::new(SHOP);
+    let old = world.commit("0.9.0", &[]);
+    world.git("work", &["push", "-q", "origin", "main:refs/heads/old"]);
+    world.push("1.0.0", &[]);
+    world.wait("promote_blocked", &[("tier", "prod"), ("version", "1.0.0")]);
+    let (exit, said) = world.ends(&["adopt", "shop", "prod", "0.9.0", &old, "--why", "it was there"]);
+    assert_eq!(exit, 0, "{said}");
+    let adopted = world.wait("manual_action", &[("action", "adopt"), ("version", "0.9.0"), ("tier", "prod")]);
+    assert_eq!(adopted["pending"], true, "{adopted}");
+    world.wait("build_ok", &[("version", "0.9.0")]);
+    let adopted = world.wait("manual_action", &[("action", "adopt"), ("version", "0.9.0"), ("tier", "prod")]);
+    assert_eq!((&adopted["by"], &adopted["why"]), (&"owner".into(), &"it was there".into()), "{adopted}");
+    let status = world.good(&["status", "shop"]);
+    assert!(status.contains("1.0.0 waits") || status.contains("waits: 1.0.0"), "{status}");
+    world.good(&["confirm", "shop", "prod", "1.0.0"]);
+    world.wait("promote_complete", &[("tier", "prod"), ("version", "1.0.0")]);
+    world.good(&["rollback", "shop", "prod"]);
+    world.wait("rollback_complete", &[("tier", "prod"), ("version", "0.9.0")]);
+    let (_, said) = world.says(&["why", "shop", "prod"]);
+    for part in [
+        "1.0.0 went back out of `prod`",
+        "0.9.0 is current there",
+        "it went back from 1.0.0 to 0.9.0",
+        "rolled back by owner",
+        "tidegate retry shop prod 1.0.0",
+        "tidegate resume shop prod",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!(world.read("place/p1/out.txt").lines().last(), Some("0.9.0"), "what was built of it is there");
+    let events = world.good(&["events"]);
+    let of_it = |kind: &str| {
+        events.lines().filter(|line| line.contains(kind) && line.contains(r#""version":"0.9.0""#)).count()
+    };
+    assert_eq!((of_it("promote_start"), of_it("superseded")), (0, 0), "it entered no tier");
 }
 
 #[test]

@@ -150,6 +150,25 @@ fn an_edit_that_lets_old_tags_in_builds_none_of_them_and_neither_does_a_restart(
 }
 
 #[test]
+fn the_branch_of_head_is_told_before_what_stood_there_so_that_a_kill_between_them_loses_nothing() {
+    let (mut world, first) = at_a_forge("1s");
+    for branch in ["a-first", "another"] {
+        world.git("work", &["push", "-q", "origin", &format!("main:{branch}")]);
+    }
+    world.edit(&polled("1s").replace("[\"main\"]", "[\"*\"]"));
+    world.start();
+    let is_of_a_look = |event: &serde_json::Value| event["by"] == "poll";
+    let told = world.wait_for("the first word of the look", is_of_a_look);
+    assert_eq!((&told["kind"], &told["ref"]), (&"rebuild_requested".into(), &"refs/heads/main".into()));
+    assert_eq!(told["sha"], *first);
+    // Killed there, and begun again: the rest stood there before, and the branch is built.
+    world.kill();
+    world.start();
+    world.wait("promote_complete", &[("version", "1.0.0")]);
+    assert_eq!(world.kinds().iter().filter(|kind| **kind == "rebuild_requested").count(), 1);
+}
+
+#[test]
 fn what_stood_there_before_is_not_built_and_a_lost_repository_is_named() {
     let (mut world, first) = at_a_forge("1s");
     for number in 0..12 {

@@ -25,8 +25,17 @@ fn with_too_little_free_nothing_begins_and_after_that_everything_goes_on() {
     let (status, said) = readiness(&world);
     assert!(status == 503 && said.contains("TG-DISK-001") && said.contains("min_free"), "{status} {said}");
     let shown = world.good(&["status"]);
-    assert!(shown.contains("1 to be built") && shown.contains("TG-DISK-001"), "{shown}");
+    assert!(shown.contains("1 to be built") && shown.contains("(the disk is full)"), "{shown}");
+    assert!(shown.contains("TG-DISK-001"), "{shown}");
     assert_eq!(world.get("/api/state")["standstill"]["disk_full"], true);
+    let waited = world.tidegate(&["status", "--wait", "shop", "--timeout", "60s"]);
+    let said = String::from_utf8_lossy(&waited.stdout).into_owned();
+    assert_eq!(waited.status.code(), Some(3), "somebody must make room: {said}");
+    assert!(said.contains("it waits to be built") && said.contains("build: the disk is full"), "{said}");
+    let plan = world.tidegate(&["plan", "pipelines/shop.toml"]);
+    let said = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert_eq!(plan.status.code(), Some(3), "{said}");
+    assert!(said.contains("stops   the disk is full"), "{said}");
     let (exit, said) = world.ends(&["why", "shop", "staging"]);
     assert!(exit != 0 && said.contains("nearly full"), "{exit} {said}");
     assert_eq!(world.stop(), 0);
@@ -47,7 +56,8 @@ fn with_too_little_free_nothing_begins_and_after_that_everything_goes_on() {
     let why = world.tidegate(&["why", "shop", "staging"]);
     let said = String::from_utf8_lossy(&why.stdout).into_owned();
     assert_eq!(why.status.code(), Some(3), "{said}");
-    assert!(said.contains("has not begun") && said.contains("TG-DISK-001"), "{said}");
+    assert!(said.contains("has not begun") && said.contains("- the disk is full"), "{said}");
+    assert!(said.contains("TG-DISK-001"), "{said}");
 }
 
 /// The shop without a tier that waits for a person.

@@ -47,7 +47,9 @@ fn waiting_gives_up_in_time_and_outlives_a_restart() {
     let mut world = World::new(&text);
     std::fs::write(world.path("place/hold"), "").expect("a file");
     world.push("1.0.0", &[]);
-    world.wait("gate_start", &[("tier", "host")]);
+    let run = world.wait("gate_start", &[("tier", "host")])["run_id"].clone();
+    let (_, said) = world.says(&["why", "shop", "host"]);
+    assert!(said.contains(&format!("gate `test` runs  (tidegate logs {run} --follow)")), "{said}");
     let (exit, said) = world.ends(&["status", "--wait", "shop", "--timeout", "300ms"]);
     assert_eq!(exit, 3);
     assert!(said.contains("TG-WAIT-001") && said.contains("host: inside"), "{said}");
@@ -74,4 +76,52 @@ fn a_build_that_is_asked_for_is_waited_for() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("its build failed"), "{said}");
+}
+
+#[test]
+fn waiting_goes_on_while_another_gate_of_the_phase_runs() {
+    let both = r#"run = "while test -e $PLACE/hold; do sleep 0.05; done"
+
+[[tier.gate]]
+name = "says"
+kind = "command"
+run = """echo '{"kind":"blocked","reason":"no network","help":"plug it in"}' >> $TIDEGATE_EVENTS"""
+"#;
+    let text = SHOP.replace("run = \"! grep -q bad-build $TIDEGATE_ARTIFACTS/out.txt\"", both);
+    assert_ne!(text, SHOP);
+    let mut world = World::new(&text);
+    std::fs::write(world.path("place/hold"), "").expect("a file");
+    world.push("1.0.0", &[]);
+    world.wait("gate_done", &[("name", "says")]);
+    let (exit, said) = world.ends(&["status", "--wait", "shop", "--timeout", "300ms"]);
+    assert!(exit == 3 && said.contains("TG-WAIT-001"), "it goes on by itself: {exit} {said}");
+    let (_, said) = world.says(&["why", "shop", "host"]);
+    assert!(said.contains("gate `test` runs") && said.contains("gate `says` could not judge"), "{said}");
+    std::fs::remove_file(world.path("place/hold")).expect("let go");
+    let output = world.tidegate(&["status", "--wait", "shop", "--timeout", "60s"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("host: no network") && said.contains("(plug it in)"), "{said}");
+}
+
+#[test]
+fn a_word_that_waits_says_for_what_and_a_bad_version_that_stays_on_a_node_is_shown() {
+    let stays = SHOP.replace("[tier.deploy]\nupload = [{ artifact = \"out.txt\", to = \"$PLACE/staging/\" }]", "[tier.deploy]\non_failure = \"stop\"\nupload = [{ artifact = \"out.txt\", to = \"$PLACE/staging/\" }]");
+    assert_ne!(stays, SHOP);
+    let mut world = World::new(&stays);
+    world.push("0.9.0", &[("broken", "")]);
+    world.wait("promote_failed", &[("tier", "staging")]);
+    let status = world.good(&["status", "shop"]);
+    assert!(status.contains("node local still has 0.9.0, which is rejected: gate `smoke`"), "{status}");
+    std::fs::remove_file(world.path("work/broken")).expect("mended");
+    world.git("work", &["rm", "-q", "--cached", "broken"]);
+    world.push("1.0.0", &[]);
+    world.wait("promote_blocked", &[("tier", "prod"), ("version", "1.0.0")]);
+    assert!(!world.good(&["status", "shop"]).contains("still has"));
+    let (exit, said) = world.ends(&["promote", "shop", "prod"]);
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("promote: it stands") && said.contains("0 of 1 confirmations"), "{said}");
+    assert!(said.contains("tidegate confirm shop prod 1.0.0"), "{said}");
+    let (_, said) = world.ends(&["confirm", "shop", "prod"]);
+    assert!(said.contains("confirm: done"), "{said}");
 }

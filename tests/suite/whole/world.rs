@@ -141,6 +141,13 @@ impl World {
         (output.status.code().expect("an exit status"), said)
     }
 
+    /// How a command ends, and everything that it says.
+    pub(crate) fn says(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.tidegate(arguments);
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code().expect("an exit status"), String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// Starts the controller, again on the same address if it had one, and subscribes.
     pub(crate) fn start(&mut self) {
         self.start_by(self.program());

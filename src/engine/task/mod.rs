@@ -4,6 +4,10 @@
 //! journaled); a deploy may lose its reason between the commit of its start and the moment when that is durable (it is
 //! then ended as canceled without having begun).
 
+mod flight;
+mod follow;
+mod waking;
+
 use super::dirty::Dirty;
 use super::publish::{self, Outgoing};
 use super::{Message, Options, Parts, Receipt, Refusal};
@@ -334,63 +338,6 @@ impl Loop {
         Ok(())
     }
 
-    /// Lets everything follow in the pipelines that were touched, and begins and stops what that asks for.
-    async fn follow(&mut self) -> Result<(), journal::Error> {
-        if self.trouble.is_some() {
-            return Ok(());
-        }
-        if self.free_slots() > 0 {
-            let starved = std::mem::take(&mut self.starved);
-            self.mark(starved);
-        }
-        let disk_full = self.ask_disk();
-        while let Some(name) = self.dirty.pop() {
-            let now = self.now();
-            // One slot at a time while others may want one too.
-            let most = if self.dirty.is_empty() { u32::MAX } else { 1 };
-            let open = self.draining.is_none();
-            let room = Room { now, slots: self.free_slots().min(most), open, disk_full };
-            let next = self.look(|state| proceed(state, &name, &room));
-            if !next.facts.is_empty() {
-                self.mark([name]);
-                if let Err(error) = self.commit(next.facts, now).await {
-                    return self.in_trouble(error);
-                }
-                continue;
-            }
-            match next.wake {
-                Some(wake) => self.wakes.insert(name.clone(), wake),
-                None => self.wakes.remove(&name),
-            };
-            if next.starved {
-                self.starved.insert(name.clone());
-            }
-            if next.short_of_disk {
-                self.short_of_disk.insert(name.clone());
-                if self.disk_again.is_none() {
-                    let full = super::Standstill::DiskFull;
-                    tracing::warn!(code = full.code(), help = full.help(), "{full}: nothing new begins");
-                }
-                self.disk_again = Some(Instant::now() + DISK_PAUSE);
-            }
-            self.reconcile(&name, now, disk_full).await?;
-        }
-        Ok(())
-    }
-
-    /// Whether the disk is full. If it is not (any more), what waited for it is looked at.
-    fn ask_disk(&mut self) -> bool {
-        let full = self.parts.disk.is_full();
-        let waited = self.disk_again.is_some();
-        self.disk_again = (full && waited).then(|| Instant::now() + DISK_PAUSE);
-        if !full && waited {
-            tracing::info!("there is room on the disk again: what waited for it goes on");
-            let short = std::mem::take(&mut self.short_of_disk);
-            self.mark(short);
-        }
-        full
-    }
-
     /// These pipelines are to be looked at.
     fn mark(&mut self, names: impl IntoIterator<Item = PipelineName>) {
         for name in names {
@@ -401,157 +348,6 @@ impl Loop {
 
     fn free_slots(&self) -> u32 {
         self.look(|state| self.options.jobs.saturating_sub(state.busy_slots))
-    }
-
-    /// Begins what should be in flight for a pipeline and is not, and stops what is and should not be.
-    async fn reconcile(
-        &mut self,
-        name: &PipelineName,
-        now: Time,
-        disk_full: bool,
-    ) -> Result<(), journal::Error> {
-        let open = self.draining.is_none();
-        let flying = self.in_flight.get(name).cloned().unwrap_or_default();
-        let (wanted, unwanted) = self.look(|state| {
-            let runs = state.running.iter().filter(|(_, place)| place.pipeline == *name);
-            let runs = runs.map(|(run, _)| Effect::Run(*run));
-            let preparation = state.pipelines.get(name).filter(|_| open);
-            let preparation = preparation.and_then(|p| preparations(p, name, now));
-            let preparation =
-                preparation.filter(|effect| !disk_full || !matches!(effect, Effect::Prepare(..)));
-            // A pipeline may have got another name while something of it runs.
-            let flies = |effect: &Effect| self.in_flight.values().any(|flying| flying.contains(effect));
-            let missing = runs.chain(preparation).filter(|effect| !flies(effect));
-            let unwanted = flying.iter().filter(|effect| !is_wanted(state, effect, now));
-            (missing.collect::<Vec<_>>(), unwanted.cloned().collect::<Vec<_>>())
-        });
-        for effect in wanted {
-            self.in_flight.entry(name.clone()).or_default().insert(effect.clone());
-            if self.waits_for_durability(&effect) {
-                let last = self.look(|state| state.last);
-                self.deploys.push_back((last, effect));
-            } else {
-                self.begin_effect(effect);
-            }
-        }
-        for effect in unwanted {
-            if self.stopping.insert(effect.clone()) {
-                self.parts.interpreter.stop(&effect, StopCause::Canceled);
-            }
-        }
-        if !self.deploys.is_empty() {
-            self.begin_durable_deploys().await?;
-        }
-        Ok(())
-    }
-
-    fn waits_for_durability(&self, effect: &Effect) -> bool {
-        let Effect::Run(run) = effect else { return false };
-        self.look(|state| {
-            let place = state.running.get(run);
-            place.is_some_and(|place| {
-                matches!(
-                    place.task,
-                    RunTask::Deploy(_, _, DeployMode::Deploy | DeployMode::Rollback | DeployMode::Redeploy)
-                )
-            })
-        })
-    }
-
-    fn begin_effect(&self, effect: Effect) {
-        let work = self.look(|state| work(state, &effect));
-        let Some(work) = work else {
-            tracing::error!(?effect, "BUG: an effect that cannot be described");
-            return;
-        };
-        self.parts.interpreter.begin(effect, work);
-    }
-
-    async fn begin_durable_deploys(&mut self) -> Result<(), journal::Error> {
-        let upto = match &*self.parts.journal.durable().borrow() {
-            Watermark::Durable(upto) => *upto,
-            Watermark::Failed(error) => return Err(error.clone()),
-        };
-        while let Some((_, effect)) = self.deploys.pop_front_if(|(id, _)| *id <= upto) {
-            if self.stopping.contains(&effect) || self.interrupted {
-                let Effect::Run(run) = effect else { continue };
-                let why = if self.interrupted { Failure::Interrupted } else { Failure::Canceled };
-                let result = Err((why, "it was ended before it began".to_owned()));
-                let ended = Command::DeployEnded { run, result, log_ref: None };
-                self.note_end(&ended).await?;
-                self.backlog.push_back(ended);
-            } else {
-                self.begin_effect(effect);
-            }
-        }
-        if self.trouble.is_none() && !self.backlog.is_empty() {
-            Box::pin(self.work_off()).await?;
-        }
-        Ok(())
-    }
-
-    /// Sleeps until something is due by time alone; for ever when nothing is.
-    async fn sleep(&self) {
-        let mut due: Option<Instant> = self.trouble;
-        if !self.interrupted {
-            due = [due, self.draining].into_iter().flatten().min();
-        }
-        if self.trouble.is_none() {
-            due = [due, self.disk_again].into_iter().flatten().min();
-        }
-        if self.trouble.is_none()
-            && let Some(wake) = self.wakes.values().min()
-        {
-            let left = (*wake - self.now()).to_std().unwrap_or_default().min(LONGEST_SLEEP);
-            due = [due, Some(Instant::now() + left)].into_iter().flatten().min();
-        }
-        match due {
-            Some(at) => tokio::time::sleep_until(at).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    async fn wake(&mut self) -> Result<(), journal::Error> {
-        let instant = Instant::now();
-        if self.draining.is_some_and(|deadline| deadline <= instant) {
-            self.interrupt();
-        }
-        if let Some(at) = self.trouble {
-            if at <= instant {
-                self.trouble = None;
-                self.work_off().await?;
-            }
-            if self.trouble.is_none() {
-                tracing::info!("the journal takes events again");
-                self.signs.refusing.send_replace(None);
-                self.signs.ready.send_replace(self.draining.is_none());
-            }
-            return Ok(());
-        }
-        let now = self.now();
-        let due: Vec<PipelineName> =
-            self.wakes.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
-        for name in due {
-            self.wakes.remove(&name);
-            self.mark([name]);
-        }
-        self.follow().await
-    }
-
-    /// The time for draining is over: what still runs is ended.
-    fn interrupt(&mut self) {
-        if std::mem::replace(&mut self.interrupted, true) {
-            return;
-        }
-        for effect in self.in_flight.values().flatten() {
-            self.parts.interpreter.stop(effect, StopCause::Interrupted);
-        }
-    }
-
-    fn has_drained(&self) -> bool {
-        self.draining.is_some()
-            && self.in_flight.values().all(HashSet::is_empty)
-            && (self.backlog.is_empty() || self.interrupted)
     }
 }
 

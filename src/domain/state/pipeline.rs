@@ -1,0 +1,199 @@
+//! One pipeline: its definition in force, what is asked for and built, its versions and tiers.
+
+use super::*;
+use crate::domain::pipeline::{Pipeline, Tier};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// One pipeline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PipelineState {
+    /// What its folders are called: the name that it had at first. A rename moves no folder.
+    pub home: PipelineName,
+    /// The definition in force; none: the pipeline is removed.
+    pub in_force: Option<InForce>,
+    /// Every definition that something still depends on.
+    pub known: BTreeMap<Digest, Arc<Pipeline>>,
+    /// Who holds the whole pipeline.
+    pub hold: Option<Hold>,
+    /// What was last seen on each ref.
+    pub refs: BTreeMap<RefName, RefHead>,
+    /// Builds that have not begun, oldest first.
+    pub queue: VecDeque<Request>,
+    /// The build under way.
+    pub build: Option<Build>,
+    /// Every version that a build began for.
+    pub versions: BTreeMap<VersionLabel, Version>,
+    /// The versions that are built or were adopted, by the number of their request: from oldest to newest.
+    pub built: BTreeMap<EventId, VersionLabel>,
+    /// The version of each commit.
+    pub by_sha: BTreeMap<Sha, VersionLabel>,
+    /// Labels of forgotten versions, with their commits: none of them is ever given to another commit (rule 4). Those
+    /// that name their commit are left out.
+    #[serde(default)]
+    pub spent: BTreeMap<VersionLabel, Sha>,
+    /// Commits whose versions were built and forgotten, oldest first, each by the first 64 bits of its name: none of them
+    /// is built again for a tag or a repeated delivery (rule 3).
+    #[serde(default)]
+    pub forgotten: VecDeque<u64>,
+    /// Versions that may enter no tier.
+    pub blocked: BTreeMap<VersionLabel, Hold>,
+    /// By name, removed ones included.
+    pub tiers: BTreeMap<TierName, TierState>,
+    /// When it was last given a slot, as a run number: who has waited longest goes first.
+    pub last_slot: RunId,
+}
+
+/// A definition in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InForce {
+    /// Its digest.
+    pub digest: Digest,
+    /// The file's name.
+    pub file: String,
+    /// The file's text.
+    pub text: String,
+    /// Since when.
+    pub at: Time,
+    /// What it means.
+    pub definition: Arc<Pipeline>,
+}
+
+/// Who stops something, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// Since when.
+    pub at: Time,
+    /// Whether a rollback put it.
+    pub of_rollback: bool,
+}
+
+/// What was last seen on a ref.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefHead {
+    /// The last commit that a push named.
+    pub seen: Sha,
+    /// The last commit that was taken.
+    pub taken: Option<Sha>,
+}
+
+impl PipelineState {
+    /// A pipeline of which nothing is known yet.
+    pub(in crate::domain) fn empty(home: PipelineName) -> PipelineState {
+        PipelineState {
+            home,
+            in_force: None,
+            known: BTreeMap::new(),
+            hold: None,
+            refs: BTreeMap::new(),
+            queue: VecDeque::new(),
+            build: None,
+            versions: BTreeMap::new(),
+            built: BTreeMap::new(),
+            by_sha: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            forgotten: VecDeque::new(),
+            blocked: BTreeMap::new(),
+            tiers: BTreeMap::new(),
+            last_slot: RunId(0),
+        }
+    }
+
+    /// The definition in force.
+    pub fn definition(&self) -> Option<&Arc<Pipeline>> {
+        self.in_force.as_ref().map(|f| &f.definition)
+    }
+
+    /// A tier as the definition in force has it.
+    pub fn tier_in_force(&self, tier: &TierName) -> Option<&Tier> {
+        self.definition().and_then(|d| d.tier(tier))
+    }
+
+    /// A tier as that definition has it.
+    pub fn tier_of(&self, digest: &Digest, tier: &TierName) -> Option<&Tier> {
+        let definition = self.known.get(digest)?;
+        let formerly = self.tiers.get(tier).map(|t| t.formerly.as_slice()).unwrap_or_default();
+        definition.tier(tier).or_else(|| formerly.iter().rev().find_map(|name| definition.tier(name)))
+    }
+
+    /// A version's place among the versions; the start of time for one that is not known.
+    pub fn order(&self, version: &VersionLabel) -> EventId {
+        self.versions.get(version).map_or(EventId(0), |v| v.order)
+    }
+
+    /// Whether that label is, or was, another commit's.
+    pub fn is_taken(&self, label: &VersionLabel, sha: &Sha) -> bool {
+        let owner = self.versions.get(label).map(|version| &version.sha).or_else(|| self.spent.get(label));
+        owner.is_some_and(|owner| owner != sha)
+    }
+
+    /// Whether a version of that commit was built here and is forgotten.
+    pub fn is_forgotten(&self, sha: &Sha) -> bool {
+        let begins = beginning(sha);
+        !self.by_sha.contains_key(sha) && begins.is_some_and(|begins| self.forgotten.contains(&begins))
+    }
+
+    /// Whether that version is built.
+    pub fn is_built(&self, version: &VersionLabel) -> bool {
+        self.versions.get(version).is_some_and(|v| v.stage == Stage::Built)
+    }
+
+    /// Whether that version was adopted: it was there before, whether or not it is built here.
+    pub fn is_adopted(&self, version: &VersionLabel) -> bool {
+        self.versions.get(version).is_some_and(|v| v.adopted)
+    }
+
+    /// Whether what a tier needs of that version is there: it is built, or it was adopted and the tier needs nothing
+    /// that a build makes.
+    pub fn is_ready_for(&self, tier: &Tier, version: &VersionLabel) -> bool {
+        self.is_built(version) || self.is_adopted(version) && !tier.needs_artifacts()
+    }
+
+    /// Whether that commit waits to be built, or is being built.
+    pub fn is_being_built(&self, sha: &Sha) -> bool {
+        self.queue.iter().any(|r| r.sha == *sha) || self.build.as_ref().is_some_and(|b| b.request.sha == *sha)
+    }
+
+    /// What a version has to do with a tier.
+    pub fn standing(&self, tier: &TierName, version: &VersionLabel) -> Option<&Standing> {
+        self.tiers.get(tier).and_then(|t| t.standings.get(version))
+    }
+
+    /// Whether a version stands as passed in a tier.
+    pub fn has_passed(&self, tier: &TierName, version: &VersionLabel) -> bool {
+        self.standing(tier, version).is_some_and(|s| matches!(s.verdict, Some(Verdict::Passed(_))))
+    }
+
+    /// Lets go of definitions that nothing depends on any more.
+    pub(in crate::domain) fn let_go_of_definitions(&mut self) {
+        let used = self.digests_in_use();
+        self.known.retain(|digest, _| used.contains(digest));
+    }
+
+    /// The digests that something still depends on.
+    fn digests_in_use(&self) -> BTreeSet<Digest> {
+        let mut used = BTreeSet::new();
+        used.extend(self.in_force.iter().map(|f| f.digest.clone()));
+        used.extend(self.build.iter().map(|b| b.digest.clone()));
+        for tier in self.tiers.values() {
+            used.extend(tier.current.iter().chain(&tier.past).map(|c| c.digest.clone()));
+            used.extend(tier.inside.iter().map(|i| i.digest.clone()));
+            used.extend(tier.going_back.iter().flat_map(|g| [g.digest.clone(), g.from_digest.clone()]));
+            used.extend(tier.redeploy.iter().map(|r| r.digest.clone()));
+            for standing in tier.standings.values() {
+                used.extend(standing.gates.values().cloned());
+                used.extend(standing.confirmations.iter().map(|c| c.digest.clone()));
+            }
+        }
+        used
+    }
+}
+
+/// The first 64 bits of a commit's name.
+pub(in crate::domain) fn beginning(sha: &Sha) -> Option<u64> {
+    u64::from_str_radix(sha.as_str().get(..16)?, 16).ok()
+}

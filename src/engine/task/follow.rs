@@ -1,0 +1,62 @@
+//! What follows by itself, in one pipeline after the other, until nothing does any more.
+
+use super::*;
+
+impl Loop {
+    /// Lets everything follow in the pipelines that were touched, and begins and stops what that asks for.
+    pub(super) async fn follow(&mut self) -> Result<(), journal::Error> {
+        if self.trouble.is_some() {
+            return Ok(());
+        }
+        if self.free_slots() > 0 {
+            let starved = std::mem::take(&mut self.starved);
+            self.mark(starved);
+        }
+        let disk_full = self.ask_disk();
+        while let Some(name) = self.dirty.pop() {
+            let now = self.now();
+            // One slot at a time while others may want one too.
+            let most = if self.dirty.is_empty() { u32::MAX } else { 1 };
+            let open = self.draining.is_none();
+            let room = Room { now, slots: self.free_slots().min(most), open, disk_full };
+            let next = self.look(|state| proceed(state, &name, &room));
+            if !next.facts.is_empty() {
+                self.mark([name]);
+                if let Err(error) = self.commit(next.facts, now).await {
+                    return self.in_trouble(error);
+                }
+                continue;
+            }
+            match next.wake {
+                Some(wake) => self.wakes.insert(name.clone(), wake),
+                None => self.wakes.remove(&name),
+            };
+            if next.starved {
+                self.starved.insert(name.clone());
+            }
+            if next.short_of_disk {
+                self.short_of_disk.insert(name.clone());
+                if self.disk_again.is_none() {
+                    let full = crate::engine::Standstill::DiskFull;
+                    tracing::warn!(code = full.code(), help = full.help(), "{full}: nothing new begins");
+                }
+                self.disk_again = Some(Instant::now() + DISK_PAUSE);
+            }
+            self.reconcile(&name, now, disk_full).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the disk is full. If it is not (any more), what waited for it is looked at.
+    pub(super) fn ask_disk(&mut self) -> bool {
+        let full = self.parts.disk.is_full();
+        let waited = self.disk_again.is_some();
+        self.disk_again = (full && waited).then(|| Instant::now() + DISK_PAUSE);
+        if !full && waited {
+            tracing::info!("there is room on the disk again: what waited for it goes on");
+            let short = std::mem::take(&mut self.short_of_disk);
+            self.mark(short);
+        }
+        full
+    }
+}

@@ -1,0 +1,69 @@
+//! What time alone brings: moments that were waited for, a journal that is tried again, the end of draining.
+
+use super::*;
+
+impl Loop {
+    /// Sleeps until something is due by time alone; for ever when nothing is.
+    pub(super) async fn sleep(&self) {
+        let mut due: Option<Instant> = self.trouble;
+        if !self.interrupted {
+            due = [due, self.draining].into_iter().flatten().min();
+        }
+        if self.trouble.is_none() {
+            due = [due, self.disk_again].into_iter().flatten().min();
+        }
+        if self.trouble.is_none()
+            && let Some(wake) = self.wakes.values().min()
+        {
+            let left = (*wake - self.now()).to_std().unwrap_or_default().min(LONGEST_SLEEP);
+            due = [due, Some(Instant::now() + left)].into_iter().flatten().min();
+        }
+        match due {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(super) async fn wake(&mut self) -> Result<(), journal::Error> {
+        let instant = Instant::now();
+        if self.draining.is_some_and(|deadline| deadline <= instant) {
+            self.interrupt();
+        }
+        if let Some(at) = self.trouble {
+            if at <= instant {
+                self.trouble = None;
+                self.work_off().await?;
+            }
+            if self.trouble.is_none() {
+                tracing::info!("the journal takes events again");
+                self.signs.refusing.send_replace(None);
+                self.signs.ready.send_replace(self.draining.is_none());
+            }
+            return Ok(());
+        }
+        let now = self.now();
+        let due: Vec<PipelineName> =
+            self.wakes.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
+        for name in due {
+            self.wakes.remove(&name);
+            self.mark([name]);
+        }
+        self.follow().await
+    }
+
+    /// The time for draining is over: what still runs is ended.
+    pub(super) fn interrupt(&mut self) {
+        if std::mem::replace(&mut self.interrupted, true) {
+            return;
+        }
+        for effect in self.in_flight.values().flatten() {
+            self.parts.interpreter.stop(effect, StopCause::Interrupted);
+        }
+    }
+
+    pub(super) fn has_drained(&self) -> bool {
+        self.draining.is_some()
+            && self.in_flight.values().all(HashSet::is_empty)
+            && (self.backlog.is_empty() || self.interrupted)
+    }
+}
