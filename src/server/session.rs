@@ -12,8 +12,8 @@ use crate::bus::{Future, Item, Start, Subscription};
 use crate::wire::{self, Live};
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
@@ -90,12 +90,17 @@ async fn session(socket: WebSocket, server: &Server, start: Start, caller: &Call
     let end = match server.engine.bus().subscribe(start) {
         Ok(subscription) => {
             let mut teller = Teller { server, sink: &mut sink, subscription, heard: &heard };
+            // Looked at only when something is there for them: reading costs as much as a message, and one is sent far
+            // more often than anything is read.
+            let mut aside = FuturesUnordered::from_iter([
+                watch(server, caller).boxed(),
+                listen(&mut inbound, &heard).boxed(),
+            ]);
             // What is there already is still heard when the controller stops.
             tokio::select! {
                 biased;
                 end = teller.tell() => end,
-                end = watch(server, caller) => end,
-                end = listen(&mut inbound, &heard) => end,
+                Some(end) = aside.next() => end,
             }
         }
         Err(error) => {
