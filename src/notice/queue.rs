@@ -2,10 +2,11 @@
 //! journal between the last event that was done and the last that is due.
 
 use super::codes;
-use super::patience::{Patience, Sent, chance, is_over};
+use super::patience::{Patience, Sent, is_over};
 use super::rule::Rule;
 use super::sending::Sending;
 use super::tally::Tally;
+use crate::clock::chance;
 use crate::domain::{EventId, Time};
 use crate::journal::{Journal, Page, Record};
 use std::pin::pin;

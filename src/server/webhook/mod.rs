@@ -17,8 +17,9 @@ use super::once::Key;
 use super::problem::{Problem, shorten};
 use super::pushes::{Candidate, Delivered, LookError};
 use super::rebuild::{Accepted, Ignored, RebuildAnswer};
+use crate::domain::pipeline::Forge;
 use crate::domain::{Actor, PipelineName, Role};
-use crate::settings::{Forge, Secret};
+use crate::settings::Secret;
 use crate::source;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -141,8 +142,8 @@ fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// another body says something new.
 fn delivery_key(forge: Forge, headers: &HeaderMap, body: &[u8]) -> Option<Key> {
     let names: &[&str] = match forge {
-        Forge::GitHub => &["x-github-delivery"],
-        Forge::GitLab => &["idempotency-key", "x-gitlab-event-uuid"],
+        Forge::Github => &["x-github-delivery"],
+        Forge::Gitlab => &["idempotency-key", "x-gitlab-event-uuid"],
         Forge::Gitea => &["x-gitea-delivery"],
         Forge::Forgejo => &["x-forgejo-delivery", "x-gitea-delivery"],
     };

@@ -4,9 +4,10 @@
 //! Headers as the forges document them: GitHub "Validating webhook deliveries", GitLab "Webhooks" (secret token), Gitea
 //! and Forgejo "Webhooks".
 
+use crate::domain::pipeline::Forge;
 use crate::server::guard::single;
 use crate::server::problem::Problem;
-use crate::settings::{Forge, Secret};
+use crate::settings::Secret;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
@@ -26,10 +27,10 @@ fn signed_by(forge: Forge) -> &'static [(&'static str, &'static str)] {
     const GITEA: (&str, &str) = ("x-gitea-signature", "");
     const FORGEJO: (&str, &str) = ("x-forgejo-signature", "");
     match forge {
-        Forge::GitHub => &[GITHUB],
+        Forge::Github => &[GITHUB],
         Forge::Gitea => &[GITEA],
         Forge::Forgejo => &[FORGEJO, GITEA, GITHUB],
-        Forge::GitLab => &[],
+        Forge::Gitlab => &[],
     }
 }
 
@@ -38,7 +39,7 @@ const GITLAB_TOKEN: &str = "x-gitlab-token";
 impl Proof {
     /// Finds it among the headers: there must be exactly one of its kind.
     pub(super) fn of(forge: Forge, headers: &HeaderMap) -> Result<Proof, Problem> {
-        if forge == Forge::GitLab {
+        if forge == Forge::Gitlab {
             let token =
                 single(headers, &HeaderName::from_static(GITLAB_TOKEN))?.filter(|token| !token.is_empty());
             return token.map(|token| Proof::Token(token.to_owned())).ok_or_else(|| missing(forge, headers));
@@ -85,7 +86,7 @@ fn missing(forge: Forge, headers: &HeaderMap) -> Problem {
         [] => GITLAB_TOKEN,
         [(name, _), ..] => name,
     };
-    let detail = match headers.contains_key("x-hub-signature") && forge == Forge::GitHub {
+    let detail = match headers.contains_key("x-hub-signature") && forge == Forge::Github {
         true => format!("the header `{wanted}` is missing; a SHA-1 signature alone is not taken"),
         false => format!("the header `{wanted}` is missing"),
     };
@@ -144,23 +145,23 @@ mod tests {
         let good = signed("s3cret", BODY);
         let prefixed = format!("sha256={good}");
         for (forge, name, value) in [
-            (Forge::GitHub, "x-hub-signature-256", &prefixed),
+            (Forge::Github, "x-hub-signature-256", &prefixed),
             (Forge::Gitea, "x-gitea-signature", &good),
             (Forge::Forgejo, "x-forgejo-signature", &good),
             (Forge::Forgejo, "x-gitea-signature", &good),
             (Forge::Forgejo, "x-hub-signature-256", &prefixed),
-            (Forge::GitLab, "x-gitlab-token", &"s3cret".to_owned()),
+            (Forge::Gitlab, "x-gitlab-token", &"s3cret".to_owned()),
         ] {
             assert!(holds(forge, &[(name, value)], "s3cret", BODY), "{forge} {name}");
             assert!(!holds(forge, &[(name, value)], "s3cre", BODY), "{forge} {name}");
             assert!(!holds(forge, &[(name, &value[..value.len() - 1])], "s3cret", BODY), "{forge} {name}");
-            assert_eq!(holds(forge, &[(name, value)], "s3cret", b"Hello"), forge == Forge::GitLab);
+            assert_eq!(holds(forge, &[(name, value)], "s3cret", b"Hello"), forge == Forge::Gitlab);
             assert_eq!(code(forge, &[(name, value), (name, value)]), "TG-HTTP-012", "{forge}: twice");
             assert_eq!(code(forge, &[(name, "")]), "TG-HOOK-001", "{forge}: no value");
             assert_eq!(code(forge, &[]), "TG-HOOK-001");
         }
-        assert!(!holds(Forge::GitHub, &[("x-hub-signature-256", &good)], "s3cret", BODY), "no prefix");
-        assert_eq!(code(Forge::GitHub, &[("x-hub-signature-256", "sha256=é")]), "TG-HTTP-012");
+        assert!(!holds(Forge::Github, &[("x-hub-signature-256", &good)], "s3cret", BODY), "no prefix");
+        assert_eq!(code(Forge::Github, &[("x-hub-signature-256", "sha256=é")]), "TG-HTTP-012");
     }
 
     #[test]
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn an_old_algorithm_alone_is_refused() {
-        assert_eq!(code(Forge::GitHub, &[("x-hub-signature", "sha1=00")]), "TG-HOOK-001");
+        assert_eq!(code(Forge::Github, &[("x-hub-signature", "sha1=00")]), "TG-HOOK-001");
         assert_eq!(code(Forge::Gitea, &[("x-hub-signature-256", "sha256=00")]), "TG-HOOK-001");
     }
 }

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 use tidegate::domain::State;
+use tidegate::domain::pipeline::Forge;
 use tidegate::server::Limits;
-use tidegate::settings::{Forge, SecretPlace, Webhooks};
+use tidegate::settings::{SecretPlace, Webhooks};
 use tidegate::source::Git;
 
 /// A forge with one repository, `acme/shop`.
@@ -120,25 +121,25 @@ async fn a_late_delivery_moves_nothing_back_and_a_forced_push_does() {
     let hosted = Hosted::new();
     let stand = hosted.stand().await;
     let first = hosted.work.git(&["rev-parse", "HEAD"]);
-    accepted(&deliver(&stand, &to_main(Forge::GitHub, "1", NOWHERE, &first)).await);
+    accepted(&deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &first)).await);
     stand.until("built", |state| state.pipelines["shop"].built.len() == 1).await;
     let second = hosted.work.commit("README", "two");
     hosted.publish("main");
-    accepted(&deliver(&stand, &to_main(Forge::GitHub, "2", &first, &second)).await);
+    accepted(&deliver(&stand, &to_main(Forge::Github, "2", &first, &second)).await);
     stand.until("built", |state| state.pipelines["shop"].built.len() == 2).await;
     // The first once more, as after a restart, when its name is forgotten; and one whose `before` is a lie.
     for (id, before) in [("3", NOWHERE), ("4", second.as_str())] {
-        let reason = ignored(&deliver(&stand, &to_main(Forge::GitHub, id, before, &first)).await);
+        let reason = ignored(&deliver(&stand, &to_main(Forge::Github, id, before, &first)).await);
         assert!(reason.contains("out of date") && reason.contains(&second), "{reason}");
     }
     assert_eq!(requests(&stand).await.len(), 2);
     // Somebody moves the branch back at the forge.
     hosted.work.git(&["reset", "-q", "--hard", &first]);
     hosted.publish("main");
-    let back = accepted(&deliver(&stand, &to_main(Forge::GitHub, "5", &second, &first)).await);
+    let back = accepted(&deliver(&stand, &to_main(Forge::Github, "5", &second, &first)).await);
     assert!(back["version"].is_string(), "it is built already, and moves to the front: {back}");
     // And what was delivered while it was ahead is out of date now.
-    let reason = ignored(&deliver(&stand, &to_main(Forge::GitHub, "6", &first, &second)).await);
+    let reason = ignored(&deliver(&stand, &to_main(Forge::Github, "6", &first, &second)).await);
     assert!(reason.contains("out of date"), "{reason}");
     assert_eq!(requests(&stand).await.len(), 3);
 }
@@ -156,20 +157,20 @@ async fn deletions_tags_and_other_events() {
     hosted.work.git(&["tag", "-a", "-m", "One", "v1"]);
     hosted.publish("v1");
     let tag = hosted.work.git(&["rev-parse", "v1"]);
-    for forge in [Forge::GitHub, Forge::GitLab] {
+    for forge in [Forge::Github, Forge::Gitlab] {
         let gone = deliver(&stand, &to_main(forge, "1", &sha, NOWHERE)).await;
         assert_eq!(gone.status, 200);
         assert!(gone.json()["reason"].as_str().unwrap().contains("deleted"), "{}", gone.text());
     }
     // An annotated tag is delivered as its own object; what is built is its commit.
-    let tagged = deliver(&stand, &Delivery::of(Forge::GitLab, "2", "refs/tags/v1", NOWHERE, &tag)).await;
+    let tagged = deliver(&stand, &Delivery::of(Forge::Gitlab, "2", "refs/tags/v1", NOWHERE, &tag)).await;
     let json = tagged.json();
     assert_eq!(
         (&json["accepted"][0]["pipeline"], &json["ignored"][0]["pipeline"]),
         (&"tags".into(), &"shop".into())
     );
     assert!(requests(&stand).await[0].contains(&sha));
-    let lost = deliver(&stand, &Delivery::of(Forge::GitLab, "3", "refs/tags/v2", NOWHERE, &tag)).await;
+    let lost = deliver(&stand, &Delivery::of(Forge::Gitlab, "3", "refs/tags/v2", NOWHERE, &tag)).await;
     assert!(lost.text().contains("there is no `refs/tags/v2` any more"), "{}", lost.text());
     let ping = r#"{"zen":"Keep it logically awesome.","hook_id":1}"#;
     let signature = format!("sha256={}", sign(SECRET, ping.as_bytes()));
@@ -216,7 +217,7 @@ async fn who_cannot_sign_stays_outside() {
             .for_each(|(_, value)| *value = value.replace('8', "9"));
         let altered = delivery.body.replace(&sha, &"a".repeat(40));
         match forge {
-            Forge::GitLab => send(&wrong, &delivery.body).await.is_problem(401, "TG-HOOK-002"),
+            Forge::Gitlab => send(&wrong, &delivery.body).await.is_problem(401, "TG-HOOK-002"),
             _ => send(&delivery.headers(), &altered).await.is_problem(401, "TG-HOOK-002"),
         }
         // What is not signed is not even read: this is no JSON.
@@ -237,7 +238,7 @@ async fn who_cannot_sign_stays_outside() {
     }
     stand.post("/webhook/sourcehut", "{}").await.is_problem(404, "TG-HTTP-009");
     assert!(requests(&stand).await.is_empty());
-    let delivery = to_main(Forge::GitHub, "2", NOWHERE, &sha);
+    let delivery = to_main(Forge::Github, "2", NOWHERE, &sha);
     let mut by_name = delivery.headers();
     by_name.push(("host", "tides.example".into()));
     by_name.push(("x-forwarded-for", "192.0.2.7".into()));
@@ -256,7 +257,7 @@ async fn guessing_ends_like_that_of_tokens() {
     }
     assert_eq!((statuses[0], statuses[59], statuses[60]), (401, 401, 429));
     let sha = hosted.work.git(&["rev-parse", "HEAD"]);
-    accepted(&deliver(&stand, &to_main(Forge::GitLab, "1", NOWHERE, &sha)).await);
+    accepted(&deliver(&stand, &to_main(Forge::Gitlab, "1", NOWHERE, &sha)).await);
 }
 
 #[tokio::test]
@@ -270,7 +271,7 @@ async fn a_secret_is_needed_kept_from_others_and_replaced_at_will() {
         assert!(answer.json()["help"].as_str().unwrap().contains(&format!("[webhook.{forge}]")));
     }
     let stand = hosted.stand().await;
-    let delivery = to_main(Forge::GitHub, "1", NOWHERE, &sha);
+    let delivery = to_main(Forge::Github, "1", NOWHERE, &sha);
     hosted.keep_secret("another");
     deliver(&stand, &delivery).await.is_problem(401, "TG-HOOK-002");
     hosted.keep_secret(SECRET);
@@ -296,7 +297,7 @@ async fn a_forge_is_not_kept_waiting_for_a_slow_repository() {
     let limits = Limits { delivery: Duration::from_millis(200), ..Limits::default() };
     let stand = hosted.stand_with(hosted.git().with_program(&program), limits).await;
     let sha = hosted.work.git(&["rev-parse", "HEAD"]);
-    let answer = deliver(&stand, &to_main(Forge::GitHub, "1", NOWHERE, &sha)).await;
+    let answer = deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &sha)).await;
     assert_eq!(answer.status, 202, "{}", answer.text());
     assert_eq!(answer.json(), serde_json::json!({"accepted": [], "ignored": [], "looking": ["shop"]}));
     std::fs::write(&open, "").unwrap();
@@ -305,7 +306,7 @@ async fn a_forge_is_not_kept_waiting_for_a_slow_repository() {
     stand.until("taken without anybody waiting", came).await;
     let_go.join().unwrap();
     // Delivered again it is looked at again, and moves nothing.
-    let again = deliver(&stand, &to_main(Forge::GitHub, "1", NOWHERE, &sha)).await.json();
+    let again = deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &sha)).await.json();
     assert_eq!((&again["looking"], &again["accepted"]), (&serde_json::Value::Null, &serde_json::json!([])));
     assert_eq!(again["ignored"][0]["pipeline"], "shop");
 }
@@ -316,7 +317,7 @@ async fn a_repository_that_cannot_be_had_is_said_to_the_forge() {
     let stand = hosted.stand().await;
     let sha = hosted.work.git(&["rev-parse", "HEAD"]);
     std::fs::rename(hosted.path("acme/shop.git"), hosted.path("acme/gone")).unwrap();
-    let delivery = to_main(Forge::GitHub, "1", NOWHERE, &sha);
+    let delivery = to_main(Forge::Github, "1", NOWHERE, &sha);
     let answer = deliver(&stand, &delivery).await;
     assert!([502, 503].contains(&answer.status), "{}", answer.text());
     std::fs::rename(hosted.path("acme/gone"), hosted.path("acme/shop.git")).unwrap();

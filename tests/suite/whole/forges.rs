@@ -4,7 +4,7 @@ use super::world::World;
 use crate::deliveries::{Delivery, NOWHERE, SECRET, SHOP_URL, git_settings};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use tidegate::settings::Forge;
+use tidegate::domain::pipeline::Forge;
 
 const PIPELINE: &str = r#"
 [source]
@@ -55,22 +55,22 @@ fn a_delivery_is_built_and_after_a_restart_a_repeated_one_moves_nothing() {
     let (mut world, first) = at_a_forge("0s");
     world.start();
     world.wait("pipeline_loaded", &[]);
-    let delivery = Delivery::of(Forge::GitHub, "1", "refs/heads/main", NOWHERE, &first);
+    let delivery = Delivery::of(Forge::Github, "1", "refs/heads/main", NOWHERE, &first);
     assert_eq!(deliver(&world, &delivery)["accepted"][0]["pipeline"], "shop");
     world.wait("promote_complete", &[("version", "1.0.0")]);
     let env = world.read("place/env");
     assert!(env.contains(&format!("TIDEGATE_SHA={first}\n")) && !env.contains("evil"), "{env}");
     let second = publish(&world, "1.1.0");
-    deliver(&world, &Delivery::of(Forge::GitHub, "2", "refs/heads/main", &first, &second));
+    deliver(&world, &Delivery::of(Forge::Github, "2", "refs/heads/main", &first, &second));
     world.wait("promote_complete", &[("version", "1.1.0")]);
     world.kill();
     world.start();
     world.wait("controller_started", &[]);
     // Their names are forgotten. The newer one first, then the older one, as if it had been moved back.
-    let known = deliver(&world, &Delivery::of(Forge::GitHub, "2", "refs/heads/main", &first, &second));
+    let known = deliver(&world, &Delivery::of(Forge::Github, "2", "refs/heads/main", &first, &second));
     assert!(known["ignored"][0]["reason"].as_str().unwrap().contains("since it was last seen"), "{known}");
     for (id, before) in [("1", NOWHERE), ("9", second.as_str())] {
-        let late = deliver(&world, &Delivery::of(Forge::GitHub, id, "refs/heads/main", before, &first));
+        let late = deliver(&world, &Delivery::of(Forge::Github, id, "refs/heads/main", before, &first));
         assert!(late["ignored"][0]["reason"].as_str().unwrap().contains("out of date"), "{late}");
     }
     let state = world.get("/api/state");
