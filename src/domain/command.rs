@@ -56,6 +56,28 @@ pub enum Command {
         /// One for each pipeline.
         pushes: Vec<Push>,
     },
+    /// A forge told of a push, and git has not yet said where the ref stands.
+    OweLooks {
+        /// Who pushed.
+        by: Actor,
+        /// The pipelines that it may concern, each with the newest `look_owed` whose look has begun.
+        pipelines: Vec<(PipelineName, Option<EventId>)>,
+        /// The ref.
+        ref_name: RefName,
+        /// Where it was moved to, as the forge says.
+        sha: Sha,
+    },
+    /// A look that was owed came to its end, and what followed is decided.
+    LookDone {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The ref.
+        ref_name: RefName,
+        /// Its `look_owed`.
+        owed: EventId,
+        /// Why nothing is built of it; none: it is.
+        reason: Option<String>,
+    },
     /// A person's deed.
     ByHand {
         /// Who.

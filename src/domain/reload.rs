@@ -42,6 +42,10 @@ pub(super) fn load(state: &mut State, in_force: InForce, id: EventId) {
             }
         }
     }
+    if p.definition().is_some_and(|before| before.source.repo != definition.source.repo) {
+        // What a forge told is about the repository of before.
+        p.looks.clear();
+    }
     p.known.insert(in_force.digest.clone(), definition);
     p.in_force = Some(in_force);
     p.let_go_of_definitions();

@@ -75,6 +75,9 @@ pub struct PipelineState {
     pub hold: Option<Hold>,
     /// What was last seen on each ref.
     pub refs: BTreeMap<RefName, RefHead>,
+    /// Refs that are still to be looked at because a forge told of them.
+    #[serde(default)]
+    pub looks: BTreeMap<RefName, OwedLook>,
     /// Builds that have not begun, oldest first.
     pub queue: VecDeque<Request>,
     /// The build under way.
@@ -132,6 +135,15 @@ pub struct RefHead {
     pub seen: Sha,
     /// The last commit that was taken.
     pub taken: Option<Sha>,
+}
+
+/// A look at a ref that is owed to a forge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedLook {
+    /// The number of its `look_owed`.
+    pub id: EventId,
+    /// Who pushed, as the forge says.
+    pub by: String,
 }
 
 /// A build that somebody asked for.
@@ -460,6 +472,7 @@ impl PipelineState {
             known: BTreeMap::new(),
             hold: None,
             refs: BTreeMap::new(),
+            looks: BTreeMap::new(),
             queue: VecDeque::new(),
             build: None,
             versions: BTreeMap::new(),

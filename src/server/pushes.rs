@@ -1,11 +1,14 @@
 //! From a commit on a ref to what the engine makes of it: which pipelines may take it, what git says of it, and the
 //! question to the engine. All ways in end here: `POST /rebuild`, the forges' webhooks, and looking by oneself.
 //!
-//! A push that is *told* (by the hook) is believed: git called the hook as the ref moved. Whatever else says that a ref
-//! moved may be late, repeated or lost, so there git is asked where the ref stands now (`Pushes::look`, `Pushes::poll`),
-//! and the engine takes that only if the journal has not seen the ref elsewhere meanwhile.
+//! A push that is *told* (by the hook) is believed: git called the hook as the ref moved. Whatever else says that a ref moved may be late, repeated or lost, so there git is asked where the ref stands
+//! now (`Pushes::look`, `Pushes::poll`), and the engine takes that only if the journal has not seen the ref elsewhere
+//! meanwhile. What a forge was answered before git could say is owed (`Pushes::owe`), and looked at until it is done
+//! (`Pushes::pay`).
 
+mod heads;
 mod look;
+mod owed;
 
 pub(super) use look::Delivered;
 pub use look::{LookError, Polled};
@@ -16,7 +19,7 @@ use crate::domain::pipeline::{Pipeline, VersionRule};
 use crate::domain::{Actor, Answer, Command, News, PipelineName, Push, Pushed, RefName, Sha};
 use crate::engine::{Engine, Refusal};
 use crate::settings::StateDir;
-use crate::source::{self, Git, Location, Repo};
+use crate::source::{self, Git, Head, Location, Repo};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use std::path::PathBuf;
@@ -32,6 +35,12 @@ pub struct Pushes {
     git: Git,
     /// Where mirrors are.
     work: PathBuf,
+    /// Looks that are owed to forges.
+    owed: Arc<owed::Owed>,
+    /// Repositories that are asked what they have.
+    heads: Arc<heads::Questions<Arc<Vec<Head>>>>,
+    /// Repositories that are asked which branch HEAD names.
+    defaults: Arc<heads::Questions<Option<RefName>>>,
 }
 
 /// A pipeline that a push may concern.
@@ -55,7 +64,8 @@ pub(super) struct Asked {
 impl Pushes {
     /// For the pipelines of that engine, with mirrors in that state folder.
     pub fn new(engine: Engine, git: Git, state: &StateDir) -> Pushes {
-        Pushes { engine, git, work: state.work() }
+        let (owed, heads, defaults) = Default::default();
+        Pushes { engine, git, work: state.work(), owed, heads, defaults }
     }
 
     /// Every pipeline in force.

@@ -4,9 +4,11 @@ use super::Event;
 use crate::domain::id::{RunId, TierName};
 
 /// All kinds that are journaled.
-pub const KINDS: [&str; 37] = [
+pub const KINDS: [&str; 39] = [
     "rebuild_requested",
     "push_ignored",
+    "look_owed",
+    "look_done",
     "build_aborted",
     "build_start",
     "build_ok",
@@ -50,6 +52,8 @@ impl Event {
         match self {
             Event::RebuildRequested { .. } => "rebuild_requested",
             Event::PushIgnored { .. } => "push_ignored",
+            Event::LookOwed { .. } => "look_owed",
+            Event::LookDone { .. } => "look_done",
             Event::BuildAborted { .. } => "build_aborted",
             Event::BuildStart { .. } => "build_start",
             Event::BuildOk { .. } => "build_ok",

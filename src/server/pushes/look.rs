@@ -1,13 +1,14 @@
 //! Looking where refs stand, instead of believing what is told: for webhooks, which may be late, repeated or lost, and
 //! for polling.
 
-use super::{Asked, Candidate, Pushes, bare_push, is_ref_taken};
+use super::{Asked, Candidate, Pushes, bare_push};
 use crate::domain::{Actor, News, PipelineName, RefName, Role, Sha};
 use crate::engine::Refusal;
 use crate::server::rebuild::{Ignored, RebuildAnswer};
 use crate::source::{self, Head, Repo};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// As whom looking by oneself acts.
@@ -26,7 +27,7 @@ const FEW: usize = 8;
 #[derive(Debug)]
 pub enum LookError {
     /// Git failed.
-    Git(source::Error),
+    Git(Arc<source::Error>),
     /// The engine did not take it.
     Engine(Refusal),
 }
@@ -62,6 +63,12 @@ impl std::error::Error for LookError {}
 
 impl From<source::Error> for LookError {
     fn from(error: source::Error) -> Self {
+        Self::Git(Arc::new(error))
+    }
+}
+
+impl From<Arc<source::Error>> for LookError {
+    fn from(error: Arc<source::Error>) -> Self {
         Self::Git(error)
     }
 }
@@ -85,8 +92,8 @@ pub struct Polled {
 pub(in crate::server) struct Delivered<'a> {
     /// The full name of a branch or tag.
     pub(in crate::server) ref_name: &'a RefName,
-    /// Where it was moved to; of an annotated tag its own object.
-    pub(in crate::server) after: &'a str,
+    /// Where it was moved to; of an annotated tag its own object. None: wherever it stands is news.
+    pub(in crate::server) after: Option<&'a str>,
     /// Where it was before.
     pub(in crate::server) before: Option<&'a str>,
 }
@@ -102,7 +109,8 @@ impl Pushes {
     ) -> Result<RebuildAnswer, LookError> {
         let repo = self.repo_of(candidate)?;
         let name = told.ref_name;
-        if !is_ref_taken(&repo, &candidate.definition.source.refs, Some(name)).await? {
+        let from = &candidate.definition.source;
+        if !self.takes(&from.repo, &repo, &from.refs, name).await? {
             let reason = format!("ref `{name}` is not among the refs of the pipeline");
             return Ok(ignored(candidate, reason));
         }
@@ -112,12 +120,13 @@ impl Pushes {
                 tokio::time::sleep(PAUSE).await;
             }
             let seen = self.seen(&candidate.name).remove(name);
-            let heads = source::ls_remote(&repo).await?;
-            let Some(head) = heads.into_iter().find(|head| head.name == *name) else {
+            let heads = self.heads(&from.repo, &repo).await?;
+            let Some(head) = heads.iter().find(|head| head.name == *name) else {
                 return Ok(ignored(candidate, format!("out of date: there is no `{name}` any more")));
             };
             // What is said of an annotated tag is not its commit: there git's word is all there is.
-            if name.as_str().starts_with("refs/heads/") && head.sha != told.after {
+            let is_branch = name.as_str().starts_with("refs/heads/");
+            if is_branch && told.after.is_some_and(|after| head.sha != after) {
                 reason = format!("out of date: `{name}` stands at {}", head.sha);
                 if told.before.is_some_and(|before| head.sha == before) {
                     // A forge may tell of a push before each of its servers knows it.
@@ -125,7 +134,7 @@ impl Pushes {
                 }
                 return Ok(ignored(candidate, reason));
             }
-            if let Some(answer) = self.bring(by, candidate, &head, seen, News::Looked).await? {
+            if let Some(answer) = self.bring(by, candidate, head, seen, News::Looked).await? {
                 return Ok(answer);
             }
         }

@@ -3,8 +3,8 @@
 //! of order moves nothing that did not move.
 //!
 //! A forge waits some ten seconds for an answer. Fetching may take longer: then the answer is that it is being looked at
-//! (202, `looking`), and the controller's log says what came of it. Should that fail, or the controller end before, the
-//! next poll of the repository finds the push, and so does a repeated delivery; with `poll = "0s"` only the latter.
+//! (202, `looking`), and before that is said `look_owed` is in the journal. Whatever happens then, a look follows, and
+//! `look_done` says what came of it.
 //!
 //! Known race: two looks at one ref at once. The engine takes the first, and the second looks again.
 
@@ -16,7 +16,7 @@ use super::asking::{check_type, read_body};
 use super::once::Key;
 use super::problem::{Problem, shorten};
 use super::pushes::{Candidate, Delivered, LookError};
-use super::rebuild::{Accepted, Ignored, RebuildAnswer};
+use super::rebuild::{Accepted, Ignored};
 use crate::domain::pipeline::Forge;
 use crate::domain::{Actor, PipelineName, Role};
 use crate::settings::Secret;
@@ -33,8 +33,7 @@ use sha2::{Digest, Sha256};
 use signature::Proof;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 /// Pipelines whose repositories are looked at at once.
 const AT_ONCE: usize = 8;
@@ -52,7 +51,7 @@ pub struct DeliveryAnswer {
     pub accepted: Vec<Accepted>,
     /// The pipelines that do not.
     pub ignored: Vec<Ignored>,
-    /// The pipelines whose repositories are still being looked at.
+    /// The pipelines whose repositories are still to be looked at. The journal says so too, with `look_owed`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub looking: Vec<PipelineName>,
     /// Why no pipeline is concerned.
@@ -159,23 +158,13 @@ async fn take(server: Arc<Server>, moved: Moved) -> Result<(StatusCode, Delivery
         let reason = format!("no pipeline's `repo` in `[source]` is `{url}` or another address of it");
         return Ok((StatusCode::ACCEPTED, DeliveryAnswer::because(reason)));
     }
-    let looking = concerned.iter().map(|candidate| candidate.name.clone()).collect();
-    let (sender, answer) = oneshot::channel();
-    let patience = server.options.limits.delivery;
-    tokio::spawn(async move {
-        let answer = look(&server, &moved, concerned).await;
-        if let Err(unheard) = sender.send(answer) {
-            log_late(&moved, unheard);
-        }
-    });
-    match timeout(patience, answer).await {
-        Ok(answer) => {
-            let RebuildAnswer { accepted, ignored } = answer.expect("BUG: looking ended without a word")?;
-            let answer = DeliveryAnswer { accepted, ignored, ..DeliveryAnswer::default() };
-            Ok((StatusCode::ACCEPTED, answer))
-        }
-        Err(_) => Ok((StatusCode::ACCEPTED, DeliveryAnswer { looking, ..DeliveryAnswer::default() })),
+    let by = Actor { name: moved.by.clone(), role: Role::Trigger, email: None };
+    let answer = look(&server, &by, &moved, concerned).await?;
+    if !answer.looking.is_empty() {
+        // The forge believes that it was heard: from here on that holds whatever happens.
+        server.pushes.owe(&by, &answer.looking, &moved.ref_name, &moved.after).await?;
     }
+    Ok((StatusCode::ACCEPTED, answer))
 }
 
 /// The pipelines of that repository, by any of its addresses.
@@ -185,48 +174,36 @@ fn concerned(server: &Server, moved: &Moved) -> Vec<Candidate> {
     candidates
 }
 
-/// What fails for one pipeline is its reason to be left out; what fails for all is the answer.
+/// A pipeline for which git did not answer in time, or could not while it could for others, is still to be looked at.
+/// What fails for all is the answer.
 async fn look(
     server: &Server,
+    by: &Actor,
     moved: &Moved,
     candidates: Vec<Candidate>,
-) -> Result<RebuildAnswer, LookError> {
-    let by = Actor { name: moved.by.clone(), role: Role::Trigger, email: None };
-    let before = moved.before.as_deref();
-    let told = Delivered { ref_name: &moved.ref_name, after: &moved.after, before };
+) -> Result<DeliveryAnswer, LookError> {
+    let deadline = tokio::time::Instant::now() + server.options.limits.delivery;
+    let (after, before) = (Some(moved.after.as_str()), moved.before.as_deref());
+    let told = Delivered { ref_name: &moved.ref_name, after, before };
     let looks = iter(candidates).map(async |candidate| {
-        let looked = server.pushes.look(&by, &candidate, &told).await;
+        let looked = timeout_at(deadline, server.pushes.look(by, &candidate, &told)).await;
         (candidate.name, looked)
     });
     let mut looks: Vec<_> = looks.buffer_unordered(AT_ONCE).collect().await;
     looks.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let all_failed = looks.iter().all(|(_, looked)| looked.is_err());
-    let mut answer = RebuildAnswer::default();
+    let all_failed = looks.iter().all(|(_, looked)| matches!(looked, Ok(Err(_))));
+    let mut answer = DeliveryAnswer::default();
     for (pipeline, looked) in looks {
         match looked {
-            Ok(mut one) => {
+            Ok(Ok(mut one)) => {
                 answer.accepted.append(&mut one.accepted);
                 answer.ignored.append(&mut one.ignored);
             }
-            Err(error) if all_failed => return Err(error),
-            Err(error) => answer.ignored.push(Ignored { pipeline, reason: format!("failed to {error}") }),
+            Ok(Err(error)) if all_failed => return Err(error),
+            Ok(Err(_)) | Err(_) => answer.looking.push(pipeline),
         }
     }
     Ok(answer)
-}
-
-fn log_late(moved: &Moved, answer: Result<RebuildAnswer, LookError>) {
-    let Moved { ref_name, after, by, .. } = moved;
-    match answer {
-        Ok(answer) => {
-            let (accepted, ignored) = (answer.accepted.len(), answer.ignored.len());
-            tracing::info!(%ref_name, after, by, accepted, ignored, "a delivery was looked at, at last");
-        }
-        Err(error) => {
-            let (code, help) = (error.code(), error.help());
-            tracing::warn!(%ref_name, after, by, code, help, "a delivery is lost: failed to {error}");
-        }
-    }
 }
 
 fn not_configured(forge: Forge) -> Problem {

@@ -333,3 +333,43 @@ fn what_was_looked_at_is_known_from_then_on_whatever_came_of_it() {
     w.push_with("c3", on(old, News::Looked, Some("c2")));
     assert_eq!(w.count("rebuild_requested"), 2);
 }
+
+fn owe(w: &mut World, begun: Option<EventId>) -> EventId {
+    let command = Command::OweLooks {
+        by: actor("github:ann", Role::Trigger),
+        pipelines: vec![("shop".into(), begun), ("gone".into(), None)],
+        ref_name: "refs/heads/main".into(),
+        sha: sha("c2"),
+    };
+    w.tell(command);
+    w.shop().looks["refs/heads/main"].id
+}
+
+#[test]
+fn rule_01_a_look_that_is_owed_stays_so_until_it_is_done_and_is_owed_once() {
+    let mut w = World::with(shop([tier("host")]));
+    let first = owe(&mut w, None);
+    assert_eq!(w.shop().looks["refs/heads/main"].by, "github:ann");
+    assert_eq!(owe(&mut w, None), first, "it has not begun: it will see this push, too");
+    w.crash();
+    assert_eq!(w.shop().looks["refs/heads/main"].id, first);
+    let second = owe(&mut w, Some(first));
+    assert!(second > first, "it has begun, and may have looked before this push");
+    assert_eq!(owe(&mut w, Some(first)), second);
+    let done = |owed| Command::LookDone {
+        pipeline: "shop".into(),
+        ref_name: "refs/heads/main".into(),
+        owed,
+        reason: Some("the ref stands there since it was last seen".into()),
+    };
+    w.tell(done(first));
+    assert_eq!(w.shop().looks.len(), 1, "another one took its place");
+    w.tell(done(second));
+    assert!(w.shop().looks.is_empty());
+    assert_eq!((w.count("look_owed"), w.count("look_done")), (2, 1));
+    owe(&mut w, None);
+    w.load(shop([tier("host")]).with(|p| p.description = Some("Another".into())));
+    assert_eq!(w.shop().looks.len(), 1);
+    w.load(shop([tier("host")]).with(|p| p.source.repo = "/srv/git/other.git".into()));
+    assert!(w.shop().looks.is_empty(), "it was about another repository");
+}

@@ -285,30 +285,120 @@ async fn a_secret_is_needed_kept_from_others_and_replaced_at_will() {
     accepted(&deliver(&stand, &delivery).await);
 }
 
+/// A git that waits until it is let go, and notes what it is called for.
+struct SlowGit {
+    program: PathBuf,
+    gate: PathBuf,
+    open: PathBuf,
+    calls: PathBuf,
+}
+
+impl SlowGit {
+    fn new(hosted: &Hosted) -> SlowGit {
+        let [program, gate, open, calls] =
+            ["slow-git", "gate", "open", "calls"].map(|name| hosted.path(name));
+        let notes = format!("echo \"$*\" >> '{}'", calls.display());
+        let waits = format!("[ -e '{}' ] || read -r _ < '{}'", open.display(), gate.display());
+        std::fs::write(&program, format!("#!/bin/sh\n{notes}\n{waits}\nexec git \"$@\"\n")).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        SlowGit { program, gate, open, calls }
+    }
+
+    /// From now on it does not wait; the file is to be kept until those that wait have heard it.
+    fn let_go(&self) -> std::fs::File {
+        std::fs::write(&self.open, "").unwrap();
+        let mut gate = std::fs::File::options().read(true).write(true).open(&self.gate).unwrap();
+        std::io::Write::write_all(&mut gate, &b"go\n".repeat(100)).unwrap();
+        gate
+    }
+
+    /// How often it was called to list what a repository has.
+    fn looks(&self) -> usize {
+        let calls = std::fs::read_to_string(&self.calls).unwrap_or_default();
+        calls.lines().filter(|line| line.contains("for-each-ref") || line.contains("ls-remote")).count()
+    }
+}
+
 #[tokio::test]
 async fn a_forge_is_not_kept_waiting_for_a_slow_repository() {
     let hosted = Hosted::new();
-    // A git that waits until it is let go.
-    let (program, gate, open) = (hosted.path("slow-git"), hosted.path("gate"), hosted.path("open"));
-    let waits = format!("[ -e '{}' ] || read -r _ < '{}'", open.display(), gate.display());
-    std::fs::write(&program, format!("#!/bin/sh\n{waits}\nexec git \"$@\"\n")).unwrap();
-    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let slow = SlowGit::new(&hosted);
     let limits = Limits { delivery: Duration::from_millis(200), ..Limits::default() };
-    let stand = hosted.stand_with(hosted.git().with_program(&program), limits).await;
+    let stand = hosted.stand_with(hosted.git().with_program(&slow.program), limits).await;
     let sha = hosted.work.git(&["rev-parse", "HEAD"]);
     let answer = deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &sha)).await;
     assert_eq!(answer.status, 202, "{}", answer.text());
     assert_eq!(answer.json(), serde_json::json!({"accepted": [], "ignored": [], "looking": ["shop"]}));
-    std::fs::write(&open, "").unwrap();
-    let let_go = std::thread::spawn(move || std::fs::write(&gate, "go\n").unwrap());
-    let came = |state: &State| state.pipelines["shop"].refs.contains_key("refs/heads/main");
+    let owed = stand.get("/api/events?kind=look_owed").await.json();
+    assert_eq!((&owed["sha"], &owed["ref"]), (&sha.as_str().into(), &"refs/heads/main".into()), "{owed}");
+    assert_eq!((&owed["pipeline"], &owed["by"]), (&"shop".into(), &"github:ann".into()), "{owed}");
+    let _gate = slow.let_go();
+    let came = |state: &State| {
+        let shop = &state.pipelines["shop"];
+        shop.refs.contains_key("refs/heads/main") && shop.looks.is_empty()
+    };
     stand.until("taken without anybody waiting", came).await;
-    let_go.join().unwrap();
+    let done = stand.get("/api/events?kind=look_done").await.json();
+    assert_eq!((&done["owed"], &done["reason"]), (&owed["id"], &serde_json::Value::Null), "{done}");
+    assert!(requests(&stand).await[0].contains("github:ann"));
     // Delivered again it is looked at again, and moves nothing.
     let again = deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &sha)).await.json();
     assert_eq!((&again["looking"], &again["accepted"]), (&serde_json::Value::Null, &serde_json::json!([])));
     assert_eq!(again["ignored"][0]["pipeline"], "shop");
+}
+
+#[tokio::test]
+async fn however_many_deliveries_come_one_look_is_under_way_and_one_is_owed() {
+    let hosted = Hosted::new();
+    let slow = SlowGit::new(&hosted);
+    let limits = Limits { delivery: Duration::from_millis(300), ..Limits::default() };
+    let stand = hosted.stand_with(hosted.git().with_program(&slow.program), limits).await;
+    let sha = hosted.work.git(&["rev-parse", "HEAD"]);
+    // One signed delivery, and replays of it under other names: the signature is of the body alone.
+    for round in 0..3 {
+        let replays: Vec<Delivery> =
+            (0..20).map(|id| to_main(Forge::Github, &format!("{round}-{id}"), NOWHERE, &sha)).collect();
+        let answers = replays.iter().map(|delivery| deliver(&stand, delivery));
+        for answer in futures_util::future::join_all(answers).await {
+            assert_eq!(answer.json()["looking"], serde_json::json!(["shop"]), "{}", answer.text());
+        }
+        assert_eq!(slow.looks(), 1, "the others wait for the next one");
+    }
+    let owed = stand.get("/api/events?kind=look_owed").await.text().lines().count();
+    assert!(owed <= 2, "{owed}");
+    let _gate = slow.let_go();
+    stand
+        .until("looked at", |state| {
+            let shop = &state.pipelines["shop"];
+            shop.refs.contains_key("refs/heads/main") && shop.looks.is_empty()
+        })
+        .await;
+    // The one that hung, and what was owed.
+    assert!(slow.looks() <= 1 + owed, "{} looks", slow.looks());
+    assert_eq!(requests(&stand).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_git_cannot_say_for_one_pipeline_of_several_is_owed() {
+    let hosted = Hosted::new();
+    let stand = hosted.stand().await;
+    stand.load("twin", "git@forge.example:acme/shop").await;
+    // By that address there is nothing yet.
+    let later = hosted.path("later");
+    let settings = format!(
+        "[url \"file://{}/\"]\n\tinsteadOf = https://forge.example/\n[url \"file://{}/\"]\n\tinsteadOf = git@forge.example:\n",
+        hosted.path("").display(),
+        later.display()
+    );
+    std::fs::write(hosted.path("gitconfig"), settings).unwrap();
+    let sha = hosted.work.git(&["rev-parse", "HEAD"]);
+    let answer = deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &sha)).await;
+    accepted(&answer);
+    assert_eq!(answer.json()["looking"], serde_json::json!(["twin"]), "{}", answer.text());
+    std::os::unix::fs::symlink(hosted.path(""), &later).unwrap();
+    stand.until("looked at again", |state| state.pipelines["twin"].looks.is_empty()).await;
+    assert_eq!(requests(&stand).await.len(), 2);
 }
 
 #[tokio::test]

@@ -79,6 +79,41 @@ fn a_delivery_is_built_and_after_a_restart_a_repeated_one_moves_nothing() {
 }
 
 #[test]
+fn what_was_acknowledged_while_git_hung_is_built_after_a_kill() {
+    let (mut world, sha) = at_a_forge("0s");
+    // A git that hangs until it is let go.
+    fs::create_dir(world.path("bin")).unwrap();
+    let waits = format!("[ -e '{0}/open' ] || read -r _ < '{0}/gate'", world.folder.path().display());
+    fs::write(world.path("bin/git"), format!("#!/bin/sh\n{waits}\nPATH=${{PATH#*:}} exec git \"$@\"\n"))
+        .unwrap();
+    fs::set_permissions(world.path("bin/git"), PermissionsExt::from_mode(0o755)).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, world.path("gate"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
+    let by_slow_git = |world: &World| {
+        let mut program = world.program();
+        let path = std::env::var("PATH").unwrap();
+        program.env("PATH", format!("{}:{path}", world.path("bin").display()));
+        program
+    };
+    world.start_by(by_slow_git(&world));
+    world.wait("pipeline_loaded", &[]);
+    let answer = deliver(&world, &Delivery::of(Forge::Github, "1", "refs/heads/main", NOWHERE, &sha));
+    assert_eq!(answer, serde_json::json!({"accepted": [], "ignored": [], "looking": ["shop"]}));
+    world.kill();
+    world.hear_the_rest();
+    let owed =
+        world.heard.iter().find(|event| event["kind"] == "look_owed").expect("it was journaled").clone();
+    assert_eq!((&owed["sha"], &owed["ref"]), (&sha.as_str().into(), &"refs/heads/main".into()));
+    assert!(!world.kinds().contains(&"rebuild_requested"));
+    fs::write(world.path("open"), "").unwrap();
+    world.start_by(by_slow_git(&world));
+    world.wait("rebuild_requested", &[("sha", &sha), ("by", "github:ann")]);
+    world.wait("look_done", &[("owed", &owed["id"].to_string())]);
+    world.wait("promote_complete", &[("version", "1.0.0")]);
+    assert_eq!(world.stop(), 0);
+}
+
+#[test]
 fn what_nobody_tells_of_is_found_by_looking_and_a_reload_is_followed() {
     let (mut world, first) = at_a_forge("1s");
     world.start();
