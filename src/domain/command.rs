@@ -182,6 +182,9 @@ pub struct Push {
 pub enum News {
     /// Whoever pushed said so, at that moment.
     Told,
+    /// A hook said so, and from where the ref was moved: `old`; none: from nowhere. Hooks may be late: if the journal saw
+    /// the ref elsewhere, git has to be asked.
+    Moved,
     /// Git was asked, and the ref stands there. `old` was read before git was asked: if the journal saw the ref
     /// elsewhere since, the answer of git may be out of date.
     Looked,
@@ -308,7 +311,7 @@ pub enum Pushed {
         /// Why, for people.
         reason: String,
     },
-    /// The journal saw the ref elsewhere since git was asked: git has to be asked again.
+    /// The journal saw the ref elsewhere: git has to be asked, or asked again.
     Overtaken {
         /// The pipeline.
         pipeline: PipelineName,

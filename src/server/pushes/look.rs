@@ -198,7 +198,8 @@ impl Pushes {
         seen: Option<Sha>,
         news: News,
     ) -> Result<Option<RebuildAnswer>, LookError> {
-        let asked = Asked { sha: head.sha.to_string(), ref_name: Some(head.name.clone()), old: seen.clone() };
+        let (sha, ref_name) = (head.sha.to_string(), Some(head.name.clone()));
+        let asked = Asked { sha, ref_name, old: seen.clone(), news };
         let is_news = news == News::Looked && seen.as_ref() != Some(&head.sha);
         let mut push = match is_news {
             true => {
@@ -210,7 +211,7 @@ impl Pushes {
             false => bare_push(candidate, &asked),
         };
         push.news = news;
-        let answer = self.ask(by.clone(), None, false, vec![push]).await?;
+        let (answer, _) = self.tell(by.clone(), None, false, vec![push]).await?;
         let is_answered = !answer.accepted.is_empty() || !answer.ignored.is_empty();
         Ok(is_answered.then_some(answer))
     }

@@ -373,3 +373,33 @@ fn rule_01_a_look_that_is_owed_stays_so_until_it_is_done_and_is_owed_once() {
     w.load(shop([tier("host")]).with(|p| p.source.repo = "/srv/git/other.git".into()));
     assert!(w.shop().looks.is_empty(), "it was about another repository");
 }
+
+#[test]
+fn rule_03_a_hook_that_was_held_up_moves_nothing_back() {
+    let mut w = World::with(shop([tier("host")]));
+    let moved = |w: &mut World, commit: &str, old: Option<&str>| {
+        w.push_with(commit, |push| {
+            push.news = News::Moved;
+            push.old = old.map(sha);
+        })
+    };
+    let is_taken =
+        |answer: &Answer| matches!(answer, Answer::Pushed(all) if matches!(all[0], Pushed::Taken { .. }));
+    let is_asked =
+        |answer: &Answer| matches!(answer, Answer::Pushed(all) if matches!(all[0], Pushed::Overtaken { .. }));
+    assert!(is_taken(&moved(&mut w, "c1", None)));
+    assert!(is_taken(&moved(&mut w, "c2", Some("c1"))));
+    // The newest is found by looking, before its own hook and that of the one before it.
+    w.push_with("c4", |push| {
+        push.news = News::Looked;
+        push.old = Some(sha("c2"));
+    });
+    let mark = w.mark();
+    assert!(is_asked(&moved(&mut w, "c3", Some("c2"))));
+    assert!(is_asked(&moved(&mut w, "c1", None)), "told as if it were new");
+    assert!(ignored(&moved(&mut w, "c4", Some("c3"))).contains("built already"));
+    assert_eq!(w.mark(), mark, "none of them leaves a trace");
+    assert_eq!(w.shop().refs["refs/heads/main"].seen, sha("c4"));
+    // Moved back in earnest.
+    assert!(is_taken(&moved(&mut w, "c2", Some("c4"))));
+}
