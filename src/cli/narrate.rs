@@ -46,6 +46,11 @@ fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
             let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             ("looked", Tone::Quiet, format!("{}{reason}", short_ref(ref_name.as_str())))
         }
+        Event::RefsForgotten { refs } => (
+            "forgot",
+            Tone::Quiet,
+            format!("{} that are gone from the repository", words::counted(refs.len(), "ref")),
+        ),
         Event::BuildAborted { sha_aborted, by_sha, .. } => {
             let by = by_sha.as_ref().map(|sha| format!(" for {}", short(sha.as_str()))).unwrap_or(by);
             ("aborted", Tone::Wait, format!("build of {}{by}", short(sha_aborted.as_str())))

@@ -78,6 +78,13 @@ pub enum Command {
         /// Why nothing is built of it; none: it is.
         reason: Option<String>,
     },
+    /// Git was asked, and refs that the journal knows are not there any more.
+    ForgetRefs {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// Each with where the journal saw it before git was asked: one that moved since may be there again.
+        gone: Vec<(RefName, Sha)>,
+    },
     /// A person's deed.
     ByHand {
         /// Who.

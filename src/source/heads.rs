@@ -74,7 +74,14 @@ pub async fn ls_remote(repo: &Repo) -> Result<Vec<Head>, Error> {
 /// # Errors
 /// The repository cannot be asked.
 pub async fn taken(repo: &Repo, globs: &[String]) -> Result<Vec<Head>, Error> {
-    let mut heads = ls_remote(repo).await?;
+    among(ls_remote(repo).await?, repo, globs).await
+}
+
+/// Those of a repository's branches and tags that a pipeline with these globs takes.
+///
+/// # Errors
+/// The repository cannot be asked.
+pub async fn among(mut heads: Vec<Head>, repo: &Repo, globs: &[String]) -> Result<Vec<Head>, Error> {
     let default = if globs.is_empty() { default_branch(repo).await? } else { None };
     heads.retain(|head| match globs {
         [] => default.as_ref() == Some(&head.name),

@@ -130,6 +130,7 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
                 p.looks.remove(ref_name);
             }
         }
+        Event::RefsForgotten { refs } => p.refs.retain(|name, _| !refs.contains(name)),
         Event::BuildAborted { request, .. } => {
             p.queue.retain(|r| r.id != *request);
             if p.build.as_ref().is_some_and(|b| b.request.id == *request) {

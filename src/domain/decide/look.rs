@@ -1,4 +1,5 @@
-//! Looks at refs that are owed to a forge, from its answer until git has said where the ref stands (rule 1).
+//! Looks at refs: those that are owed to a forge, from its answer until git has said where the ref stands (rule 1); and
+//! refs that are not there any more.
 
 use super::Decision;
 use crate::domain::command::{Actor, Answer};
@@ -41,4 +42,17 @@ pub(super) fn done(
     }
     let reason = reason.map(str::to_owned);
     Decision::done(vec![Fact::of(pipeline, Event::LookDone { ref_name: ref_name.clone(), owed, reason })])
+}
+
+/// Refs that are gone are forgotten, unless they were seen elsewhere since.
+pub(super) fn forget(state: &State, pipeline: &PipelineName, gone: &[(RefName, Sha)]) -> Decision {
+    let known = state.pipelines.get(pipeline).map(|p| &p.refs);
+    let is_so = |(name, seen): &&(RefName, Sha)| {
+        known.and_then(|refs| refs.get(name)).is_some_and(|head| head.seen == *seen)
+    };
+    let refs: Vec<RefName> = gone.iter().filter(is_so).map(|(name, _)| name.clone()).collect();
+    match refs.is_empty() {
+        true => Decision::already(),
+        false => Decision::done(vec![Fact::of(pipeline, Event::RefsForgotten { refs })]),
+    }
 }

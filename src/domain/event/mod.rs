@@ -73,6 +73,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Branches or tags are gone from the repository: where they stood is forgotten.
+    RefsForgotten {
+        /// Their full names.
+        refs: Vec<RefName>,
+    },
     /// A build was dropped before it began, or ended; its processes are gone.
     BuildAborted {
         /// The commit that is not built.

@@ -2,11 +2,11 @@
 //! for polling.
 
 use super::{Asked, Candidate, Pushes, bare_push};
-use crate::domain::{Actor, News, PipelineName, RefName, Role, Sha};
+use crate::domain::{Actor, Command, News, PipelineName, RefName, Role, Sha};
 use crate::engine::Refusal;
 use crate::server::rebuild::{Ignored, RebuildAnswer};
 use crate::source::{self, Head, Repo};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// More refs than this that nobody has heard of before, at one look, are not news: they stood there before.
 const FEW: usize = 8;
+
+/// Refs that are forgotten at one look; the rest at the next.
+const GONE_AT_ONCE: usize = 1_000;
 
 /// Why a repository could not be looked at. `Display` reads after "failed to".
 #[derive(Debug)]
@@ -158,7 +161,9 @@ impl Pushes {
         let repo = self.repo_of(&candidate)?;
         let by = Actor { name: POLL.into(), role: Role::Trigger, email: None };
         let seen = self.seen(pipeline);
-        let heads = source::taken(&repo, &candidate.definition.source.refs).await?;
+        let heads = source::ls_remote(&repo).await?;
+        self.forget(pipeline, &seen, &heads).await?;
+        let heads = source::among(heads, &repo, &candidate.definition.source.refs).await?;
         let is_whole = |head: &Head| !head.is_lossy && source::check_ref(head.name.as_str()).is_ok();
         let heads: Vec<Head> = heads.into_iter().filter(is_whole).collect();
         let interest = interest(&repo, &seen, &heads, is_known).await?;
@@ -178,6 +183,40 @@ impl Pushes {
             }
         }
         failed.map_or(Ok(polled), Err)
+    }
+
+    /// Forgets refs of a pipeline that are gone from its repository.
+    ///
+    /// # Errors
+    /// The repository cannot be asked, or the engine has ended.
+    pub async fn forget_gone(&self, pipeline: &PipelineName) -> Result<(), LookError> {
+        let found = self.candidates(None).into_iter().find(|candidate| candidate.name == *pipeline);
+        let (Some(candidate), seen) = (found, self.seen(pipeline)) else { return Ok(()) };
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let heads = self.heads(&candidate.definition.source.repo, &self.repo_of(&candidate)?).await?;
+        Ok(self.forget(pipeline, &seen, &heads).await?)
+    }
+
+    /// Has refs forgotten that were seen and are not there. Where nothing is there at all, the repository may be about to
+    /// be filled again.
+    async fn forget(
+        &self,
+        pipeline: &PipelineName,
+        seen: &BTreeMap<RefName, Sha>,
+        heads: &[Head],
+    ) -> Result<(), Refusal> {
+        let there: BTreeSet<&RefName> = heads.iter().map(|head| &head.name).collect();
+        // Others are not listed.
+        let is_listed =
+            |name: &RefName| ["refs/heads/", "refs/tags/"].iter().any(|it| name.as_str().starts_with(it));
+        let gone = seen.iter().filter(|(name, _)| is_listed(name) && !there.contains(name));
+        let gone: Vec<_> = gone.map(|(name, sha)| (name.clone(), sha.clone())).take(GONE_AT_ONCE).collect();
+        if gone.is_empty() || there.is_empty() {
+            return Ok(());
+        }
+        self.engine.ask(Command::ForgetRefs { pipeline: pipeline.clone(), gone }).await.map(|_| ())
     }
 
     /// Where the journal last saw each ref.

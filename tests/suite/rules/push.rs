@@ -403,3 +403,25 @@ fn rule_03_a_hook_that_was_held_up_moves_nothing_back() {
     // Moved back in earnest.
     assert!(is_taken(&moved(&mut w, "c2", Some("c4"))));
 }
+
+#[test]
+fn refs_that_are_gone_are_forgotten_unless_they_were_seen_elsewhere_since() {
+    let mut w = World::with(shop([tier("host")]));
+    let topic = |number: u32| RefName::from(format!("refs/heads/topic-{number}"));
+    let commit = |number: u32| format!("a{number:02}e");
+    let see = |w: &mut World, commit: &str, number: u32| {
+        w.push_with(commit, |push| {
+            push.ref_name = Some(topic(number));
+            push.touched = false;
+        });
+    };
+    (0..50).for_each(|number| see(&mut w, &commit(number), number));
+    assert_eq!(w.shop().refs.len(), 50);
+    let gone = (0..50).map(|number| (topic(number), sha(&commit(number)))).collect();
+    // One of them is pushed to again while git is asked.
+    see(&mut w, "b00e", 7);
+    w.tell(Command::ForgetRefs { pipeline: "shop".into(), gone });
+    assert_eq!(w.shop().refs.keys().collect::<Vec<_>>(), [&topic(7)]);
+    w.crash();
+    assert_eq!((w.shop().refs.len(), w.count("refs_forgotten")), (1, 1));
+}

@@ -208,3 +208,21 @@ fn what_stood_there_before_is_not_built_and_a_lost_repository_is_named() {
     let log = world.until_logged("tried again in about");
     assert!(log.contains(SHOP_URL) && log.contains("TG-GIT-"), "{log}");
 }
+
+#[test]
+fn a_branch_that_is_gone_is_forgotten_and_is_new_when_it_comes_again() {
+    let (mut world, first) = at_a_forge("1s");
+    world.edit(&polled("1s").replace("[\"main\"]", "[\"**\"]"));
+    world.start();
+    world.wait("rebuild_requested", &[("sha", &first)]);
+    world.wait("promote_complete", &[("version", "1.0.0")]);
+    let second = world.commit("1.1.0", &[]);
+    world.git("work", &["push", "-q", "origin", "HEAD:topic"]);
+    world.wait("rebuild_requested", &[("sha", &second), ("ref", "refs/heads/topic")]);
+    world.git("work", &["push", "-q", "origin", ":topic"]);
+    let gone = world.wait("refs_forgotten", &[]);
+    assert_eq!(gone["refs"], serde_json::json!(["refs/heads/topic"]));
+    let third = world.commit("1.2.0", &[]);
+    world.git("work", &["push", "-q", "origin", "HEAD:topic"]);
+    world.wait("rebuild_requested", &[("sha", &third), ("ref", "refs/heads/topic")]);
+}

@@ -8,12 +8,14 @@ mod artifacts;
 mod events;
 mod logs;
 mod mirrors;
+mod refs;
 
 use crate::artifact::Store;
 use crate::clock::Clock;
 use crate::disk::{Gauge, Usage};
 use crate::domain::Command;
 use crate::engine::{Engine, Refusal};
+use crate::server::Pushes;
 use crate::settings::{Retention, StateDir};
 use crate::source::Git;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub(super) struct Tidier {
     pub(super) engine: Engine,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) git: Git,
+    pub(super) pushes: Pushes,
     pub(super) state: StateDir,
     pub(super) store: Store,
     pub(super) retention: Retention,
@@ -61,6 +64,7 @@ impl Tidier {
                 () = tokio::time::sleep_until(tomorrow) => {
                     tomorrow += DAY;
                     mirrors::tidy(self).await;
+                    refs::forget(self).await;
                     self.forget_versions().await;
                     self.remove_what_is_old().await;
                 }
