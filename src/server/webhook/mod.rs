@@ -18,8 +18,8 @@ use super::problem::{Problem, shorten};
 use super::pushes::{Candidate, Delivered, LookError};
 use super::rebuild::{Accepted, Ignored};
 use crate::domain::pipeline::Forge;
-use crate::domain::{Actor, PipelineName, Role};
-use crate::settings::Secret;
+use crate::domain::{Actor, PipelineName, Role, Time};
+use crate::settings::{Secret, SecretPlace};
 use crate::source;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -30,9 +30,10 @@ use payload::{Moved, Told};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use signature::Proof;
+use signature::{Fault, Proof};
 use std::sync::Arc;
 use std::time::Instant;
+use tokio::task::spawn_blocking;
 use tokio::time::{timeout, timeout_at};
 
 /// Pipelines whose repositories are looked at at once.
@@ -81,18 +82,15 @@ pub(super) async fn deliver(
     let place = server.options.webhooks.secret_of(forge).ok_or_else(|| not_configured(forge))?;
     let (parts, body) = request.into_parts();
     let proof = Proof::of(forge, &parts.headers)?;
-    let body = {
+    let unproven = {
         let limits = &server.options.limits;
-        let _room = room(&server, &parts.headers)?;
+        let room = room(&server, &parts.headers)?;
         let reading = read_body(parts.headers.clone(), body, limits.delivery_bytes);
-        timeout(limits.body, reading).await.map_err(|_| Problem::slow_body())??
+        let body = timeout(limits.body, reading).await.map_err(|_| Problem::slow_body())??;
+        Unproven { body, room }
     };
-    let secret = place.read().map_err(|error| {
-        let (code, help) = (error.code(), error.help());
-        tracing::error!(code, help, "no delivery of {forge} is taken: failed to {error}");
-        no_secret(code)
-    })?;
-    verify(&server, forge, &proof, &secret, &body)?;
+    let now = server.options.clock.now();
+    let body = prove(&server, forge, place.clone(), proof, unproven, now).await?;
     is_json(&parts.headers)?;
     let moved = match payload::read(forge, &parts.headers, &body)? {
         Told::Nothing(reason) => return Ok(axum::Json(DeliveryAnswer::because(reason)).into_response()),
@@ -103,14 +101,42 @@ pub(super) async fn deliver(
     server.once.run_with(key, asked, DeliveryAnswer::is_final, take(server.clone(), moved)).await
 }
 
-fn verify(server: &Server, forge: Forge, proof: &Proof, secret: &Secret, body: &[u8]) -> Result<(), Problem> {
-    match proof.holds(secret, body) {
-        true => Ok(()),
-        false => Err(server.wrong_tokens.counted(Instant::now(), signature::mismatch(forge))),
+/// A body of which nobody knows yet where it comes from. While it is that it takes up room.
+struct Unproven {
+    body: Vec<u8>,
+    room: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+impl Unproven {
+    /// The body, if the proof holds.
+    fn proven(self, proof: &Proof, secret: &Secret, now: Time) -> Result<Vec<u8>, Fault> {
+        let Unproven { body, room } = self;
+        let judged = proof.judge(secret, &body, now);
+        drop(room);
+        judged.map(|()| body)
     }
 }
 
-/// Room for a large body while it is read.
+/// Reads the secret and has the proof judged, on a thread of its own: a disk may be slow, and a body large.
+async fn prove(
+    server: &Server,
+    forge: Forge,
+    place: SecretPlace,
+    proof: Proof,
+    unproven: Unproven,
+    now: Time,
+) -> Result<Vec<u8>, Problem> {
+    let judging = move || place.read().map(|secret| unproven.proven(&proof, &secret, now));
+    let judged = spawn_blocking(judging).await.expect("BUG: judging a signature panicked");
+    let judged = judged.map_err(|error| {
+        let (code, help) = (error.code(), error.help());
+        tracing::error!(code, help, "no delivery of {forge} is taken: failed to {error}");
+        no_secret(code)
+    })?;
+    judged.map_err(|fault| server.wrong_tokens.counted(Instant::now(), signature::refused(forge, fault)))
+}
+
+/// Room for a large body until it is known where it comes from.
 fn room(server: &Server, headers: &HeaderMap) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Problem> {
     let said = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let limit = server.options.limits.delivery_bytes;
@@ -142,7 +168,7 @@ fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
 fn delivery_key(forge: Forge, headers: &HeaderMap, body: &[u8]) -> Option<Key> {
     let names: &[&str] = match forge {
         Forge::Github => &["x-github-delivery"],
-        Forge::Gitlab => &["idempotency-key", "x-gitlab-event-uuid"],
+        Forge::Gitlab => &["webhook-id", "idempotency-key", "x-gitlab-event-uuid"],
         Forge::Gitea => &["x-gitea-delivery"],
         Forge::Forgejo => &["x-forgejo-delivery", "x-gitea-delivery"],
     };
@@ -152,7 +178,7 @@ fn delivery_key(forge: Forge, headers: &HeaderMap, body: &[u8]) -> Option<Key> {
 
 /// Looks for every pipeline of the repository, and answers within the time that a forge waits.
 async fn take(server: Arc<Server>, moved: Moved) -> Result<(StatusCode, DeliveryAnswer), Problem> {
-    let concerned = concerned(&server, &moved);
+    let concerned = concerned(&server, &moved).await;
     if concerned.is_empty() {
         let url = shorten(&source::Location::parse(&moved.urls[0])?.shown());
         let reason = format!("no pipeline's `repo` in `[source]` is `{url}` or another address of it");
@@ -168,10 +194,15 @@ async fn take(server: Arc<Server>, moved: Moved) -> Result<(StatusCode, Delivery
 }
 
 /// The pipelines of that repository, by any of its addresses.
-fn concerned(server: &Server, moved: &Moved) -> Vec<Candidate> {
+async fn concerned(server: &Server, moved: &Moved) -> Vec<Candidate> {
     let mut candidates = server.pushes.candidates(Some(&moved.ref_name));
-    candidates.retain(|it| moved.urls.iter().any(|url| source::same_repo(&it.definition.source.repo, url)));
-    candidates
+    let urls = moved.urls.clone();
+    let narrowed = spawn_blocking(move || {
+        // Looks at the disk.
+        candidates.retain(|it| urls.iter().any(|url| source::same_repo(&it.definition.source.repo, url)));
+        candidates
+    });
+    narrowed.await.expect("BUG: comparing repositories panicked")
 }
 
 /// A pipeline for which git did not answer in time, or could not while it could for others, is still to be looked at.
@@ -217,4 +248,26 @@ fn no_secret(code: &'static str) -> Problem {
     let detail = "the secret of this webhook cannot be read";
     let help = "the controller's log says why";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderName;
+    use tokio::sync::Semaphore;
+
+    #[test]
+    fn a_body_takes_up_room_until_it_is_known_where_it_comes_from() {
+        let semaphore = Arc::new(Semaphore::new(ROOM));
+        let header = (HeaderName::from_static("x-gitlab-token"), "guess".parse().unwrap());
+        let proof = Proof::of(Forge::Gitlab, &HeaderMap::from_iter([header])).unwrap();
+        for (secret, is_good) in [("guess", true), ("another", false)] {
+            let room = semaphore.clone().try_acquire_many_owned(1 << 20).unwrap();
+            let unproven = Unproven { body: b"{}".to_vec(), room: Some(room) };
+            assert_eq!(semaphore.available_permits(), ROOM - (1 << 20));
+            let proven = unproven.proven(&proof, &Secret::of(secret).unwrap(), Time::UNIX_EPOCH);
+            assert_eq!(proven.is_ok(), is_good);
+            assert_eq!(semaphore.available_permits(), ROOM);
+        }
+    }
 }
