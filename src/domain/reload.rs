@@ -11,13 +11,19 @@ pub(super) fn load(state: &mut State, in_force: InForce, id: EventId) {
         .was
         .as_ref()
         .filter(|was| !state.pipelines.contains_key(&definition.name) && **was != definition.name)
-        && let Some(moved) = state.pipelines.remove(was)
+        && let Some(mut moved) = state.pipelines.remove(was)
     {
+        if moved.names.is_empty() {
+            // It is from a release that did not note them.
+            moved.names.push((EventId(0), was.clone()));
+        }
+        moved.names.push((id, definition.name.clone()));
         rename_running(state, was, &definition.name);
         state.pipelines.insert(definition.name.clone(), moved);
     }
     if !state.pipelines.contains_key(&definition.name) {
-        let new = PipelineState::empty(free_home(state, &definition.name, id));
+        let mut new = PipelineState::empty(free_home(state, &definition.name, id));
+        new.names.push((id, definition.name.clone()));
         state.pipelines.insert(definition.name.clone(), new);
     }
     let p = state.pipelines.get_mut(&definition.name).expect("BUG: it was put there just now");

@@ -67,6 +67,9 @@ pub enum Task {
 pub struct PipelineState {
     /// What its folders are called: the name that it had at first. A rename moves no folder.
     pub home: PipelineName,
+    /// What it was called, each from which event on, oldest first: its events carry the name of their time.
+    #[serde(default)]
+    pub names: Vec<(EventId, PipelineName)>,
     /// The definition in force; none: the pipeline is removed.
     pub in_force: Option<InForce>,
     /// Every definition that something still depends on.
@@ -468,6 +471,7 @@ impl PipelineState {
     pub(super) fn empty(home: PipelineName) -> PipelineState {
         PipelineState {
             home,
+            names: Vec::new(),
             in_force: None,
             known: BTreeMap::new(),
             hold: None,

@@ -1,10 +1,10 @@
 //! Follows the events in order, says to each queue what is due, keeps the queues as the definitions want them, and writes
 //! down how far each is.
 
-use super::book::{Book, Line};
+use super::book::{Away, Book, Line};
 use super::program::{self, Programs};
 use super::queue::{Orders, Queue};
-use super::rule::{self, Rule};
+use super::rule::{self, InForce, Rule};
 use super::sending::Sending;
 use super::tally::{Notices, Tally};
 use super::{POSTS, PROGRAMS, codes};
@@ -14,8 +14,10 @@ use crate::domain::{EventId, PipelineName, Time};
 use crate::engine::Engine;
 use crate::interpreter::environment;
 use crate::journal::{Filter, Journal, KindPattern, META_INSTANCE};
+use crate::printable;
 use crate::runner::Runner;
 use crate::settings::StateDir;
+use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +35,8 @@ const UNWRITTEN: u64 = 1_000;
 const PAUSE: Duration = Duration::from_secs(10);
 /// Most records read at once.
 const PAGE: usize = 500;
+/// For how long it is known how far the notices of a removed pipeline were.
+const AWAY: TimeDelta = TimeDelta::days(7);
 
 /// What a courier works with.
 pub struct Parts {
@@ -114,7 +118,10 @@ struct Work {
     upto: EventId,
     /// What the file says of that.
     written: EventId,
+    /// By what the folders of their pipelines are called.
     queues: BTreeMap<PipelineName, Vec<Held>>,
+    /// Removed pipelines, in the same way.
+    away: BTreeMap<PipelineName, Away>,
     last_number: u64,
     /// The file is behind.
     is_behind: bool,
@@ -134,7 +141,7 @@ async fn run(parts: Parts, stop: CancellationToken, tally: Tally) {
     });
     let book = opened.await.expect("BUG: reading how far notices are panicked");
     let mut work = Work::new(parts, book.upto, stop, tally, instance, file);
-    work.take_up(book.pipelines).await;
+    work.take_up(book).await;
     work.follow().await;
 }
 
@@ -177,6 +184,7 @@ impl Work {
             upto,
             written: upto,
             queues: BTreeMap::new(),
+            away: BTreeMap::new(),
             last_number: 0,
             is_behind: true,
         }
@@ -184,20 +192,23 @@ impl Work {
 
     /// Goes on with what the book knows. A notice that it does not know begins with the load that brought it, if that
     /// was later.
-    async fn take_up(&mut self, mut known: BTreeMap<PipelineName, Vec<Line>>) {
-        for (name, was, rules) in self.in_force() {
-            let lines = known.remove(&name);
-            let lines = lines.or_else(|| known.remove(was.as_ref()?)).unwrap_or_default();
-            let digests: Vec<String> = lines.iter().map(|line| line.notice.clone()).collect();
-            let wanted: Vec<String> = rules.iter().map(Rule::digest).collect();
-            let places = super::matching::matched(&digests, &wanted);
+    async fn take_up(&mut self, book: Book) {
+        let (by_home, mut known) = (book.by_home, book.pipelines);
+        self.away = book.away;
+        for InForce { home, name, formerly, rules } in self.in_force() {
+            let lines = match by_home {
+                true => known.remove(&home),
+                false => [&name].into_iter().chain(&formerly).find_map(|name| known.remove(name)),
+            };
+            let lines = lines.or_else(|| Some(self.away.remove(&home)?.notices)).unwrap_or_default();
+            let places = places(&lines, &rules);
             let fresh = if places.contains(&None) { self.last_load(&name).await } else { self.upto };
             let each = rules.into_iter().zip(places);
-            let queues =
-                each.map(|(rule, at)| (rule, at.map_or(fresh, |at| lines[at].done))).collect::<Vec<_>>();
-            let queues = queues.into_iter().map(|(rule, done)| self.begin(rule, done)).collect();
-            self.queues.insert(name, queues);
+            let queues = each.map(|(rule, at)| self.begin(rule, at.unwrap_or(fresh))).collect();
+            self.queues.insert(home, queues);
         }
+        let since = self.sending.clock.now();
+        self.away.extend(known.into_iter().map(|(home, notices)| (home, Away { since, notices })));
     }
 
     /// The event before the last one that loaded a pipeline and has not been looked at.
@@ -240,28 +251,68 @@ impl Work {
         Held { digest, orders, done, number }
     }
 
-    fn in_force(&self) -> Vec<(PipelineName, Option<PipelineName>, Vec<Rule>)> {
+    fn in_force(&self) -> Vec<InForce> {
         self.sending.engine.read(rule::in_force)
     }
 
-    /// Makes the queues what the definitions in force want. What is new begins after `fresh`.
+    /// Makes the queues what the definitions in force want. What is new begins after `fresh`; where a pipeline comes back,
+    /// its notices go on where they were.
     fn keep_up(&mut self, fresh: EventId) {
         let mut before = std::mem::take(&mut self.queues);
-        for (name, was, rules) in self.in_force() {
-            let held = before.remove(&name).or_else(|| before.remove(was.as_ref()?)).unwrap_or_default();
-            let digests: Vec<String> = held.iter().map(|held| held.digest.clone()).collect();
-            let wanted: Vec<String> = rules.iter().map(Rule::digest).collect();
-            let mut held: Vec<Option<Held>> = held.into_iter().map(Some).collect();
-            let places = super::matching::matched(&digests, &wanted);
-            let queues =
-                rules.into_iter().zip(places).map(|(rule, at)| match at.and_then(|at| held[at].take()) {
-                    Some(held) => self.change(held, rule),
-                    None => self.begin(rule, fresh),
-                });
-            let queues = queues.collect();
-            self.queues.insert(name, queues);
+        for InForce { home, rules, .. } in self.in_force() {
+            let queues = match (before.remove(&home), self.away.remove(&home)) {
+                (Some(held), _) => self.go_on(held, rules, fresh),
+                (None, away) => {
+                    let places = places(&away.map(|away| away.notices).unwrap_or_default(), &rules);
+                    let each = rules.into_iter().zip(places);
+                    each.map(|(rule, at)| self.begin(rule, at.unwrap_or(fresh))).collect()
+                }
+            };
+            self.queues.insert(home, queues);
+        }
+        let since = self.sending.clock.now();
+        for (home, held) in before.into_iter().filter(|(_, held)| !held.is_empty()) {
+            self.away.insert(home, Away { since, notices: self.lines(&held) });
         }
         self.is_behind = true;
+    }
+
+    /// The queues of a pipeline whose definition is another one now.
+    fn go_on(&mut self, held: Vec<Held>, rules: Vec<Rule>, fresh: EventId) -> Vec<Held> {
+        let digests: Vec<String> = held.iter().map(|held| held.digest.clone()).collect();
+        let wanted: Vec<String> = rules.iter().map(Rule::digest).collect();
+        let mut held: Vec<Option<Held>> = held.into_iter().map(Some).collect();
+        let places = super::matching::matched(&digests, &wanted);
+        let queues =
+            rules.into_iter().zip(places).map(|(rule, at)| match at.and_then(|at| held[at].take()) {
+                Some(held) => self.change(held, rule),
+                None => self.begin(rule, fresh),
+            });
+        queues.collect()
+    }
+
+    /// How far these are.
+    fn lines(&self, queues: &[Held]) -> Vec<Line> {
+        let line = |held: &Held| Line { notice: held.digest.clone(), done: held.place(self.upto) };
+        queues.iter().map(line).collect()
+    }
+
+    /// Lets go of pipelines that were removed long ago.
+    fn forget_those_away(&mut self) {
+        let now = self.sending.clock.now();
+        self.away.retain(|home, away| {
+            let is_kept = now - away.since < AWAY;
+            if !is_kept {
+                let help = "should it come back, its notices begin with what happens then";
+                let home = printable::line(home.as_str());
+                tracing::warn!(
+                    code = codes::AWAY,
+                    help,
+                    "pipeline `{home}` was removed a week ago: what its notices had not told by then is not told any more"
+                );
+            }
+            is_kept
+        });
     }
 
     /// Lets a queue go on under an edited notice; one that is the same is not disturbed.
@@ -287,7 +338,8 @@ impl Work {
         self.upto = id;
         for held in self.queues.values().flatten() {
             held.orders.send_if_modified(|orders| {
-                let wants = orders.rule.wants(&frame.kind, frame.pipeline.as_deref(), frame.tier.as_deref());
+                let wants =
+                    orders.rule.wants(id, &frame.kind, frame.pipeline.as_deref(), frame.tier.as_deref());
                 if wants {
                     orders.due = id;
                 }
@@ -360,13 +412,10 @@ impl Work {
     fn write_once(&mut self) -> JoinHandle<io::Result<()>> {
         self.is_behind = false;
         self.written = self.upto;
-        let lines = |queues: &Vec<Held>| {
-            let line = |held: &Held| Line { notice: held.digest.clone(), done: held.place(self.upto) };
-            queues.iter().map(line).collect()
-        };
+        self.forget_those_away();
         let with_notices = self.queues.iter().filter(|(_, queues)| !queues.is_empty());
-        let pipelines = with_notices.map(|(name, queues)| (name.clone(), lines(queues))).collect();
-        let book = Book { pipelines, ..Book::new(&self.instance, self.upto) };
+        let pipelines = with_notices.map(|(home, queues)| (home.clone(), self.lines(queues))).collect();
+        let book = Book { pipelines, away: self.away.clone(), ..Book::new(&self.instance, self.upto) };
         let file = self.file.clone();
         tokio::task::spawn_blocking(move || {
             book.write(&file).inspect_err(|error| {
@@ -375,6 +424,14 @@ impl Work {
             })
         })
     }
+}
+
+/// For each of these notices how far it was, as far as that is known.
+fn places(lines: &[Line], rules: &[Rule]) -> Vec<Option<EventId>> {
+    let digests: Vec<String> = lines.iter().map(|line| line.notice.clone()).collect();
+    let wanted: Vec<String> = rules.iter().map(Rule::digest).collect();
+    let matched = super::matching::matched(&digests, &wanted);
+    matched.into_iter().map(|at| at.map(|at| lines[at].done)).collect()
 }
 
 /// Whether the file was written; waits until it is. Without a write under way for ever.

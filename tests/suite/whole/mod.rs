@@ -13,6 +13,7 @@ mod forges;
 mod housekeeping;
 mod killing;
 mod load;
+mod notice_places;
 mod notices;
 mod receiver;
 mod plan;
