@@ -1,6 +1,11 @@
 //! What is true now: a fold over the journal. This file holds the shapes and small questions about them; how events
 //! change them is `apply`'s, what follows from them is `proceed`'s.
 
+mod micros;
+mod refs;
+
+pub use refs::{OwedLook, RefHead};
+
 use super::Time;
 use super::blocker::Blocker;
 use super::diagnostic::Diagnostic;
@@ -129,24 +134,6 @@ pub struct Hold {
     pub at: Time,
     /// Whether a rollback put it.
     pub of_rollback: bool,
-}
-
-/// What was last seen on a ref.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefHead {
-    /// The last commit that a push named.
-    pub seen: Sha,
-    /// The last commit that was taken.
-    pub taken: Option<Sha>,
-}
-
-/// A look at a ref that is owed to a forge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwedLook {
-    /// The number of its `look_owed`.
-    pub id: EventId,
-    /// Who pushed, as the forge says.
-    pub by: String,
 }
 
 /// A build that somebody asked for.
@@ -443,20 +430,6 @@ pub struct NodeState {
     pub changing: Option<VersionLabel>,
     /// What last went wrong; none: it was right.
     pub failure: Option<Failure>,
-}
-
-/// A length of time as whole microseconds.
-mod micros {
-    use chrono::TimeDelta;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(span: &TimeDelta, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_i64(span.num_microseconds().unwrap_or(i64::MAX))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TimeDelta, D::Error> {
-        i64::deserialize(from).map(TimeDelta::microseconds)
-    }
 }
 
 impl State {
