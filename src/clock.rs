@@ -103,6 +103,12 @@ impl Clock for SimulatedClock {
     }
 }
 
+/// Any number, to draw pauses with, so that what failed together does not come again together. Without randomness pauses
+/// are of middling length.
+pub fn chance() -> u32 {
+    getrandom::u32().unwrap_or(u32::MAX / 2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

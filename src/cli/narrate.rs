@@ -38,6 +38,19 @@ fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
         Event::PushIgnored { sha, reason, .. } => {
             ("ignored", Tone::Quiet, format!("{}: {reason}", short(sha.as_str())))
         }
+        Event::LookOwed { ref_name, sha } => {
+            let at = short_ref(ref_name.as_str());
+            ("told", Tone::Wait, format!("{} on {at}{by}: still to be looked at", short(sha.as_str())))
+        }
+        Event::LookDone { ref_name, reason, .. } => {
+            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            ("looked", Tone::Quiet, format!("{}{reason}", short_ref(ref_name.as_str())))
+        }
+        Event::RefsForgotten { refs } => (
+            "forgot",
+            Tone::Quiet,
+            format!("{} that are gone from the repository", words::counted(refs.len(), "ref")),
+        ),
         Event::BuildAborted { sha_aborted, by_sha, .. } => {
             let by = by_sha.as_ref().map(|sha| format!(" for {}", short(sha.as_str()))).unwrap_or(by);
             ("aborted", Tone::Wait, format!("build of {}{by}", short(sha_aborted.as_str())))

@@ -7,7 +7,7 @@ use super::trouble::Trouble;
 use super::{Exit, words};
 use crate::clock::{Clock, SystemClock};
 use crate::definition::{self, Loaded};
-use crate::domain::plan::{Edit, Ends, Ground, NextVersion, Plan, TierPlan, WaitingChange, plan};
+use crate::domain::plan::{Edit, Ends, Ground, NextVersion, Plan, TierPlan, TooLarge, WaitingChange, plan};
 use crate::domain::{Digest, Severity, State, Time};
 use crate::printable;
 use crate::server::PlanRequest;
@@ -36,10 +36,15 @@ fn make(args: &Args) -> Result<Exit, Trouble> {
     let loaded = load(args)?;
     let now = SystemClock::new().now();
     let asked = if args.offline { None } else { ask(args, &loaded)? };
-    let plan = asked.unwrap_or_else(|| {
-        let ground = Ground::of(&State::default(), &args.file.display().to_string(), &loaded.pipeline);
-        plan(&ground, &loaded.digest, &loaded.pipeline, now, false)
-    });
+    let plan = match asked {
+        Some(plan) => plan,
+        None => {
+            let ground = Ground::of(&State::default(), &args.file.display().to_string(), &loaded.pipeline);
+            plan(&ground, &loaded.digest, &loaded.pipeline, now, false).map_err(|error| {
+                Trouble::new(TooLarge::CODE, format!("failed to {error}"), TooLarge::HELP, Exit::Usage)
+            })?
+        }
+    };
     if args.place.json {
         talk::json(serde_json::to_string_pretty(&plan).expect("BUG: a plan is JSON"));
     } else {

@@ -56,6 +56,35 @@ pub enum Command {
         /// One for each pipeline.
         pushes: Vec<Push>,
     },
+    /// A forge told of a push, and git has not yet said where the ref stands.
+    OweLooks {
+        /// Who pushed.
+        by: Actor,
+        /// The pipelines that it may concern, each with the newest `look_owed` whose look has begun.
+        pipelines: Vec<(PipelineName, Option<EventId>)>,
+        /// The ref.
+        ref_name: RefName,
+        /// Where it was moved to, as the forge says.
+        sha: Sha,
+    },
+    /// A look that was owed came to its end, and what followed is decided.
+    LookDone {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The ref.
+        ref_name: RefName,
+        /// Its `look_owed`.
+        owed: EventId,
+        /// Why nothing is built of it; none: it is.
+        reason: Option<String>,
+    },
+    /// Git was asked, and refs that the journal knows are not there any more.
+    ForgetRefs {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// Each with where the journal saw it before git was asked: one that moved since may be there again.
+        gone: Vec<(RefName, Sha)>,
+    },
     /// A person's deed.
     ByHand {
         /// Who.
@@ -171,6 +200,9 @@ pub struct About {
 pub enum News {
     /// Whoever pushed said so, at that moment.
     Told,
+    /// A hook said so, and from where the ref was moved: `old`; none: from nowhere. Hooks may be late: if the journal saw
+    /// the ref elsewhere, git has to be asked.
+    Moved,
     /// Git was asked, and the ref stands there. `old` was read before git was asked: if the journal saw the ref
     /// elsewhere since, the answer of git may be out of date.
     Looked,
@@ -299,7 +331,7 @@ pub enum Pushed {
         /// Why, for people.
         reason: String,
     },
-    /// The journal saw the ref elsewhere since git was asked: git has to be asked again.
+    /// The journal saw the ref elsewhere: git has to be asked, or asked again.
     Overtaken {
         /// The pipeline.
         pipeline: PipelineName,

@@ -17,13 +17,19 @@ fn put_in_force(state: &mut State, in_force: InForce, id: EventId) {
         .was
         .as_ref()
         .filter(|was| !state.pipelines.contains_key(&definition.name) && **was != definition.name)
-        && let Some(moved) = state.pipelines.remove(was)
+        && let Some(mut moved) = state.pipelines.remove(was)
     {
+        if moved.names.is_empty() {
+            // It is from a release that did not note them.
+            moved.names.push((EventId(0), was.clone()));
+        }
+        moved.names.push((id, definition.name.clone()));
         rename_running(state, was, &definition.name);
         state.pipelines.insert(definition.name.clone(), moved);
     }
     if !state.pipelines.contains_key(&definition.name) {
-        let new = PipelineState::empty(free_home(state, &definition.name, id));
+        let mut new = PipelineState::empty(free_home(state, &definition.name, id));
+        new.names.push((id, definition.name.clone()));
         state.pipelines.insert(definition.name.clone(), new);
     }
     let p = state.pipelines.get_mut(&definition.name).expect("BUG: it was put there just now");
@@ -47,6 +53,10 @@ fn put_in_force(state: &mut State, in_force: InForce, id: EventId) {
                 t.nodes.insert(node.name.clone(), moved);
             }
         }
+    }
+    if p.definition().is_some_and(|before| before.source.repo != definition.source.repo) {
+        // What a forge told is about the repository of before.
+        p.looks.clear();
     }
     p.known.insert(in_force.digest.clone(), definition);
     p.in_force = Some(in_force);

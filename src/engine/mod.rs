@@ -173,6 +173,8 @@ enum Message {
     Ask(Command, oneshot::Sender<Result<Receipt, Refusal>>),
     /// Nothing new begins any more; what runs has so long to end.
     Drain(Duration),
+    /// Somebody wants to know whether the loop goes round.
+    Ping(oneshot::Sender<()>),
 }
 
 /// Begins the engine on a state that was folded from the journal. The future is its task: it ends after a drain, or
@@ -219,6 +221,16 @@ impl Engine {
     pub async fn settled(&self) -> Result<(), Refusal> {
         let last = self.read(|state| state.last);
         self.journal.sync(last).await.map_err(Refusal::NotKept)
+    }
+
+    /// Resolves when the loop has come round to answer: it hangs nowhere.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub async fn ping(&self) -> Result<(), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(Message::Ping(reply)).await.map_err(|_| Refusal::Ended)?;
+        answer.await.map_err(|_| Refusal::Ended)
     }
 
     /// The past.

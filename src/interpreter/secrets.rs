@@ -13,9 +13,10 @@ use crate::settings::StateDir;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
-use tokio::io::AsyncReadExt as _;
 
 /// How long reading one may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,11 +80,9 @@ async fn value(
             return found.ok_or_else(|| format!("tidegate was started without `{name}` in its environment"));
         }
         SecretSource::File(path) => {
-            let failed = |error: std::io::Error| format!("`{path}`: {error}");
-            let file = tokio::fs::File::open(path).await.map_err(failed)?;
-            let mut bytes = Vec::new();
-            file.take(LONGEST + 1).read_to_end(&mut bytes).await.map_err(failed)?;
-            bytes
+            let read = path.clone();
+            let read = tokio::task::spawn_blocking(move || of_file(&read)).await;
+            read.expect("BUG: reading a secret panicked").map_err(|why| format!("`{path}`: {why}"))?
         }
         SecretSource::Command(argv) => of_command(argv, env, state).await?,
     };
@@ -91,6 +90,19 @@ async fn value(
         return Err(format!("it is longer than {LONGEST} bytes"));
     }
     Ok(OsString::from_vec(without_last_newline(bytes)))
+}
+
+/// What is in a file. One that is a pipe or a device is refused, and never waited on.
+fn of_file(path: &str) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| error.to_string();
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = std::fs::File::options().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err("it is not a regular file".into());
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 async fn of_command(
@@ -201,6 +213,23 @@ mod tests {
         assert!(warnings("12345")[0].starts_with("the secret `NAME` is shorter than 6 bytes"));
         assert!(warnings("long enough\nxyz")[0].starts_with("lines of the secret `NAME`"));
         assert!(!warnings("12345")[0].contains("12345"));
+    }
+
+    #[tokio::test]
+    async fn a_pipe_is_refused_at_once_and_not_waited_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("secret");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let source = SecretSource::File(pipe.display().to_string());
+        let declared = BTreeMap::from([("TOKEN".to_owned(), source)]);
+        let (names, state) = (["TOKEN".to_owned()], StateDir::new(folder.path()));
+        let reading = read_listed(&declared, &names, &[], &state);
+        let read = tokio::time::timeout(Duration::from_secs(10), reading).await.expect("an answer");
+        let why = read.err().expect("an error");
+        assert!(
+            why.starts_with("read the secret `TOKEN`: `") && why.ends_with("it is not a regular file"),
+            "{why}"
+        );
     }
 
     #[test]

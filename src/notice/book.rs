@@ -1,7 +1,7 @@
 //! The file that says how far each notice is: `notices.json` in the state folder, replaced in one step.
 
 use super::codes;
-use crate::domain::{EventId, PipelineName};
+use crate::domain::{EventId, PipelineName, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -19,8 +19,23 @@ pub(super) struct Book {
     pub(super) journal: String,
     /// Every event up to and with this one has been looked at for every notice.
     pub(super) upto: EventId,
+    /// Whether pipelines go by what their folders are called, as they do from this release on; else by name.
+    #[serde(default)]
+    pub(super) by_home: bool,
     /// The notices of each pipeline, in the order of its definition.
     pub(super) pipelines: BTreeMap<PipelineName, Vec<Line>>,
+    /// The same of pipelines that are removed: should they come back, they go on there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) away: BTreeMap<PipelineName, Away>,
+}
+
+/// How far the notices of a pipeline were when it was removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Away {
+    /// When it was removed.
+    pub(super) since: Time,
+    /// Its notices, in the order of its definition.
+    pub(super) notices: Vec<Line>,
 }
 
 /// How far one notice is.
@@ -35,7 +50,8 @@ pub(super) struct Line {
 impl Book {
     /// What a new book says: everything begins after this event.
     pub(super) fn new(journal: &str, upto: EventId) -> Book {
-        Book { journal: journal.into(), upto, pipelines: BTreeMap::new() }
+        let (pipelines, away) = Default::default();
+        Book { journal: journal.into(), upto, by_home: true, pipelines, away }
     }
 
     /// Reads the book of a journal that ends at `last`, or begins one there. What cannot be understood, or is about
@@ -102,7 +118,12 @@ mod tests {
 
     fn some() -> Book {
         let line = Line { notice: "abc".into(), done: EventId(7) };
-        Book { pipelines: BTreeMap::from([("shop".into(), vec![line])]), ..Book::new("j", EventId(9)) }
+        let away = Away { since: Time::UNIX_EPOCH, notices: vec![line.clone()] };
+        Book {
+            pipelines: BTreeMap::from([("shop".into(), vec![line])]),
+            away: BTreeMap::from([("blog".into(), away)]),
+            ..Book::new("j", EventId(9))
+        }
     }
 
     #[test]

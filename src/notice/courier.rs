@@ -1,10 +1,10 @@
 //! Follows the events in order, says to each queue what is due, keeps the queues as the definitions want them, and writes
 //! down how far each is.
 
-use super::book::{Book, Line};
+use super::book::{Away, Book, Line};
 use super::program::{self, Programs};
 use super::queue::{Orders, Queue};
-use super::rule::{self, OfPipeline, Rule};
+use super::rule::{self, InForce, Rule};
 use super::sending::Sending;
 use super::tally::{Notices, Tally};
 use super::{POSTS, PROGRAMS, codes};
@@ -14,8 +14,10 @@ use crate::domain::{EventId, PipelineName, Time};
 use crate::engine::Engine;
 use crate::interpreter::environment;
 use crate::journal::{Filter, Journal, KindPattern, META_INSTANCE};
+use crate::printable;
 use crate::runner::Runner;
 use crate::settings::StateDir;
+use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +35,8 @@ const UNWRITTEN: u64 = 1_000;
 const PAUSE: Duration = Duration::from_secs(10);
 /// Most records read at once.
 const PAGE: usize = 500;
+/// For how long it is known how far the notices of a removed pipeline were.
+const AWAY: TimeDelta = TimeDelta::days(7);
 
 /// What a courier works with.
 pub struct Parts {
@@ -114,10 +118,10 @@ struct Work {
     upto: EventId,
     /// What the file says of that.
     written: EventId,
-    /// Of pipelines that have notices.
+    /// By what the folders of their pipelines are called.
     queues: BTreeMap<PipelineName, Vec<Held>>,
-    /// Of pipelines that were removed just now, unless they only have another name.
-    leaving: BTreeMap<PipelineName, Vec<Held>>,
+    /// Removed pipelines, in the same way.
+    away: BTreeMap<PipelineName, Away>,
     last_number: u64,
     /// The file is behind.
     is_behind: bool,
@@ -137,7 +141,7 @@ async fn run(parts: Parts, stop: CancellationToken, tally: Tally) {
     });
     let book = opened.await.expect("BUG: reading how far notices are panicked");
     let mut work = Work::new(parts, book.upto, stop, tally, instance, file);
-    work.take_up(book.pipelines).await;
+    work.take_up(book).await;
     work.follow().await;
 }
 
@@ -180,7 +184,7 @@ impl Work {
             upto,
             written: upto,
             queues: BTreeMap::new(),
-            leaving: BTreeMap::new(),
+            away: BTreeMap::new(),
             last_number: 0,
             is_behind: true,
         }
@@ -188,22 +192,25 @@ impl Work {
 
     /// Goes on with what the book knows. A notice that it does not know begins with the load that brought it, if that
     /// was later.
-    async fn take_up(&mut self, mut known: BTreeMap<PipelineName, Vec<Line>>) {
-        for (name, was, rules) in self.in_force() {
-            let lines = known.remove(&name);
-            let lines = lines.or_else(|| known.remove(was.as_ref()?)).unwrap_or_default();
-            let digests: Vec<String> = lines.iter().map(|line| line.notice.clone()).collect();
-            let wanted: Vec<String> = rules.iter().map(Rule::digest).collect();
-            let places = super::matching::matched(&digests, &wanted);
+    async fn take_up(&mut self, book: Book) {
+        let (by_home, mut known) = (book.by_home, book.pipelines);
+        self.away = book.away;
+        for InForce { home, name, formerly, rules } in self.in_force() {
+            let lines = match by_home {
+                true => known.remove(&home),
+                false => [&name].into_iter().chain(&formerly).find_map(|name| known.remove(name)),
+            };
+            let lines = lines.or_else(|| Some(self.away.remove(&home)?.notices)).unwrap_or_default();
+            let places = places(&lines, &rules);
             let fresh = if places.contains(&None) { self.last_load(&name).await } else { self.upto };
             let each = rules.into_iter().zip(places);
-            let queues =
-                each.map(|(rule, at)| (rule, at.map_or(fresh, |at| lines[at].done))).collect::<Vec<_>>();
-            let queues: Vec<Held> = queues.into_iter().map(|(rule, done)| self.begin(rule, done)).collect();
+            let queues: Vec<Held> = each.map(|(rule, at)| self.begin(rule, at.unwrap_or(fresh))).collect();
             if !queues.is_empty() {
-                self.queues.insert(name, queues);
+                self.queues.insert(home, queues);
             }
         }
+        let since = self.sending.clock.now();
+        self.away.extend(known.into_iter().map(|(home, notices)| (home, Away { since, notices })));
     }
 
     /// The event before the last one that loaded a pipeline and has not been looked at.
@@ -246,43 +253,45 @@ impl Work {
         Held { digest, orders, done, number }
     }
 
-    fn in_force(&self) -> Vec<OfPipeline> {
+    fn in_force(&self) -> Vec<InForce> {
         self.sending.engine.read(rule::in_force)
     }
 
     /// Makes the queues of a pipeline that was loaded or removed what its definition in force wants. What is new begins
-    /// after `fresh`. The others are left alone: thousands may load one after the other.
+    /// after `fresh`; where the pipeline comes back, its notices go on where they were. The others are left alone:
+    /// thousands may load one after the other.
     fn keep_up(&mut self, pipeline: &str, fresh: EventId) {
         let name = PipelineName::from(pipeline);
-        let wanted = self.sending.engine.read(|state| rule::of_one(state, &name));
+        let now = self.sending.engine.read(|state| {
+            let home = state.pipelines.get(&name).map(|p| p.home.clone())?;
+            Some((home, rule::of_one(state, &name)))
+        });
+        // One that has another name by now is kept up by the event that told of that.
+        let Some((home, wanted)) = now else { return };
         self.is_behind = true;
-        let Some(wanted) = wanted else {
-            // It may have another name by now, of which a later event tells.
-            self.leaving.extend(self.queues.remove_entry(&name));
+        let held = self.queues.remove(&home);
+        let Some(InForce { rules, .. }) = wanted else {
+            if let Some(held) = held {
+                let since = self.sending.clock.now();
+                self.away.insert(home, Away { since, notices: self.lines(&held) });
+            }
             return;
         };
-        let mut before = std::mem::take(&mut self.leaving);
-        for name in [Some(&wanted.0), wanted.1.as_ref()].into_iter().flatten() {
-            before.extend(self.queues.remove_entry(name));
+        let queues = match (held, self.away.remove(&home)) {
+            (Some(held), _) => self.go_on(held, rules, fresh),
+            (None, away) => {
+                let places = places(&away.map(|away| away.notices).unwrap_or_default(), &rules);
+                let each = rules.into_iter().zip(places);
+                each.map(|(rule, at)| self.begin(rule, at.unwrap_or(fresh))).collect()
+            }
+        };
+        if !queues.is_empty() {
+            self.queues.insert(home, queues);
         }
-        self.enter(wanted, &mut before, fresh);
-        self.leaving = before;
     }
 
-    /// Ends the queues of pipelines that are gone and have no other name.
-    fn settle(&mut self) {
-        let mut before = std::mem::take(&mut self.leaving);
-        before.append(&mut self.queues);
-        for wanted in self.in_force() {
-            self.enter(wanted, &mut before, self.upto);
-        }
-        self.is_behind = true;
-    }
-
-    /// Puts the queues of one pipeline in force, from those that there were.
-    fn enter(&mut self, wanted: OfPipeline, before: &mut BTreeMap<PipelineName, Vec<Held>>, fresh: EventId) {
-        let (name, was, rules) = wanted;
-        let held = before.remove(&name).or_else(|| before.remove(was.as_ref()?)).unwrap_or_default();
+    /// The queues of a pipeline whose definition is another one now.
+    fn go_on(&mut self, held: Vec<Held>, rules: Vec<Rule>, fresh: EventId) -> Vec<Held> {
         let digests: Vec<String> = held.iter().map(|held| held.digest.clone()).collect();
         let wanted: Vec<String> = rules.iter().map(Rule::digest).collect();
         let mut held: Vec<Option<Held>> = held.into_iter().map(Some).collect();
@@ -292,10 +301,31 @@ impl Work {
                 Some(held) => self.change(held, rule),
                 None => self.begin(rule, fresh),
             });
-        let queues: Vec<Held> = queues.collect();
-        if !queues.is_empty() {
-            self.queues.insert(name, queues);
-        }
+        queues.collect()
+    }
+
+    /// How far these are.
+    fn lines(&self, queues: &[Held]) -> Vec<Line> {
+        let line = |held: &Held| Line { notice: held.digest.clone(), done: held.place(self.upto) };
+        queues.iter().map(line).collect()
+    }
+
+    /// Lets go of pipelines that were removed long ago.
+    fn forget_those_away(&mut self) {
+        let now = self.sending.clock.now();
+        self.away.retain(|home, away| {
+            let is_kept = now - away.since < AWAY;
+            if !is_kept {
+                let help = "should it come back, its notices begin with what happens then";
+                let home = printable::line(home.as_str());
+                tracing::warn!(
+                    code = codes::AWAY,
+                    help,
+                    "pipeline `{home}` was removed a week ago: what its notices had not told by then is not told any more"
+                );
+            }
+            is_kept
+        });
     }
 
     /// Lets a queue go on under an edited notice; one that is the same is not disturbed.
@@ -321,7 +351,8 @@ impl Work {
         self.upto = id;
         for held in self.queues.values().flatten() {
             held.orders.send_if_modified(|orders| {
-                let wants = orders.rule.wants(&frame.kind, frame.pipeline.as_deref(), frame.tier.as_deref());
+                let wants =
+                    orders.rule.wants(id, &frame.kind, frame.pipeline.as_deref(), frame.tier.as_deref());
                 if wants {
                     orders.due = id;
                 }
@@ -348,7 +379,7 @@ impl Work {
         let mut writing: Option<JoinHandle<io::Result<()>>> = None;
         let mut is_open = true;
         loop {
-            if self.is_behind && writing.is_none() && self.leaving.is_empty() {
+            if self.is_behind && writing.is_none() {
                 writing = Some(self.write());
             }
             tokio::select! {
@@ -366,16 +397,12 @@ impl Work {
                     }
                     Item::Ended => is_open = false,
                 },
-                () = std::future::ready(()), if !self.leaving.is_empty() => self.settle(),
             }
         }
         self.tasks.close();
         self.tasks.wait().await;
         if let Some(writing) = writing {
             let _ = writing.await;
-        }
-        if !self.leaving.is_empty() {
-            self.settle();
         }
         let _ = self.write_once().await;
     }
@@ -399,13 +426,10 @@ impl Work {
     fn write_once(&mut self) -> JoinHandle<io::Result<()>> {
         self.is_behind = false;
         self.written = self.upto;
-        let lines = |queues: &Vec<Held>| {
-            let line = |held: &Held| Line { notice: held.digest.clone(), done: held.place(self.upto) };
-            queues.iter().map(line).collect()
-        };
+        self.forget_those_away();
         let with_notices = self.queues.iter().filter(|(_, queues)| !queues.is_empty());
-        let pipelines = with_notices.map(|(name, queues)| (name.clone(), lines(queues))).collect();
-        let book = Book { pipelines, ..Book::new(&self.instance, self.upto) };
+        let pipelines = with_notices.map(|(home, queues)| (home.clone(), self.lines(queues))).collect();
+        let book = Book { pipelines, away: self.away.clone(), ..Book::new(&self.instance, self.upto) };
         let file = self.file.clone();
         tokio::task::spawn_blocking(move || {
             book.write(&file).inspect_err(|error| {
@@ -414,6 +438,14 @@ impl Work {
             })
         })
     }
+}
+
+/// For each of these notices how far it was, as far as that is known.
+fn places(lines: &[Line], rules: &[Rule]) -> Vec<Option<EventId>> {
+    let digests: Vec<String> = lines.iter().map(|line| line.notice.clone()).collect();
+    let wanted: Vec<String> = rules.iter().map(Rule::digest).collect();
+    let matched = super::matching::matched(&digests, &wanted);
+    matched.into_iter().map(|at| at.map(|at| lines[at].done)).collect()
 }
 
 /// Whether the file was written; waits until it is. Without a write under way for ever.

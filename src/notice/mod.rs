@@ -12,7 +12,7 @@
 //!   begins where the journal ended when this controller was started: in a new state folder that is its first event.
 //! - *The rule in force.* An edit counts at once, for what waits too: a notice that was changed in its place goes on
 //!   where it was (`matching`), and a wrong address that was mended gets what it missed. One that was removed is silent
-//!   from then on.
+//!   from then on. Where the whole pipeline was removed and comes back within a week, its notices go on where they were.
 //! - *Patience.* What is not taken is tried again, after a second, then twice as long, up to ten minutes, for a day after
 //!   the event, or after the start of the controller if that was later; then it is given up, with a warning
 //!   (`patience`). What a receiver refuses for good is given up at once.
@@ -59,6 +59,8 @@ mod codes {
     pub(super) const GAP: &str = "TG-NOTE-005";
     /// The journal cannot be read.
     pub(super) const JOURNAL: &str = "TG-NOTE-006";
+    /// How far the notices of a removed pipeline were is forgotten.
+    pub(super) const AWAY: &str = "TG-NOTE-008";
     /// What a program of a notice left cannot be removed.
     pub(super) const LEFTOVERS: &str = "TG-NOTE-007";
 }

@@ -79,12 +79,6 @@ pub(super) fn retry_after(text: &str, now: DateTime<Utc>) -> Option<Duration> {
     Some(wanted.min(ALL.to_std().unwrap_or_default()))
 }
 
-/// A number to draw pauses with.
-pub(super) fn chance() -> u32 {
-    // Without randomness all pauses are as short as they may be, which is no harm.
-    getrandom::u32().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

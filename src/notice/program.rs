@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How long one may take unless the notice says otherwise.
@@ -52,10 +53,13 @@ pub(super) struct Programs {
 struct Watched {
     runner: Arc<dyn Runner>,
     run: RunId,
+    /// Tells one that has not begun yet.
+    gone: CancellationToken,
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
+        self.gone.cancel();
         // One that is over is left alone.
         self.runner.stop(self.run, StopCause::Canceled);
     }
@@ -72,13 +76,9 @@ impl Programs {
         secrets: &Secrets,
     ) -> Sent {
         let run = RunId(LAST_RUN.fetch_sub(1, Ordering::Relaxed));
-        let folder = Places::new(&self.state, &rule.pipeline).notice(letter.id, u64::MAX - run.0);
-        let event = event_file(&folder);
-        if let Err(error) = prepare(&folder, &letter.body) {
-            return Sent::later(format!("failed to write `{}`: {error}", event.display()));
-        }
+        let folder = Places::new(&self.state, &rule.home).notice(letter.id, u64::MAX - run.0);
         let mut env = env;
-        env.insert("TIDEGATE_EVENT".into(), event.into());
+        env.insert("TIDEGATE_EVENT".into(), event_file(&folder).into());
         let start = Start {
             run,
             argv: argv(script),
@@ -94,8 +94,9 @@ impl Programs {
             mask: secrets.words(),
         };
         let runner = self.runner.clone();
-        let _watched = Watched { runner: runner.clone(), run };
-        let ended = self.under_way.spawn(carry_out(runner, start, folder));
+        let gone = CancellationToken::new();
+        let _watched = Watched { runner: runner.clone(), run, gone: gone.clone() };
+        let ended = self.under_way.spawn(carry_out(runner, start, folder, letter.body.clone(), gone));
         ended.await.unwrap_or_else(|_| Sent::later("the program could not be watched"))
     }
 }
@@ -105,17 +106,47 @@ fn event_file(folder: &Path) -> PathBuf {
     folder.join("event.json")
 }
 
+/// Writes the event down, as a line.
 fn prepare(folder: &Path, event: &str) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let file = event_file(folder);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
-    file.write_all(event.as_bytes())
+    file.write_all(format!("{event}\n").as_bytes())
 }
 
-async fn carry_out(runner: Arc<dyn Runner>, start: Start, folder: PathBuf) -> Sent {
+/// Prepares, runs, and leaves nothing behind, whichever of these fails.
+async fn carry_out(
+    runner: Arc<dyn Runner>,
+    start: Start,
+    folder: PathBuf,
+    event: Arc<str>,
+    gone: CancellationToken,
+) -> Sent {
+    let place = folder.clone();
+    let sent = match blocking(move || prepare(&place, &event)).await {
+        Err(error) => Sent::later(format!("failed to write `{}`: {error}", event_file(&folder).display())),
+        Ok(()) if gone.is_cancelled() => Sent::later("nobody waits for it any more"),
+        Ok(()) => watch(&runner, start, &gone).await,
+    };
+    blocking(move || match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(code = codes::LEFTOVERS, "failed to remove `{}`: {error}", folder.display());
+        }
+        _ => {}
+    })
+    .await;
+    sent
+}
+
+/// Runs it to its end.
+async fn watch(runner: &Arc<dyn Runner>, start: Start, gone: &CancellationToken) -> Sent {
     let (sender, mut reports) = mpsc::channel(16);
-    let log = start.log.clone();
+    let (run, log) = (start.run, start.log.clone());
     runner.start(start, sender);
+    if gone.is_cancelled() {
+        // It was told to end before it began.
+        runner.stop(run, StopCause::Canceled);
+    }
     let mut exit = None;
     while let Some(report) = reports.recv().await {
         match report {
@@ -126,15 +157,16 @@ async fn carry_out(runner: Arc<dyn Runner>, start: Start, folder: PathBuf) -> Se
             Report::Started { .. } | Report::Output { .. } | Report::StepLine { .. } => {}
         }
     }
-    let sent = match exit {
+    match exit {
         Some(runner::Exit { how: How::Code(0), .. }) => Sent::Taken,
-        Some(exit) => Sent::later(format!("{}{}", ended(&exit.how), end_of(&log))),
+        Some(exit) => Sent::later(format!("{}{}", ended(&exit.how), blocking(move || end_of(&log)).await)),
         None => Sent::later("the runner is gone"),
-    };
-    if let Err(error) = fs::remove_dir_all(&folder) {
-        tracing::warn!(code = codes::LEFTOVERS, "failed to remove `{}`: {error}", folder.display());
     }
-    sent
+}
+
+/// Disks may be slow: nobody else waits for them.
+async fn blocking<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+    tokio::task::spawn_blocking(work).await.expect("BUG: the files of a notice's program panicked")
 }
 
 fn ended(how: &How) -> String {
@@ -202,6 +234,41 @@ mod tests {
         fs::write(&log, format!("{}\nlast\x1b[2J\nwords\n", "x".repeat(5000))).unwrap();
         let end = end_of(&log);
         assert!(end.ends_with("| words") && end.len() < 600 && !end.contains(['\n', '\x1b']), "{end}");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_prepared_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateDir::new(folder.path());
+        let place = Places::new(&state, &"shop".into()).notice(EventId(7), 1);
+        // Where the event should be written is a folder.
+        fs::create_dir_all(event_file(&place)).unwrap();
+        let start = Start {
+            run: RunId(1),
+            argv: vec!["true".into()],
+            env: Vec::new(),
+            dir: folder.path().into(),
+            log: place.join("log"),
+            events: place.join("said"),
+            timeout: None,
+            grace: GRACE,
+            output_limit: MOST_OUTPUT,
+            leave_running: false,
+            append: false,
+            mask: Vec::new(),
+        };
+        let runner: Arc<dyn Runner> = Arc::new(runner::LocalRunner::new());
+        let gone = CancellationToken::new();
+        let sent = carry_out(runner.clone(), start.clone(), place.clone(), "{}".into(), gone.clone()).await;
+        let Sent::Later { why, .. } = sent else { panic!("{sent:?}") };
+        assert!(why.starts_with("failed to write `"), "{why}");
+        assert!(!place.exists());
+        // And so does one for which nobody waits any more.
+        gone.cancel();
+        let ran = folder.path().join("ran");
+        let start = Start { argv: vec!["touch".into(), ran.clone().into()], ..start };
+        carry_out(runner, start, place.clone(), "{}".into(), gone).await;
+        assert!(!place.exists() && !ran.exists());
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //! journal between the last event that was done and the last that is due.
 
 use super::codes;
-use super::patience::{Patience, Sent, chance, is_over};
+use super::patience::{Patience, Sent, is_over};
 use super::rule::Rule;
 use super::sending::Sending;
 use super::tally::Tally;
+use crate::clock::chance;
 use crate::domain::{EventId, Time};
 use crate::journal::{Journal, Page, Record};
 use std::pin::pin;
@@ -106,20 +107,17 @@ impl Queue {
     /// Tells a page, as far as it is due: what comes after may not be durable yet.
     async fn deal_with(&mut self, orders: &Orders, page: Page, patience: &mut Patience) -> Dealt {
         let after = self.done();
-        let first = page.first.map_or(orders.due.0 + 1, |first| first.0);
-        if first > after.0 + 1 {
+        if let Some((from, to)) = gap(after, page.first, orders.due) {
             let help = "retention was shorter than the receiver was away";
             tracing::warn!(
                 code = codes::GAP,
                 help,
-                "{}: the events from {} to {} are gone before they could be told",
-                orders.rule,
-                after.0 + 1,
-                first - 1
+                "{}: the events from {from} to {to} are gone before they could be told",
+                orders.rule
             );
         }
         let rule = &orders.rule;
-        let is_wanted = |r: &&Record| rule.wants(&r.kind, r.pipeline.as_deref(), r.tier.as_deref());
+        let is_wanted = |r: &&Record| rule.wants(r.id, &r.kind, r.pipeline.as_deref(), r.tier.as_deref());
         let due = page.records.iter().filter(|record| record.id <= orders.due);
         for record in due.filter(is_wanted) {
             match self.tell(&orders.rule, record, patience).await {
@@ -216,4 +214,27 @@ impl Queue {
 
 fn at(record: &Record) -> Time {
     Time::from_timestamp_micros(record.at_us).unwrap_or_default()
+}
+
+/// The events that retention took: those between the last that is done and the first that is left; none is left: all that
+/// are due.
+fn gap(done: EventId, first: Option<EventId>, due: EventId) -> Option<(u64, u64)> {
+    let first = first.map_or(due.0 + 1, |first| first.0);
+    (first > done.0 + 1).then(|| (done.0 + 1, first - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_retention_took_is_named() {
+        let gap = |done, first: Option<u64>, due| gap(EventId(done), first.map(EventId), EventId(due));
+        assert_eq!(gap(7, Some(1), 9), None, "nothing was taken");
+        assert_eq!(gap(7, Some(8), 9), None, "only what is done");
+        assert_eq!(gap(7, Some(9), 12), Some((8, 8)));
+        assert_eq!(gap(7, Some(900), 1000), Some((8, 899)));
+        assert_eq!(gap(7, None, 9), Some((8, 9)), "all of it");
+        assert_eq!(gap(9, None, 9), None);
+    }
 }

@@ -1,10 +1,11 @@
 //! One notice of one pipeline, as the definition in force has it.
 
 use crate::domain::pipeline::{Notify, Pipeline, SecretSource};
-use crate::domain::{PipelineName, State};
+use crate::domain::state::PipelineState;
+use crate::domain::{EventId, PipelineName, State};
 use crate::journal::{Filter, KindPattern};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Everything that one notice depends on.
@@ -12,6 +13,10 @@ use std::fmt;
 pub(super) struct Rule {
     /// The pipeline.
     pub(super) pipeline: PipelineName,
+    /// What its folders are called, whatever it is called now.
+    pub(super) home: PipelineName,
+    /// What it was called, each from which event on, oldest first.
+    names: Vec<(EventId, PipelineName)>,
     /// Its place among the notices of the pipeline, from 1.
     pub(super) number: usize,
     /// What it says.
@@ -25,19 +30,24 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// The notices of a pipeline. `was`: a name under which events of it still are in the journal.
-    fn of(definition: &Pipeline, was: Option<&PipelineName>) -> Vec<Rule> {
-        let names = [Some(&definition.name), was];
-        let names: Vec<_> = names.into_iter().flatten().map(|name| name.as_str().into()).collect();
+    /// The notices of a pipeline. Its events stand in the journal under the name of their time.
+    fn of(p: &PipelineState, definition: &Pipeline) -> Vec<Rule> {
+        let mut names = p.names.clone();
+        if names.is_empty() {
+            names.push((EventId(0), definition.name.clone()));
+        }
+        let all: BTreeSet<_> = names.iter().map(|(_, name)| name.as_str().into()).collect();
         let each = definition.notify.iter().enumerate();
         each.map(|(at, notice)| Rule {
             pipeline: definition.name.clone(),
+            home: p.home.clone(),
+            names: names.clone(),
             number: at + 1,
             notice: notice.clone(),
             env: definition.env.clone(),
             secrets: definition.secrets.clone(),
             filter: Filter {
-                pipeline: names.clone(),
+                pipeline: all.iter().cloned().collect(),
                 tier: notice.tiers.iter().map(|tier| tier.as_str().into()).collect(),
                 // What cannot be a pattern was an error of the definition, and fits nothing.
                 kinds: notice.kinds.iter().filter_map(|kind| kind.parse::<KindPattern>().ok()).collect(),
@@ -54,8 +64,15 @@ impl Rule {
     }
 
     /// Whether it is told of something.
-    pub(super) fn wants(&self, kind: &str, pipeline: Option<&str>, tier: Option<&str>) -> bool {
-        !self.filter.kinds.is_empty() && self.filter.matches(kind, pipeline, tier, None)
+    pub(super) fn wants(&self, id: EventId, kind: &str, pipeline: Option<&str>, tier: Option<&str>) -> bool {
+        !self.filter.kinds.is_empty()
+            && self.filter.matches(kind, pipeline, tier, None)
+            && pipeline == self.name_at(id).map(PipelineName::as_str)
+    }
+
+    /// What the pipeline was called then: another one may have had one of its names before or after it.
+    fn name_at(&self, id: EventId) -> Option<&PipelineName> {
+        self.names.iter().rev().find(|(since, _)| *since <= id).map(|(_, name)| name)
     }
 }
 
@@ -83,21 +100,33 @@ fn host_of(url: &str) -> &str {
     }
 }
 
-/// The notices of a pipeline that is in force, with its name and the name that it had before.
-pub(super) type OfPipeline = (PipelineName, Option<PipelineName>, Vec<Rule>);
+/// A pipeline in force and its notices.
+pub(super) struct InForce {
+    /// What its folders are called.
+    pub(super) home: PipelineName,
+    /// What it is called now.
+    pub(super) name: PipelineName,
+    /// What it was called before, newest first.
+    pub(super) formerly: Vec<PipelineName>,
+    /// Its notices, in the order of its definition.
+    pub(super) rules: Vec<Rule>,
+}
 
-/// The notices of every pipeline that is in force.
-pub(super) fn in_force(state: &State) -> Vec<OfPipeline> {
+/// Every pipeline that is in force.
+pub(super) fn in_force(state: &State) -> Vec<InForce> {
     state.pipelines.keys().filter_map(|name| of_one(state, name)).collect()
 }
 
-/// The notices of one pipeline, if it is in force.
-pub(super) fn of_one(state: &State, name: &PipelineName) -> Option<OfPipeline> {
-    let definition = |name: &PipelineName| state.pipelines.get(name).and_then(|p| p.definition());
-    let definition_in_force = definition(name)?;
-    // A name that another pipeline has now means that one.
-    let was = definition_in_force.was.as_ref().filter(|was| definition(was).is_none());
-    Some((name.clone(), was.cloned(), Rule::of(definition_in_force, was)))
+/// One pipeline, if it is in force.
+pub(super) fn of_one(state: &State, name: &PipelineName) -> Option<InForce> {
+    let p = state.pipelines.get(name)?;
+    let definition = p.definition()?;
+    Some(InForce {
+        home: p.home.clone(),
+        name: name.clone(),
+        formerly: p.names.iter().rev().skip(1).map(|(_, name)| name.clone()).collect(),
+        rules: Rule::of(p, &definition),
+    })
 }
 
 #[cfg(test)]

@@ -69,6 +69,7 @@ pub async fn serve(
     listener.local_addr()?;
     let farewell = options.limits.farewell;
     let server = Arc::new(Server::new(engine, options, shutdown.clone()));
+    tokio::spawn(server.pushes.clone().pay(shutdown.clone()));
     let mut door = Door::new(server.clone());
     loop {
         tokio::select! {

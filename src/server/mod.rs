@@ -154,6 +154,8 @@ struct Server {
     once: Arc<once::Once>,
     /// Room for large deliveries whose signature is not checked yet, in bytes.
     deliveries: Arc<Semaphore>,
+    /// Room for plans that are being made.
+    plans: Arc<Semaphore>,
     /// The way of pushes to the engine.
     pushes: Pushes,
     /// What was counted since the start.
@@ -166,6 +168,7 @@ impl Server {
         Server {
             pushes: Pushes::new(engine.clone(), options.git.clone(), &options.state),
             engine,
+            plans: Arc::new(Semaphore::new(plan::AT_ONCE)),
             deliveries: Arc::new(Semaphore::new(webhook::ROOM)),
             subscribers: Arc::new(Semaphore::new(options.limits.subscribers)),
             sessions: TaskTracker::new(),

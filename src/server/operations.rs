@@ -138,7 +138,7 @@ pub(super) const WEBHOOK: Operation = Operation {
 pub(super) const PLAN: Operation = Operation {
     id: "plan",
     summary: "What a definition would change, and what the next version would do with it.",
-    more: "Nothing is changed.",
+    more: "Nothing is changed. Two are made at once; more are answered with 429 and `Retry-After`.",
     body: Some(shape::<PlanRequest>),
     answers: &[ok("The plan.", &[content("application/json", shape::<Plan>)])],
     ..PLAIN

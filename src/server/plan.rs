@@ -6,13 +6,17 @@ use super::asking::Json;
 use super::problem::Problem;
 use super::state::settled;
 use crate::definition;
-use crate::domain::plan::{Ground, Plan, plan as planned};
-use axum::extract::State;
-use axum::http::StatusCode;
+use crate::domain::plan::{Ground, Plan, TooLarge, plan as planned};
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{StatusCode, header};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
+
+/// Plans that are made at once.
+pub(super) const AT_ONCE: usize = 2;
 
 /// A definition that is not in force.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,14 +28,17 @@ pub struct PlanRequest {
     pub text: String,
 }
 
-/// Plans with it.
+/// Plans with it. Work and its text are bounded before the text is read: whoever may read may ask.
 pub(super) async fn plan(
     State(server): State<Arc<Server>>,
-    Json(request): Json<PlanRequest>,
+    request: Request,
 ) -> Result<axum::Json<Plan>, Problem> {
+    let permit = server.plans.clone().try_acquire_owned().map_err(|_| busy())?;
+    let Json(request) = Json::<PlanRequest>::from_request(request, &server).await?;
     let file = request.file.clone();
-    let loaded = spawn_blocking(move || definition::load(&request.file, request.text.as_bytes())).await;
-    let loaded = loaded.expect("BUG: reading a definition panicked").map_err(|diagnostics| {
+    let (loaded, permit) =
+        blocking(permit, move || definition::load(&request.file, request.text.as_bytes())).await;
+    let loaded = loaded.map_err(|diagnostics| {
         let first = diagnostics.first().map(|one| format!("line {}: {}", one.line, one.message));
         let help =
             "`tidegate check` says everything that is wrong with it; use the controller's release of it";
@@ -42,7 +49,24 @@ pub(super) async fn plan(
     let now = server.options.clock.now();
     let disk_full = server.engine.standstill().is_some_and(|why| why.is_disk_full());
     // Following a version through many tiers is work of its own.
-    let plan =
-        spawn_blocking(move || planned(&ground, &loaded.digest, &loaded.pipeline, now, disk_full)).await;
-    Ok(axum::Json(plan.expect("BUG: planning panicked")))
+    let (plan, _) =
+        blocking(permit, move || planned(&ground, &loaded.digest, &loaded.pipeline, now, disk_full)).await;
+    plan.map(axum::Json).map_err(|error| {
+        let detail = format!("failed to {error}");
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, TooLarge::CODE, detail, TooLarge::HELP)
+    })
+}
+
+/// Works on a thread of its own. The permit is held until that is done, even if nobody waits for it any more.
+async fn blocking<R: Send + 'static>(
+    permit: OwnedSemaphorePermit,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> (R, OwnedSemaphorePermit) {
+    spawn_blocking(move || (work(), permit)).await.expect("BUG: planning panicked")
+}
+
+fn busy() -> Problem {
+    let detail = format!("{AT_ONCE} plans are being made already");
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "TG-PLAN-002", detail, "ask again in a moment")
+        .with(header::RETRY_AFTER, "2")
 }

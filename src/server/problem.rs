@@ -273,7 +273,7 @@ impl IntoResponse for Problem {
 impl From<LookError> for Problem {
     fn from(error: LookError) -> Problem {
         match error {
-            LookError::Git(error) => error.into(),
+            LookError::Git(error) => Problem::from(&*error),
             LookError::Engine(refusal) => refusal.into(),
         }
     }
@@ -315,8 +315,14 @@ impl From<journal::Error> for Problem {
 
 impl From<source::Error> for Problem {
     fn from(error: source::Error) -> Problem {
+        Problem::from(&error)
+    }
+}
+
+impl From<&source::Error> for Problem {
+    fn from(error: &source::Error) -> Problem {
         use source::Error::*;
-        let status = match &error {
+        let status = match error {
             UnknownObject { .. } | Ambiguous { .. } | NotACommit { .. } | BadObjectName { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }

@@ -1,11 +1,15 @@
 //! From a commit on a ref to what the engine makes of it: which pipelines may take it, what git says of it, and the
 //! question to the engine. All ways in end here: `POST /rebuild`, the forges' webhooks, and looking by oneself.
 //!
-//! A push that is *told* (by the hook) is believed: git called the hook as the ref moved. Whatever else says that a ref
-//! moved may be late, repeated or lost, so there git is asked where the ref stands now (`Pushes::look`, `Pushes::poll`),
-//! and the engine takes that only if the journal has not seen the ref elsewhere meanwhile.
+//! A push that is *told* by the hook is believed if it follows on where the journal saw the ref: git called the hook as the
+//! ref moved. Whatever else says that a ref moved may be late, repeated or lost, so there git is asked where the ref stands
+//! now (`Pushes::look`, `Pushes::poll`), and the engine takes that only if the journal has not seen the ref elsewhere
+//! meanwhile. What a forge was answered before git could say is owed (`Pushes::owe`), and looked at until it is done
+//! (`Pushes::pay`).
 
+mod heads;
 mod look;
+mod owed;
 
 pub(super) use look::Delivered;
 pub use look::{LookError, Polled};
@@ -16,7 +20,7 @@ use crate::domain::pipeline::{Pipeline, VersionRule};
 use crate::domain::{Actor, Answer, Command, News, PipelineName, Push, Pushed, RefName, Sha};
 use crate::engine::{Engine, Refusal};
 use crate::settings::StateDir;
-use crate::source::{self, Git, Location, Repo};
+use crate::source::{self, Git, Head, Location, Repo};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use std::path::PathBuf;
@@ -32,6 +36,12 @@ pub struct Pushes {
     git: Git,
     /// Where mirrors are.
     work: PathBuf,
+    /// Looks that are owed to forges.
+    owed: Arc<owed::Owed>,
+    /// Repositories that are asked what they have.
+    heads: Arc<heads::Questions<Arc<Vec<Head>>>>,
+    /// Repositories that are asked which branch HEAD names.
+    defaults: Arc<heads::Questions<Option<RefName>>>,
 }
 
 /// A pipeline that a push may concern.
@@ -50,12 +60,15 @@ pub(super) struct Asked {
     pub(super) sha: String,
     pub(super) ref_name: Option<RefName>,
     pub(super) old: Option<Sha>,
+    /// How it became known.
+    pub(super) news: News,
 }
 
 impl Pushes {
     /// For the pipelines of that engine, with mirrors in that state folder.
     pub fn new(engine: Engine, git: Git, state: &StateDir) -> Pushes {
-        Pushes { engine, git, work: state.work() }
+        let (owed, heads, defaults) = Default::default();
+        Pushes { engine, git, work: state.work(), owed, heads, defaults }
     }
 
     /// Every pipeline in force.
@@ -105,16 +118,48 @@ impl Pushes {
         Ok((pushes, ignored))
     }
 
-    /// Tells the engine, and says what each pipeline makes of it.
-    pub(super) async fn ask(
+    /// Tells the engine of what `POST /rebuild` asks. Where a hook may be late, git is asked where the ref stands.
+    pub(super) async fn ask_told(
+        &self,
+        by: Actor,
+        why: Option<String>,
+        again: bool,
+        told: (&Asked, &[Candidate]),
+        pushes: Vec<Push>,
+    ) -> Result<RebuildAnswer, LookError> {
+        let (asked, candidates) = told;
+        let commits: Vec<_> = pushes.iter().map(|push| (push.pipeline.clone(), push.sha.clone())).collect();
+        let (mut answer, overtaken) = self.tell(by.clone(), why, again, pushes).await?;
+        let Some(ref_name) = &asked.ref_name else { return Ok(answer) };
+        for candidate in candidates.iter().filter(|it| overtaken.contains(&it.name)) {
+            let commit =
+                commits.iter().find(|(name, _)| *name == candidate.name).map(|(_, sha)| sha.as_str());
+            let told = Delivered { ref_name, after: commit, before: asked.old.as_ref().map(Sha::as_str) };
+            match self.look(&by, candidate, &told).await {
+                Ok(looked) => {
+                    answer.accepted.extend(looked.accepted);
+                    answer.ignored.extend(looked.ignored);
+                }
+                Err(error) if candidates.len() == 1 => return Err(error),
+                Err(error) => {
+                    let (pipeline, reason) = (candidate.name.clone(), format!("failed to {error}"));
+                    answer.ignored.push(Ignored { pipeline, reason });
+                }
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Tells the engine of pushes, and says what each pipeline makes of it, and which want git to be asked again.
+    pub(super) async fn tell(
         &self,
         by: Actor,
         why: Option<String>,
         again: bool,
         pushes: Vec<Push>,
-    ) -> Result<RebuildAnswer, Refusal> {
+    ) -> Result<(RebuildAnswer, Vec<PipelineName>), Refusal> {
         let receipt = self.engine.ask(Command::Push { by: Some(by), why, again, pushes }).await?;
-        let mut answer = RebuildAnswer::default();
+        let (mut answer, mut overtaken) = (RebuildAnswer::default(), Vec::new());
         let Answer::Pushed(each) = receipt.answer else {
             panic!("BUG: a push is answered as something else")
         };
@@ -124,10 +169,10 @@ impl Pushes {
                     answer.accepted.push(Accepted { pipeline, id: receipt.ids[fact], version });
                 }
                 Pushed::Ignored { pipeline, reason } => answer.ignored.push(Ignored { pipeline, reason }),
-                Pushed::Overtaken { .. } => {}
+                Pushed::Overtaken { pipeline } => overtaken.push(pipeline),
             }
         }
-        Ok(answer)
+        Ok((answer, overtaken))
     }
 
     async fn examine_one(&self, asked: &Asked, candidate: &Candidate) -> Result<Push, source::Error> {
@@ -165,7 +210,7 @@ fn bare_push(candidate: &Candidate, asked: &Asked) -> Push {
         sha: asked.sha.as_str().into(),
         ref_name: asked.ref_name.clone(),
         old: asked.old.clone(),
-        news: News::Told,
+        news: asked.news,
         author: String::new(),
         subject: String::new(),
         emails: Vec::new(),

@@ -8,7 +8,7 @@ use super::guard::Caller;
 use super::problem::{Problem, shorten};
 use super::pushes::{Asked, Candidate};
 use crate::domain::command::About;
-use crate::domain::{EventId, PipelineName, RefName, Rejection, Sha, VersionLabel};
+use crate::domain::{EventId, News, PipelineName, RefName, Rejection, Sha, VersionLabel};
 use crate::settings::Entry;
 use crate::source::{self, Head};
 use axum::Extension;
@@ -31,7 +31,8 @@ pub struct RebuildRequest {
     #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^refs/"))]
     pub ref_name: Option<String>,
-    /// Where the ref stood before; all zero: nowhere.
+    /// Where the ref stood before; all zero: nowhere. If it is not where the journal last saw the ref, git is asked where
+    /// the ref stands, and a push that is out of date moves nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[0-9A-Fa-f]{7,64}$"))]
     pub old: Option<String>,
@@ -106,8 +107,10 @@ async fn take(
         asked.ref_name = Some(head.name);
     }
     let candidates = narrow(candidates, &request, caller.entry.as_ref()).await?;
-    let (pushes, ignored) = server.pushes.examine(&asked, candidates).await?;
-    let mut answer = server.pushes.ask(actor, non_empty(request.why), request.again, pushes).await?;
+    let (pushes, ignored) = server.pushes.examine(&asked, candidates.clone()).await?;
+    let told = (&asked, candidates.as_slice());
+    let mut answer =
+        server.pushes.ask_told(actor, non_empty(request.why), request.again, told, pushes).await?;
     answer.ignored.extend(ignored);
     Ok((StatusCode::ACCEPTED, answer))
 }
@@ -135,7 +138,9 @@ fn check(request: &RebuildRequest) -> Result<Asked, Problem> {
     }
     let is_nowhere = |old: &&String| !old.is_empty() && old.bytes().all(|digit| digit == b'0');
     let old = request.old.as_ref().filter(|old| !is_nowhere(old));
+    let is_move = request.old.is_some() && request.ref_name.is_some() && !request.again;
     Ok(Asked {
+        news: if is_move { News::Moved } else { News::Told },
         sha,
         ref_name: request.ref_name.as_deref().map(RefName::from),
         old: old.map(|old| object_name(old)).transpose()?.map(Sha::from),

@@ -16,7 +16,7 @@ mod words;
 pub use error::SettingsError;
 pub use state_folder::{StateDir, StateDirError};
 pub use tokens::{Entry, NewToken, OWNER, Privacy, Role, Secret, TokenError, Tokens, read_token_file};
-pub use webhook::{Forge, SecretPlace, WebhookError, Webhooks};
+pub use webhook::{SecretPlace, WebhookError, Webhooks};
 pub use words::split_words;
 
 use std::ffi::OsString;

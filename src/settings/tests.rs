@@ -1,6 +1,7 @@
 //! Settings as people get them right and wrong, and the state folder on real disks.
 
 use super::*;
+use crate::domain::pipeline::Forge;
 use std::os::unix::fs::PermissionsExt as _;
 
 fn parse(text: &str, overrides: &Overrides) -> Result<Settings, SettingsError> {
@@ -106,11 +107,11 @@ fn a_webhook_says_where_its_secret_is_and_never_what_it_is() {
     let text = "[webhook.github]\nsecret = { file = \"hook\" }\n[webhook.gitlab]\nsecret = { env = \"LAB\" }";
     let webhooks = parse(text, &Overrides::default()).unwrap().webhooks;
     assert_eq!(
-        webhooks.secret_of(Forge::GitHub),
+        webhooks.secret_of(Forge::Github),
         Some(&SecretPlace::File("/etc/tidegate/hook".into())),
         "from where the file is"
     );
-    assert_eq!(webhooks.secret_of(Forge::GitLab), Some(&SecretPlace::Env("LAB".into())));
+    assert_eq!(webhooks.secret_of(Forge::Gitlab), Some(&SecretPlace::Env("LAB".into())));
     assert_eq!(webhooks.secret_of(Forge::Gitea), None);
     for (bad, message) in [
         ("[webhook.github]\nsecret = \"hunter2\"", ":2:10: a secret itself does not belong into this file"),

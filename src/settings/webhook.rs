@@ -4,6 +4,7 @@
 //! A secret is read when a delivery comes, so that a new one is in force from the next delivery on.
 
 use super::tokens::{Privacy, Secret, TokenError, read_token_file};
+use crate::domain::pipeline::Forge;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -12,45 +13,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// A kind of forge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Forge {
-    /// github.com, and GitHub Enterprise.
-    GitHub,
-    /// gitlab.com, and one's own.
-    GitLab,
-    /// Gitea.
-    Gitea,
-    /// Forgejo, and Codeberg.
-    Forgejo,
-}
-
-impl Forge {
-    /// All that are known.
-    pub const ALL: [Forge; 4] = [Forge::GitHub, Forge::GitLab, Forge::Gitea, Forge::Forgejo];
-
-    /// As it stands in settings, in paths, and before the name of whoever pushed.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::GitHub => "github",
-            Self::GitLab => "gitlab",
-            Self::Gitea => "gitea",
-            Self::Forgejo => "forgejo",
-        }
-    }
-
-    /// The forge of that name.
-    pub fn named(name: &str) -> Option<Forge> {
-        Self::ALL.into_iter().find(|forge| forge.name() == name)
-    }
-}
-
-impl fmt::Display for Forge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// Where a secret is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,8 +142,8 @@ impl WebhookFile {
     /// Paths in the file are meant from where the file is.
     pub(super) fn webhooks(self, base: &Path) -> Webhooks {
         let said = [
-            (Forge::GitHub, self.github),
-            (Forge::GitLab, self.gitlab),
+            (Forge::Github, self.github),
+            (Forge::Gitlab, self.gitlab),
             (Forge::Gitea, self.gitea),
             (Forge::Forgejo, self.forgejo),
         ];

@@ -12,9 +12,13 @@ use super::refs::ref_matches;
 use crate::domain::{RefName, Sha};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 /// Lists of refs longer than this many bytes are refused.
 const LIST_LIMIT: usize = 64 << 20;
+
+/// How long a remote may take to list them: others may wait for the answer, to ask again.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// A branch or tag and where it points.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +74,14 @@ pub async fn ls_remote(repo: &Repo) -> Result<Vec<Head>, Error> {
 /// # Errors
 /// The repository cannot be asked.
 pub async fn taken(repo: &Repo, globs: &[String]) -> Result<Vec<Head>, Error> {
-    let mut heads = ls_remote(repo).await?;
+    among(ls_remote(repo).await?, repo, globs).await
+}
+
+/// Those of a repository's branches and tags that a pipeline with these globs takes.
+///
+/// # Errors
+/// The repository cannot be asked.
+pub async fn among(mut heads: Vec<Head>, repo: &Repo, globs: &[String]) -> Result<Vec<Head>, Error> {
     let default = if globs.is_empty() { default_branch(repo).await? } else { None };
     heads.retain(|head| match globs {
         [] => default.as_ref() == Some(&head.name),
@@ -141,7 +152,8 @@ fn in_place(repo: &Repo, git_dir: &Path) -> Call {
 }
 
 fn remote(repo: &Repo) -> Call {
-    repo.git.remote_call("ls-remote", &repo.location.shown()).arg("--quiet").limit(LIST_LIMIT)
+    let call = repo.git.remote_call("ls-remote", &repo.location.shown()).arg("--quiet").limit(LIST_LIMIT);
+    call.time(TIME_LIMIT.min(repo.git.transfer_limit))
 }
 
 fn advertised(output: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {

@@ -30,7 +30,7 @@ pub use checkout::checkout;
 pub use error::Error;
 pub use examine::{Examined, examine};
 pub use git::Git;
-pub use heads::{Head, default_branch, ls_remote, tags_at, taken};
+pub use heads::{Head, among, default_branch, ls_remote, tags_at, taken};
 pub use location::{Location, same_repo};
 pub use refs::{PathGlobs, RefGlobs, check_ref, ref_matches};
 pub use version::{normalise, read_version};

@@ -2,7 +2,7 @@
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use tidegate::settings::Forge;
+use tidegate::domain::pipeline::Forge;
 
 /// The host of every forge here.
 const HOST: &str = "forge.example";
@@ -32,7 +32,7 @@ impl Delivery {
         });
         let (http, ssh) = (format!("https://{HOST}/acme/shop"), format!("git@{HOST}:acme/shop.git"));
         let more = match forge {
-            Forge::GitHub => serde_json::json!({
+            Forge::Github => serde_json::json!({
                 "deleted": after == NOWHERE, "created": before == NOWHERE, "forced": false, "base_ref": null,
                 "repository": {
                     "id": 35129377, "name": "shop", "full_name": "acme/shop", "private": true,
@@ -42,7 +42,7 @@ impl Delivery {
                 },
                 "pusher": {"name": "ann", "email": "ann@example.org"}, "sender": {"login": "ann", "type": "User"},
             }),
-            Forge::GitLab => serde_json::json!({
+            Forge::Gitlab => serde_json::json!({
                 "object_kind": if ref_name.starts_with("refs/tags/") { "tag_push" } else { "push" },
                 "event_name": if ref_name.starts_with("refs/tags/") { "tag_push" } else { "push" },
                 "checkout_sha": after, "user_id": 4, "user_name": "Ann Smith", "user_username": "ann",
@@ -103,8 +103,8 @@ impl Delivery {
             ("idempotency-key", self.id.clone()),
         ];
         match self.forge {
-            Forge::GitHub => headers.extend(of_github),
-            Forge::GitLab => headers.extend(of_gitlab),
+            Forge::Github => headers.extend(of_github),
+            Forge::Gitlab => headers.extend(of_gitlab),
             Forge::Gitea => headers.extend(of_gitea.into_iter().chain(of_github)),
             Forge::Forgejo => headers.extend(of_forgejo.into_iter().chain(of_gitea).chain(of_github)),
         }

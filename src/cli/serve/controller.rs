@@ -120,11 +120,12 @@ impl Controller {
         let reloaded = Arc::new(Notify::new());
         tokio::spawn(Definitions::new(engine.clone(), reloaded.clone()).follow(changes));
         let pushes = Pushes::new(engine.clone(), git.clone(), &settings.state);
-        tokio::spawn(polling::follow(engine.clone(), pushes, reloaded, shutdown.clone()));
+        tokio::spawn(polling::follow(engine.clone(), pushes.clone(), reloaded, shutdown.clone()));
         let tidier = Tidier {
             engine: engine.clone(),
             clock,
             git,
+            pushes,
             state: settings.state.clone(),
             store,
             retention: settings.retention.clone(),

@@ -4,6 +4,7 @@
 //!
 //! When no pipeline polls, nothing runs here: the task waits for definitions to change.
 
+use crate::clock::chance;
 use crate::domain::{Digest, PipelineName};
 use crate::engine::Engine;
 use crate::printable;
@@ -200,11 +201,6 @@ fn pause(interval: Duration, failures: u32) -> Duration {
 fn jittered(time: Duration, chance: u32) -> Duration {
     let share = f64::from(chance) / f64::from(u32::MAX);
     time.mul_f64(0.9 + 0.2 * share)
-}
-
-/// Any number. Without chance the beat is just even.
-fn chance() -> u32 {
-    getrandom::u32().unwrap_or(u32::MAX / 2)
 }
 
 #[cfg(test)]

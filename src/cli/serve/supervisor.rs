@@ -55,13 +55,17 @@ impl Supervisor {
         self.say("STOPPING=1\nSTATUS=stopping: what runs has its time to end");
     }
 
-    /// Gives signs of life as long as the engine gives them: twice as often as is asked for, and only when what was
-    /// decided can become durable. Never resolves.
+    /// Gives signs of life as long as the engine gives them: twice as often as is asked for, and only when its loop has
+    /// answered within that time and what was decided can become durable. Never resolves.
     pub(super) async fn keep_alive(&self, engine: Engine) {
         let Some(patience) = self.watchdog else { return std::future::pending().await };
         loop {
             tokio::time::sleep(patience / 2).await;
-            if tokio::time::timeout(patience / 4, engine.settled()).await.is_ok_and(|kept| kept.is_ok()) {
+            let lives = async {
+                engine.ping().await?;
+                engine.settled().await
+            };
+            if tokio::time::timeout(patience / 4, lives).await.is_ok_and(|lives| lives.is_ok()) {
                 self.say("WATCHDOG=1");
             }
         }
@@ -134,4 +138,64 @@ fn take() -> OwnedFd {
     // SAFETY: it is open (looked up above), it was passed to this very process for this use (`LISTEN_PID`), nothing
     // else here knows it by its number, and it is taken once in a process (`TAKEN`).
     unsafe { OwnedFd::from_raw_fd(FIRST_PASSED) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Bus;
+    use crate::clock::SystemClock;
+    use crate::disk::EndlessDisk;
+    use crate::domain::{Effect, State, Work};
+    use crate::engine::{self, Options, Parts};
+    use crate::interpreter::{Interpreter, StopCause};
+    use crate::journal::MemoryJournal;
+    use std::sync::Arc;
+    use tokio::sync::mpsc;
+
+    /// Nothing is asked of it here.
+    struct Idle;
+
+    impl Interpreter for Idle {
+        fn begin(&self, _: Effect, _: Work) {}
+        fn stop(&self, _: &Effect, _: StopCause) {}
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_hangs_gives_no_sign_of_life() {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let theirs = tokio::net::UnixDatagram::from_std(theirs).unwrap();
+        let patience = Duration::from_millis(200);
+        let supervisor = Supervisor { socket: Some(ours), watchdog: Some(patience) };
+        let journal = Arc::new(MemoryJournal::new());
+        let (_reports, reports) = mpsc::channel(1);
+        let parts = Parts {
+            journal: journal.clone(),
+            bus: Bus::new(journal),
+            clock: Arc::new(SystemClock::new()),
+            disk: Arc::new(EndlessDisk),
+            interpreter: Arc::new(Idle),
+            reports,
+        };
+        let options = Options { jobs: 1, release: "0.0.0".into() };
+        // Its loop is there, and does not go round.
+        let (engine, hanging) = engine::start(State::default(), parts, options);
+        let alive = supervisor.keep_alive(engine);
+        tokio::pin!(alive);
+        let mut words = [0; 64];
+        let heard = async {
+            tokio::select! {
+                () = &mut alive => unreachable!("it never resolves"),
+                heard = theirs.recv(&mut words) => heard.unwrap(),
+            }
+        };
+        assert!(tokio::time::timeout(5 * patience, heard).await.is_err(), "it would have been ended");
+        tokio::spawn(hanging);
+        let count = tokio::select! {
+            () = &mut alive => unreachable!("it never resolves"),
+            heard = theirs.recv(&mut words) => heard.unwrap(),
+        };
+        assert_eq!(&words[..count], b"WATCHDOG=1");
+    }
 }

@@ -131,6 +131,15 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
             let taken = p.refs.get(name).and_then(|head| head.taken.clone());
             p.refs.insert(name.clone(), RefHead { seen: sha.clone(), taken });
         }
+        Event::LookOwed { ref_name, .. } => {
+            p.looks.insert(ref_name.clone(), OwedLook { id: moment.id, by: moment.by.to_owned() });
+        }
+        Event::LookDone { ref_name, owed, .. } => {
+            if p.looks.get(ref_name).is_some_and(|look| look.id == *owed) {
+                p.looks.remove(ref_name);
+            }
+        }
+        Event::RefsForgotten { refs } => p.refs.retain(|name, _| !refs.contains(name)),
         Event::BuildAborted { request, sha_aborted, .. } => {
             adopt::give_up(p, sha_aborted);
             p.queue.retain(|r| r.id != *request);

@@ -63,6 +63,11 @@ fn weigh(p: &PipelineState, push: &Push, again: bool) -> Verdict {
         return weigh_told(p, push, again);
     }
     let seen = push.ref_name.as_ref().and_then(|name| p.refs.get(name)).map(|head| &head.seen);
+    if push.news == News::Moved {
+        // A hook that was held up tells of a move after which others came, and so does one before which others got lost.
+        let is_next = seen.is_none_or(|seen| push.old.as_ref() == Some(seen) || push.sha == *seen);
+        return if is_next { weigh_told(p, push, again) } else { Verdict::LookAgain };
+    }
     if seen != push.old.as_ref() {
         return Verdict::LookAgain;
     }

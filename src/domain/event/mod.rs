@@ -55,6 +55,31 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A forge told of a push and was answered before git could say where the ref stands: that is still to be looked at.
+    /// It takes the place of an earlier one for the same ref.
+    LookOwed {
+        /// The ref that was pushed.
+        #[serde(rename = "ref")]
+        ref_name: RefName,
+        /// Where it was moved to, as the forge says; of an annotated tag its own object.
+        sha: Sha,
+    },
+    /// That was looked at, and what followed is journaled.
+    LookDone {
+        /// The ref.
+        #[serde(rename = "ref")]
+        ref_name: RefName,
+        /// The `id` of its `look_owed`.
+        owed: EventId,
+        /// Why nothing is built of it; none: it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Branches or tags are gone from the repository: where they stood is forgotten.
+    RefsForgotten {
+        /// Their full names.
+        refs: Vec<RefName>,
+    },
     /// A build was dropped before it began, or ended; its processes are gone.
     BuildAborted {
         /// The commit that is not built.

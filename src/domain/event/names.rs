@@ -4,9 +4,12 @@ use super::Event;
 use crate::domain::id::{RunId, TierName};
 
 /// All kinds that are journaled.
-pub const KINDS: [&str; 37] = [
+pub const KINDS: [&str; 40] = [
     "rebuild_requested",
     "push_ignored",
+    "look_owed",
+    "look_done",
+    "refs_forgotten",
     "build_aborted",
     "build_start",
     "build_ok",
@@ -50,6 +53,9 @@ impl Event {
         match self {
             Event::RebuildRequested { .. } => "rebuild_requested",
             Event::PushIgnored { .. } => "push_ignored",
+            Event::LookOwed { .. } => "look_owed",
+            Event::LookDone { .. } => "look_done",
+            Event::RefsForgotten { .. } => "refs_forgotten",
             Event::BuildAborted { .. } => "build_aborted",
             Event::BuildStart { .. } => "build_start",
             Event::BuildOk { .. } => "build_ok",

@@ -2,13 +2,15 @@
 //! How users write it, and what is wrong with what they wrote, is `definition`'s subject.
 
 mod deploy;
+mod forge;
 mod gate;
 mod notify;
 mod tier;
 
 pub use deploy::{Deploy, Health, OnFailure, Probe, Upload, Wave};
+pub use forge::Forge;
 pub use gate::{Check, Gate, Phase};
-pub use notify::{Forge, Notify, STATUS_KINDS};
+pub use notify::{Notify, STATUS_KINDS};
 pub use tier::{Confirm, Freeze, Mode, Node, Pick, Promote, Require, Tier, Window};
 
 use crate::domain::id::{PipelineName, StepName, TierName};

@@ -1,6 +1,6 @@
 //! Notices: who is told of what.
 
-use super::Script;
+use super::{Forge, Script};
 use crate::domain::id::TierName;
 use crate::domain::span::Span;
 use schemars::JsonSchema;
@@ -46,30 +46,4 @@ pub struct Notify {
     /// Names of the secrets that it gets. With `forge` one, the token.
     #[serde(default)]
     pub secrets: Vec<String>,
-}
-
-/// A forge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Forge {
-    /// GitHub.
-    Github,
-    /// GitLab.
-    Gitlab,
-    /// Gitea.
-    Gitea,
-    /// Forgejo.
-    Forgejo,
-}
-
-impl Forge {
-    /// As in pipeline files.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Forge::Github => "github",
-            Forge::Gitlab => "gitlab",
-            Forge::Gitea => "gitea",
-            Forge::Forgejo => "forgejo",
-        }
-    }
 }

@@ -114,14 +114,34 @@ impl Ground {
     }
 }
 
+/// A definition is too large to be planned with: following a version through it takes too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLarge;
+
+impl TooLarge {
+    /// The stable code.
+    pub const CODE: &'static str = "TG-PLAN-003";
+    /// The way out.
+    pub const HELP: &'static str = "make several pipelines of it: `tidegate check` has no such limit";
+}
+
+impl std::fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("follow a version through so many tiers, gates and nodes")
+    }
+}
+
 /// Plans with a definition, at a moment and on a disk that may be full.
+///
+/// # Errors
+/// It takes too long.
 pub fn plan(
     ground: &Ground,
     digest: &Digest,
     definition: &Arc<Pipeline>,
     now: Time,
     disk_full: bool,
-) -> Plan {
+) -> Result<Plan, TooLarge> {
     let (state, file, name) = (&ground.state, ground.file.as_str(), &definition.name);
     let before = state.pipelines.get(name).or_else(|| state.pipelines.get(definition.was.as_ref()?));
     let mut trial = Trial::of(state.clone(), name, now, disk_full);
@@ -146,7 +166,10 @@ pub fn plan(
     edit.waiting = compare(now_waiting, after, &at_once, definition);
     edit.voided = at_once.iter().filter_map(voided).collect();
     let next = next::version(&mut trial, definition);
-    Plan { pipeline: name.clone(), digest: digest.clone(), edit, next }
+    if trial.is_spent() {
+        return Err(TooLarge);
+    }
+    Ok(Plan { pipeline: name.clone(), digest: digest.clone(), edit, next })
 }
 
 fn changes_in(event: &Event) -> Vec<String> {

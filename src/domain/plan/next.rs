@@ -69,7 +69,7 @@ pub(super) fn version(trial: &mut Trial, definition: &Pipeline) -> NextVersion {
         for round in trial.rest() {
             next.note(&round);
         }
-        if !go_on(trial, definition, &mut next) {
+        if !trial.may_look() || !go_on(trial, definition, &mut next) {
             break;
         }
     }

@@ -14,6 +14,9 @@ use crate::domain::{Time, apply, decide};
 /// No pipeline goes on for so many rounds.
 const ROUNDS_LIMIT: usize = 10_000;
 
+/// Most work of a plan: some seconds.
+const WORK_LIMIT: usize = 10_000_000;
+
 /// What versions that are only planned are called.
 pub(super) const NEXT: &str = "next";
 
@@ -50,12 +53,14 @@ pub(super) struct Trial {
     wake: Option<Time>,
     /// The request whose version is looked at.
     request: Option<EventId>,
+    /// What was done so far.
+    work: usize,
 }
 
 impl Trial {
     /// Begins with a copy of the state.
     pub(super) fn of(state: State, name: &PipelineName, now: Time, disk_full: bool) -> Trial {
-        Trial { state, name: name.clone(), now, disk_full, wake: None, request: None }
+        Trial { state, name: name.clone(), now, disk_full, wake: None, request: None, work: 0 }
     }
 
     /// Makes room on the disk; whether there was none.
@@ -65,6 +70,18 @@ impl Trial {
 
     pub(super) fn pipeline(&self) -> Option<&PipelineState> {
         self.state.pipelines.get(&self.name)
+    }
+
+    /// Counts one more look at every tier; whether there may be one. Each tier is found among the others.
+    pub(super) fn may_look(&mut self) -> bool {
+        let tiers = self.pipeline().map_or(0, |p| p.tiers.len());
+        self.work += 1 + tiers + tiers * tiers / 16;
+        !self.is_spent()
+    }
+
+    /// Whether it was looked at as often as it may be: what is known by then is not all.
+    pub(super) fn is_spent(&self) -> bool {
+        self.work > WORK_LIMIT
     }
 
     /// What a command comes to, folded in. One that is refused comes to nothing.
@@ -105,6 +122,9 @@ impl Trial {
     pub(super) fn settle(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for _ in 0..ROUNDS_LIMIT {
+            if !self.may_look() {
+                break;
+            }
             let room = Room { now: self.now, slots: u32::MAX, open: true, disk_full: self.disk_full };
             let next = proceed(&self.state, &self.name, &room);
             self.wake = next.wake;
@@ -156,6 +176,9 @@ impl Trial {
     pub(super) fn rest(&mut self) -> Vec<Vec<Event>> {
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS_LIMIT {
+            if !self.may_look() {
+                break;
+            }
             let mut round = self.settle();
             let ended = self.finish();
             let is_quiet = round.is_empty() && ended.is_empty();

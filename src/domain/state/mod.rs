@@ -16,13 +16,16 @@
 
 mod build;
 mod inside;
+mod micros;
 mod pipeline;
+mod refs;
 mod tier;
 
 pub use build::{Attempts, Build, Request, Stage, Version};
 pub use inside::{Adopting, Ending, GoingBack, Inside, NodeState, NodeTry, Redeploy, WentBack};
 pub(in crate::domain) use pipeline::beginning;
-pub use pipeline::{Hold, InForce, PipelineState, RefHead};
+pub use pipeline::{Hold, InForce, PipelineState};
+pub use refs::{OwedLook, RefHead};
 pub use tier::{ByHand, Confirmation, Current, Standing, SteppedBack, TierState, Verdict};
 
 use super::Time;

@@ -10,6 +10,9 @@ use std::sync::Arc;
 pub struct PipelineState {
     /// What its folders are called: the name that it had at first. A rename moves no folder.
     pub home: PipelineName,
+    /// What it was called, each from which event on, oldest first: its events carry the name of their time.
+    #[serde(default)]
+    pub names: Vec<(EventId, PipelineName)>,
     /// The definition in force; none: the pipeline is removed.
     pub in_force: Option<InForce>,
     /// Every definition that something still depends on.
@@ -18,6 +21,9 @@ pub struct PipelineState {
     pub hold: Option<Hold>,
     /// What was last seen on each ref.
     pub refs: BTreeMap<RefName, RefHead>,
+    /// Refs that are still to be looked at because a forge told of them.
+    #[serde(default)]
+    pub looks: BTreeMap<RefName, OwedLook>,
     /// Builds that have not begun, oldest first.
     pub queue: VecDeque<Request>,
     /// The build under way.
@@ -72,24 +78,17 @@ pub struct Hold {
     pub of_rollback: bool,
 }
 
-/// What was last seen on a ref.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefHead {
-    /// The last commit that a push named.
-    pub seen: Sha,
-    /// The last commit that was taken.
-    pub taken: Option<Sha>,
-}
-
 impl PipelineState {
     /// A pipeline of which nothing is known yet.
     pub(in crate::domain) fn empty(home: PipelineName) -> PipelineState {
         PipelineState {
             home,
+            names: Vec::new(),
             in_force: None,
             known: BTreeMap::new(),
             hold: None,
             refs: BTreeMap::new(),
+            looks: BTreeMap::new(),
             queue: VecDeque::new(),
             build: None,
             versions: BTreeMap::new(),

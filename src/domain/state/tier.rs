@@ -107,20 +107,6 @@ pub struct ByHand {
     pub lift: bool,
 }
 
-/// A length of time as whole microseconds.
-mod micros {
-    use chrono::TimeDelta;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(in crate::domain) fn serialize<S: Serializer>(span: &TimeDelta, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_i64(span.num_microseconds().unwrap_or(i64::MAX))
-    }
-
-    pub(in crate::domain) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TimeDelta, D::Error> {
-        i64::deserialize(from).map(TimeDelta::microseconds)
-    }
-}
-
 impl TierState {
     /// The version that keeps others out now, if one does.
     pub fn busy_with(&self) -> Option<&VersionLabel> {

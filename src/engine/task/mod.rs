@@ -172,6 +172,11 @@ impl Loop {
     async fn message(&mut self, message: Message) -> Result<(), journal::Error> {
         match message {
             Message::Ask(command, reply) => self.ask(command, reply).await,
+            Message::Ping(reply) => {
+                // Who asked may have gone.
+                let _ = reply.send(());
+                Ok(())
+            }
             Message::Drain(time) => {
                 self.signs.ready.send_replace(false);
                 if self.draining.is_none() {

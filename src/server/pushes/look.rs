@@ -1,13 +1,14 @@
 //! Looking where refs stand, instead of believing what is told: for webhooks, which may be late, repeated or lost, and
 //! for polling.
 
-use super::{Asked, Candidate, Pushes, bare_push, is_ref_taken};
-use crate::domain::{Actor, News, PipelineName, RefName, Role, Sha};
+use super::{Asked, Candidate, Pushes, bare_push};
+use crate::domain::{Actor, Command, News, PipelineName, RefName, Role, Sha};
 use crate::engine::Refusal;
 use crate::server::rebuild::{Ignored, RebuildAnswer};
 use crate::source::{self, Head, Repo};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// As whom looking by oneself acts.
@@ -22,11 +23,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// More refs than this that nobody has heard of before, at one look, are not news: they stood there before.
 const FEW: usize = 8;
 
+/// Refs that are forgotten at one look; the rest at the next.
+const GONE_AT_ONCE: usize = 1_000;
+
 /// Why a repository could not be looked at. `Display` reads after "failed to".
 #[derive(Debug)]
 pub enum LookError {
     /// Git failed.
-    Git(source::Error),
+    Git(Arc<source::Error>),
     /// The engine did not take it.
     Engine(Refusal),
 }
@@ -62,6 +66,12 @@ impl std::error::Error for LookError {}
 
 impl From<source::Error> for LookError {
     fn from(error: source::Error) -> Self {
+        Self::Git(Arc::new(error))
+    }
+}
+
+impl From<Arc<source::Error>> for LookError {
+    fn from(error: Arc<source::Error>) -> Self {
         Self::Git(error)
     }
 }
@@ -85,8 +95,8 @@ pub struct Polled {
 pub(in crate::server) struct Delivered<'a> {
     /// The full name of a branch or tag.
     pub(in crate::server) ref_name: &'a RefName,
-    /// Where it was moved to; of an annotated tag its own object.
-    pub(in crate::server) after: &'a str,
+    /// Where it was moved to; of an annotated tag its own object. None: wherever it stands is news.
+    pub(in crate::server) after: Option<&'a str>,
     /// Where it was before.
     pub(in crate::server) before: Option<&'a str>,
 }
@@ -102,7 +112,8 @@ impl Pushes {
     ) -> Result<RebuildAnswer, LookError> {
         let repo = self.repo_of(candidate)?;
         let name = told.ref_name;
-        if !is_ref_taken(&repo, &candidate.definition.source.refs, Some(name)).await? {
+        let from = &candidate.definition.source;
+        if !self.takes(&from.repo, &repo, &from.refs, name).await? {
             let reason = format!("ref `{name}` is not among the refs of the pipeline");
             return Ok(ignored(candidate, reason));
         }
@@ -112,12 +123,13 @@ impl Pushes {
                 tokio::time::sleep(PAUSE).await;
             }
             let seen = self.seen(&candidate.name).remove(name);
-            let heads = source::ls_remote(&repo).await?;
-            let Some(head) = heads.into_iter().find(|head| head.name == *name) else {
+            let heads = self.heads(&from.repo, &repo).await?;
+            let Some(head) = heads.iter().find(|head| head.name == *name) else {
                 return Ok(ignored(candidate, format!("out of date: there is no `{name}` any more")));
             };
             // What is said of an annotated tag is not its commit: there git's word is all there is.
-            if name.as_str().starts_with("refs/heads/") && head.sha != told.after {
+            let is_branch = name.as_str().starts_with("refs/heads/");
+            if is_branch && told.after.is_some_and(|after| head.sha != after) {
                 reason = format!("out of date: `{name}` stands at {}", head.sha);
                 if told.before.is_some_and(|before| head.sha == before) {
                     // A forge may tell of a push before each of its servers knows it.
@@ -125,7 +137,7 @@ impl Pushes {
                 }
                 return Ok(ignored(candidate, reason));
             }
-            if let Some(answer) = self.bring(by, candidate, &head, seen, News::Looked).await? {
+            if let Some(answer) = self.bring(by, candidate, head, seen, News::Looked).await? {
                 return Ok(answer);
             }
         }
@@ -149,7 +161,9 @@ impl Pushes {
         let repo = self.repo_of(&candidate)?;
         let by = Actor { name: POLL.into(), role: Role::Trigger, email: None };
         let seen = self.seen(pipeline);
-        let heads = source::taken(&repo, &candidate.definition.source.refs).await?;
+        let heads = source::ls_remote(&repo).await?;
+        self.forget(pipeline, &seen, &heads).await?;
+        let heads = source::among(heads, &repo, &candidate.definition.source.refs).await?;
         let is_whole = |head: &Head| !head.is_lossy && source::check_ref(head.name.as_str()).is_ok();
         let heads: Vec<Head> = heads.into_iter().filter(is_whole).collect();
         let interest = interest(&repo, &seen, &heads, is_known).await?;
@@ -179,6 +193,40 @@ impl Pushes {
         failed.map_or(Ok(polled), Err)
     }
 
+    /// Forgets refs of a pipeline that are gone from its repository.
+    ///
+    /// # Errors
+    /// The repository cannot be asked, or the engine has ended.
+    pub async fn forget_gone(&self, pipeline: &PipelineName) -> Result<(), LookError> {
+        let found = self.candidates(None).into_iter().find(|candidate| candidate.name == *pipeline);
+        let (Some(candidate), seen) = (found, self.seen(pipeline)) else { return Ok(()) };
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let heads = self.heads(&candidate.definition.source.repo, &self.repo_of(&candidate)?).await?;
+        Ok(self.forget(pipeline, &seen, &heads).await?)
+    }
+
+    /// Has refs forgotten that were seen and are not there. Where nothing is there at all, the repository may be about to
+    /// be filled again.
+    async fn forget(
+        &self,
+        pipeline: &PipelineName,
+        seen: &BTreeMap<RefName, Sha>,
+        heads: &[Head],
+    ) -> Result<(), Refusal> {
+        let there: BTreeSet<&RefName> = heads.iter().map(|head| &head.name).collect();
+        // Others are not listed.
+        let is_listed =
+            |name: &RefName| ["refs/heads/", "refs/tags/"].iter().any(|it| name.as_str().starts_with(it));
+        let gone = seen.iter().filter(|(name, _)| is_listed(name) && !there.contains(name));
+        let gone: Vec<_> = gone.map(|(name, sha)| (name.clone(), sha.clone())).take(GONE_AT_ONCE).collect();
+        if gone.is_empty() || there.is_empty() {
+            return Ok(());
+        }
+        self.engine.ask(Command::ForgetRefs { pipeline: pipeline.clone(), gone }).await.map(|_| ())
+    }
+
     /// Where the journal last saw each ref.
     fn seen(&self, pipeline: &PipelineName) -> BTreeMap<RefName, Sha> {
         self.engine.read(|state| {
@@ -197,7 +245,8 @@ impl Pushes {
         seen: Option<Sha>,
         news: News,
     ) -> Result<Option<RebuildAnswer>, LookError> {
-        let asked = Asked { sha: head.sha.to_string(), ref_name: Some(head.name.clone()), old: seen.clone() };
+        let (sha, ref_name) = (head.sha.to_string(), Some(head.name.clone()));
+        let asked = Asked { sha, ref_name, old: seen.clone(), news };
         let is_news = news == News::Looked && seen.as_ref() != Some(&head.sha);
         let mut push = match is_news {
             true => {
@@ -209,7 +258,7 @@ impl Pushes {
             false => bare_push(candidate, &asked),
         };
         push.news = news;
-        let answer = self.ask(by.clone(), None, false, vec![push]).await?;
+        let (answer, _) = self.tell(by.clone(), None, false, vec![push]).await?;
         let is_answered = !answer.accepted.is_empty() || !answer.ignored.is_empty();
         Ok(is_answered.then_some(answer))
     }

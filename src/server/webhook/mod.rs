@@ -3,8 +3,8 @@
 //! of order moves nothing that did not move.
 //!
 //! A forge waits some ten seconds for an answer. Fetching may take longer: then the answer is that it is being looked at
-//! (202, `looking`), and the controller's log says what came of it. Should that fail, or the controller end before, the
-//! next poll of the repository finds the push, and so does a repeated delivery; with `poll = "0s"` only the latter.
+//! (202, `looking`), and before that is said `look_owed` is in the journal. Whatever happens then, a look follows, and
+//! `look_done` says what came of it.
 //!
 //! Known race: two looks at one ref at once. The engine takes the first, and the second looks again.
 
@@ -16,9 +16,10 @@ use super::asking::{check_type, read_body};
 use super::once::Key;
 use super::problem::{Problem, shorten};
 use super::pushes::{Candidate, Delivered, LookError};
-use super::rebuild::{Accepted, Ignored, RebuildAnswer};
-use crate::domain::{Actor, PipelineName, Role};
-use crate::settings::{Forge, Secret};
+use super::rebuild::{Accepted, Ignored};
+use crate::domain::pipeline::Forge;
+use crate::domain::{Actor, PipelineName, Role, Time};
+use crate::settings::{Secret, SecretPlace};
 use crate::source;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -29,11 +30,11 @@ use payload::{Moved, Told};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use signature::Proof;
+use signature::{Fault, Proof};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::task::spawn_blocking;
+use tokio::time::{timeout, timeout_at};
 
 /// Pipelines whose repositories are looked at at once.
 const AT_ONCE: usize = 8;
@@ -51,7 +52,7 @@ pub struct DeliveryAnswer {
     pub accepted: Vec<Accepted>,
     /// The pipelines that do not.
     pub ignored: Vec<Ignored>,
-    /// The pipelines whose repositories are still being looked at.
+    /// The pipelines whose repositories are still to be looked at. The journal says so too, with `look_owed`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub looking: Vec<PipelineName>,
     /// Why no pipeline is concerned.
@@ -81,18 +82,15 @@ pub(super) async fn deliver(
     let place = server.options.webhooks.secret_of(forge).ok_or_else(|| not_configured(forge))?;
     let (parts, body) = request.into_parts();
     let proof = Proof::of(forge, &parts.headers)?;
-    let body = {
+    let unproven = {
         let limits = &server.options.limits;
-        let _room = room(&server, &parts.headers)?;
+        let room = room(&server, &parts.headers)?;
         let reading = read_body(parts.headers.clone(), body, limits.delivery_bytes);
-        timeout(limits.body, reading).await.map_err(|_| Problem::slow_body())??
+        let body = timeout(limits.body, reading).await.map_err(|_| Problem::slow_body())??;
+        Unproven { body, room }
     };
-    let secret = place.read().map_err(|error| {
-        let (code, help) = (error.code(), error.help());
-        tracing::error!(code, help, "no delivery of {forge} is taken: failed to {error}");
-        no_secret(code)
-    })?;
-    verify(&server, forge, &proof, &secret, &body)?;
+    let now = server.options.clock.now();
+    let body = prove(&server, forge, place.clone(), proof, unproven, now).await?;
     is_json(&parts.headers)?;
     let moved = match payload::read(forge, &parts.headers, &body)? {
         Told::Nothing(reason) => return Ok(axum::Json(DeliveryAnswer::because(reason)).into_response()),
@@ -103,14 +101,42 @@ pub(super) async fn deliver(
     server.once.run_with(key, asked, DeliveryAnswer::is_final, take(server.clone(), moved)).await
 }
 
-fn verify(server: &Server, forge: Forge, proof: &Proof, secret: &Secret, body: &[u8]) -> Result<(), Problem> {
-    match proof.holds(secret, body) {
-        true => Ok(()),
-        false => Err(server.wrong_tokens.counted(Instant::now(), signature::mismatch(forge))),
+/// A body of which nobody knows yet where it comes from. While it is that it takes up room.
+struct Unproven {
+    body: Vec<u8>,
+    room: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+impl Unproven {
+    /// The body, if the proof holds.
+    fn proven(self, proof: &Proof, secret: &Secret, now: Time) -> Result<Vec<u8>, Fault> {
+        let Unproven { body, room } = self;
+        let judged = proof.judge(secret, &body, now);
+        drop(room);
+        judged.map(|()| body)
     }
 }
 
-/// Room for a large body while it is read.
+/// Reads the secret and has the proof judged, on a thread of its own: a disk may be slow, and a body large.
+async fn prove(
+    server: &Server,
+    forge: Forge,
+    place: SecretPlace,
+    proof: Proof,
+    unproven: Unproven,
+    now: Time,
+) -> Result<Vec<u8>, Problem> {
+    let judging = move || place.read().map(|secret| unproven.proven(&proof, &secret, now));
+    let judged = spawn_blocking(judging).await.expect("BUG: judging a signature panicked");
+    let judged = judged.map_err(|error| {
+        let (code, help) = (error.code(), error.help());
+        tracing::error!(code, help, "no delivery of {forge} is taken: failed to {error}");
+        no_secret(code)
+    })?;
+    judged.map_err(|fault| server.wrong_tokens.counted(Instant::now(), signature::refused(forge, fault)))
+}
+
+/// Room for a large body until it is known where it comes from.
 fn room(server: &Server, headers: &HeaderMap) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Problem> {
     let said = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let limit = server.options.limits.delivery_bytes;
@@ -141,8 +167,8 @@ fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// another body says something new.
 fn delivery_key(forge: Forge, headers: &HeaderMap, body: &[u8]) -> Option<Key> {
     let names: &[&str] = match forge {
-        Forge::GitHub => &["x-github-delivery"],
-        Forge::GitLab => &["idempotency-key", "x-gitlab-event-uuid"],
+        Forge::Github => &["x-github-delivery"],
+        Forge::Gitlab => &["webhook-id", "idempotency-key", "x-gitlab-event-uuid"],
         Forge::Gitea => &["x-gitea-delivery"],
         Forge::Forgejo => &["x-forgejo-delivery", "x-gitea-delivery"],
     };
@@ -152,80 +178,63 @@ fn delivery_key(forge: Forge, headers: &HeaderMap, body: &[u8]) -> Option<Key> {
 
 /// Looks for every pipeline of the repository, and answers within the time that a forge waits.
 async fn take(server: Arc<Server>, moved: Moved) -> Result<(StatusCode, DeliveryAnswer), Problem> {
-    let concerned = concerned(&server, &moved);
+    let concerned = concerned(&server, &moved).await;
     if concerned.is_empty() {
         let url = shorten(&source::Location::parse(&moved.urls[0])?.shown());
         let reason = format!("no pipeline's `repo` in `[source]` is `{url}` or another address of it");
         return Ok((StatusCode::ACCEPTED, DeliveryAnswer::because(reason)));
     }
-    let looking = concerned.iter().map(|candidate| candidate.name.clone()).collect();
-    let (sender, answer) = oneshot::channel();
-    let patience = server.options.limits.delivery;
-    tokio::spawn(async move {
-        let answer = look(&server, &moved, concerned).await;
-        if let Err(unheard) = sender.send(answer) {
-            log_late(&moved, unheard);
-        }
-    });
-    match timeout(patience, answer).await {
-        Ok(answer) => {
-            let RebuildAnswer { accepted, ignored } = answer.expect("BUG: looking ended without a word")?;
-            let answer = DeliveryAnswer { accepted, ignored, ..DeliveryAnswer::default() };
-            Ok((StatusCode::ACCEPTED, answer))
-        }
-        Err(_) => Ok((StatusCode::ACCEPTED, DeliveryAnswer { looking, ..DeliveryAnswer::default() })),
+    let by = Actor { name: moved.by.clone(), role: Role::Trigger, email: None };
+    let answer = look(&server, &by, &moved, concerned).await?;
+    if !answer.looking.is_empty() {
+        // The forge believes that it was heard: from here on that holds whatever happens.
+        server.pushes.owe(&by, &answer.looking, &moved.ref_name, &moved.after).await?;
     }
+    Ok((StatusCode::ACCEPTED, answer))
 }
 
 /// The pipelines of that repository, by any of its addresses.
-fn concerned(server: &Server, moved: &Moved) -> Vec<Candidate> {
+async fn concerned(server: &Server, moved: &Moved) -> Vec<Candidate> {
     let mut candidates = server.pushes.candidates(Some(&moved.ref_name));
-    candidates.retain(|it| moved.urls.iter().any(|url| source::same_repo(&it.definition.source.repo, url)));
-    candidates
+    let urls = moved.urls.clone();
+    let narrowed = spawn_blocking(move || {
+        // Looks at the disk.
+        candidates.retain(|it| urls.iter().any(|url| source::same_repo(&it.definition.source.repo, url)));
+        candidates
+    });
+    narrowed.await.expect("BUG: comparing repositories panicked")
 }
 
-/// What fails for one pipeline is its reason to be left out; what fails for all is the answer.
+/// A pipeline for which git did not answer in time, or could not while it could for others, is still to be looked at.
+/// What fails for all is the answer.
 async fn look(
     server: &Server,
+    by: &Actor,
     moved: &Moved,
     candidates: Vec<Candidate>,
-) -> Result<RebuildAnswer, LookError> {
-    let by = Actor { name: moved.by.clone(), role: Role::Trigger, email: None };
-    let before = moved.before.as_deref();
-    let told = Delivered { ref_name: &moved.ref_name, after: &moved.after, before };
+) -> Result<DeliveryAnswer, LookError> {
+    let deadline = tokio::time::Instant::now() + server.options.limits.delivery;
+    let (after, before) = (Some(moved.after.as_str()), moved.before.as_deref());
+    let told = Delivered { ref_name: &moved.ref_name, after, before };
     let looks = iter(candidates).map(async |candidate| {
-        let looked = server.pushes.look(&by, &candidate, &told).await;
+        let looked = timeout_at(deadline, server.pushes.look(by, &candidate, &told)).await;
         (candidate.name, looked)
     });
     let mut looks: Vec<_> = looks.buffer_unordered(AT_ONCE).collect().await;
     looks.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let all_failed = looks.iter().all(|(_, looked)| looked.is_err());
-    let mut answer = RebuildAnswer::default();
+    let all_failed = looks.iter().all(|(_, looked)| matches!(looked, Ok(Err(_))));
+    let mut answer = DeliveryAnswer::default();
     for (pipeline, looked) in looks {
         match looked {
-            Ok(mut one) => {
+            Ok(Ok(mut one)) => {
                 answer.accepted.append(&mut one.accepted);
                 answer.ignored.append(&mut one.ignored);
             }
-            Err(error) if all_failed => return Err(error),
-            Err(error) => answer.ignored.push(Ignored { pipeline, reason: format!("failed to {error}") }),
+            Ok(Err(error)) if all_failed => return Err(error),
+            Ok(Err(_)) | Err(_) => answer.looking.push(pipeline),
         }
     }
     Ok(answer)
-}
-
-fn log_late(moved: &Moved, answer: Result<RebuildAnswer, LookError>) {
-    let Moved { ref_name, after, by, .. } = moved;
-    match answer {
-        Ok(answer) => {
-            let (accepted, ignored) = (answer.accepted.len(), answer.ignored.len());
-            tracing::info!(%ref_name, after, by, accepted, ignored, "a delivery was looked at, at last");
-        }
-        Err(error) => {
-            let (code, help) = (error.code(), error.help());
-            tracing::warn!(%ref_name, after, by, code, help, "a delivery is lost: failed to {error}");
-        }
-    }
 }
 
 fn not_configured(forge: Forge) -> Problem {
@@ -239,4 +248,26 @@ fn no_secret(code: &'static str) -> Problem {
     let detail = "the secret of this webhook cannot be read";
     let help = "the controller's log says why";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderName;
+    use tokio::sync::Semaphore;
+
+    #[test]
+    fn a_body_takes_up_room_until_it_is_known_where_it_comes_from() {
+        let semaphore = Arc::new(Semaphore::new(ROOM));
+        let header = (HeaderName::from_static("x-gitlab-token"), "guess".parse().unwrap());
+        let proof = Proof::of(Forge::Gitlab, &HeaderMap::from_iter([header])).unwrap();
+        for (secret, is_good) in [("guess", true), ("another", false)] {
+            let room = semaphore.clone().try_acquire_many_owned(1 << 20).unwrap();
+            let unproven = Unproven { body: b"{}".to_vec(), room: Some(room) };
+            assert_eq!(semaphore.available_permits(), ROOM - (1 << 20));
+            let proven = unproven.proven(&proof, &Secret::of(secret).unwrap(), Time::UNIX_EPOCH);
+            assert_eq!(proven.is_ok(), is_good);
+            assert_eq!(semaphore.available_permits(), ROOM);
+        }
+    }
 }

@@ -5,9 +5,9 @@
 //! tag events), Gitea and Forgejo "Webhooks".
 
 use crate::domain::RefName;
+use crate::domain::pipeline::Forge;
 use crate::server::problem::{Problem, shorten};
 use crate::server::rebuild::object_name;
-use crate::settings::Forge;
 use crate::source::{self, Location};
 use axum::http::HeaderMap;
 use serde::Deserialize;
@@ -102,8 +102,8 @@ impl Person {
 /// What the headers call the event; GitLab says it in the body, too.
 fn kind(forge: Forge, headers: &HeaderMap) -> String {
     let names: &[&str] = match forge {
-        Forge::GitHub => &["x-github-event"],
-        Forge::GitLab => &["x-gitlab-event"],
+        Forge::Github => &["x-github-event"],
+        Forge::Gitlab => &["x-gitlab-event"],
         Forge::Gitea => &["x-gitea-event"],
         Forge::Forgejo => &["x-forgejo-event", "x-gitea-event"],
     };
@@ -117,14 +117,14 @@ pub(super) fn read(forge: Forge, headers: &HeaderMap, body: &[u8]) -> Result<Tol
     let other =
         |kind: &str| Told::Nothing(format!("events of the kind `{kind}` lead to nothing: `push` does"));
     match (forge, kind.as_str()) {
-        (Forge::GitLab, "Push Hook" | "Tag Push Hook" | "System Hook") => {}
-        (Forge::GitHub, "ping") => return Ok(Told::Nothing("pong: pushes are awaited here".into())),
-        (Forge::GitHub | Forge::Gitea | Forge::Forgejo, "push") => {}
+        (Forge::Gitlab, "Push Hook" | "Tag Push Hook" | "System Hook") => {}
+        (Forge::Github, "ping") => return Ok(Told::Nothing("pong: pushes are awaited here".into())),
+        (Forge::Github | Forge::Gitea | Forge::Forgejo, "push") => {}
         (_, "") => return Err(wrong("the header that names the event is missing")),
         (_, kind) => return Ok(other(kind)),
     }
     let payload = parse(body)?;
-    if forge == Forge::GitLab {
+    if forge == Forge::Gitlab {
         let said = payload.object_kind.as_deref().or(payload.event_name.as_deref()).unwrap_or_default();
         if !matches!(said, "push" | "tag_push") {
             return Ok(other(&shorten(said)));
@@ -166,8 +166,8 @@ fn moved(forge: Forge, payload: Payload) -> Result<Told, Problem> {
     }
     let people = [payload.sender.and_then(Person::called), payload.pusher.and_then(Person::called)];
     let person = match forge {
-        Forge::GitLab => payload.user_username,
-        Forge::GitHub => people.into_iter().flatten().next(),
+        Forge::Gitlab => payload.user_username,
+        Forge::Github => people.into_iter().flatten().next(),
         Forge::Gitea | Forge::Forgejo => people.into_iter().rev().flatten().next(),
     };
     Ok(Told::Moved(Moved { ref_name: ref_name.into(), after, before, urls, by: by(forge, person) }))
@@ -178,7 +178,7 @@ fn by(forge: Forge, person: Option<String>) -> String {
     let is_plain = |c: &char| c.is_ascii_alphanumeric() || "._-@+".contains(*c);
     let person: String = person.iter().flat_map(|name| name.chars()).filter(is_plain).collect();
     match &person[..person.len().min(PUSHER_LIMIT)] {
-        "" => forge.name().to_owned(),
+        "" => forge.as_str().to_owned(),
         person => format!("{forge}:{person}"),
     }
 }

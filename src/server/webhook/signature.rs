@@ -2,12 +2,17 @@
 //! of a body is looked at before that.
 //!
 //! Headers as the forges document them: GitHub "Validating webhook deliveries", GitLab "Webhooks" (secret token), Gitea
-//! and Forgejo "Webhooks".
+//! and Forgejo "Webhooks". GitLab's signing token follows "Standard Webhooks" (gitlab.com/gitlab-org/gitlab, merge
+//! requests 230944 and 231325): the token is `whsec_` and 32 bytes in base64, and `webhook-signature` is `v1,` and the
+//! HMAC-SHA256 in base64 of `webhook-id`, `webhook-timestamp` and the body, with a full stop between them.
 
+use crate::domain::Time;
+use crate::domain::pipeline::Forge;
 use crate::server::guard::single;
 use crate::server::problem::Problem;
-use crate::settings::{Forge, Secret};
+use crate::settings::Secret;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use chrono::TimeDelta;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -16,9 +21,37 @@ use subtle::ConstantTimeEq;
 pub(super) enum Proof {
     /// HMAC-SHA256 of the body under the secret. What is no 32 bytes in hex is empty, and never right.
     Signature(Vec<u8>),
-    /// The secret itself.
-    Token(String),
+    /// The secret itself, or a signature with a time, or both: which of them counts is up to the secret.
+    Gitlab {
+        /// The secret itself.
+        token: Option<String>,
+        /// A signature with a time.
+        signed: Option<Signed>,
+    },
 }
+
+/// A signature over the name of a delivery, a moment, and the body.
+pub(super) struct Signed {
+    id: String,
+    moment: String,
+    /// One or more, with a space between them: `v1,` and base64.
+    signatures: String,
+}
+
+/// What is wrong with a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is not of this secret.
+    Wrong,
+    /// It is of this secret, and of another time.
+    OutOfTime,
+}
+
+/// How old a signature with a time may be, or how far ahead: as "Standard Webhooks" has it.
+const TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+
+/// What a secret begins with that signs with a time; the rest is the key in base64.
+const SIGNING: &str = "whsec_";
 
 /// Headers with a signature, the first that is there counts, and what its value begins with.
 fn signed_by(forge: Forge) -> &'static [(&'static str, &'static str)] {
@@ -26,10 +59,10 @@ fn signed_by(forge: Forge) -> &'static [(&'static str, &'static str)] {
     const GITEA: (&str, &str) = ("x-gitea-signature", "");
     const FORGEJO: (&str, &str) = ("x-forgejo-signature", "");
     match forge {
-        Forge::GitHub => &[GITHUB],
+        Forge::Github => &[GITHUB],
         Forge::Gitea => &[GITEA],
         Forge::Forgejo => &[FORGEJO, GITEA, GITHUB],
-        Forge::GitLab => &[],
+        Forge::Gitlab => &[],
     }
 }
 
@@ -38,16 +71,26 @@ const GITLAB_TOKEN: &str = "x-gitlab-token";
 impl Proof {
     /// Finds it among the headers: there must be exactly one of its kind.
     pub(super) fn of(forge: Forge, headers: &HeaderMap) -> Result<Proof, Problem> {
-        if forge == Forge::GitLab {
-            let token =
-                single(headers, &HeaderName::from_static(GITLAB_TOKEN))?.filter(|token| !token.is_empty());
-            return token.map(|token| Proof::Token(token.to_owned())).ok_or_else(|| missing(forge, headers));
+        let value = |name: &'static str| -> Result<Option<String>, Problem> {
+            // A forge that was given no secret may send the header without a value.
+            let value = single(headers, &HeaderName::from_static(name))?.filter(|value| !value.is_empty());
+            Ok(value.map(str::to_owned))
+        };
+        if forge == Forge::Gitlab {
+            let [id, moment, signatures] =
+                ["webhook-id", "webhook-timestamp", "webhook-signature"].map(value);
+            let signed = match (id?, moment?, signatures?) {
+                (Some(id), Some(moment), Some(signatures)) => Some(Signed { id, moment, signatures }),
+                _ => None,
+            };
+            let token = value(GITLAB_TOKEN)?;
+            return match token.is_none() && signed.is_none() {
+                true => Err(missing(forge, headers)),
+                false => Ok(Proof::Gitlab { token, signed }),
+            };
         }
         for (name, prefix) in signed_by(forge) {
-            // A forge that was given no secret may send the header without a value.
-            if let Some(value) =
-                single(headers, &HeaderName::from_static(name))?.filter(|value| !value.is_empty())
-            {
+            if let Some(value) = value(name)? {
                 let digits = value.strip_prefix(prefix).unwrap_or_default();
                 return Ok(Proof::Signature(unhex(digits).unwrap_or_default()));
             }
@@ -55,21 +98,69 @@ impl Proof {
         Err(missing(forge, headers))
     }
 
-    /// Whether it is right. Takes the same time for everything that is wrong.
-    pub(super) fn holds(&self, secret: &Secret, body: &[u8]) -> bool {
-        match self {
-            Proof::Signature(signature) => {
-                let mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes());
-                let mac = mac.expect("BUG: a key of any length is taken").chain_update(body);
-                mac.verify_slice(signature).is_ok()
-            }
-            Proof::Token(token) => {
-                // Of their digests, so that not even the length shows.
-                let digest = |text: &str| Sha256::digest(text.as_bytes());
-                digest(token).ct_eq(&digest(secret.expose())).into()
-            }
+    /// Whether it is right, `now`. Takes the same time for everything that is wrong.
+    pub(super) fn judge(&self, secret: &Secret, body: &[u8], now: Time) -> Result<(), Fault> {
+        let secret = secret.expose();
+        let is_right = match self {
+            Proof::Signature(signature) => mac(secret.as_bytes(), &[body]).verify_slice(signature).is_ok(),
+            Proof::Gitlab { token, signed } => match secret.strip_prefix(SIGNING).and_then(unbase64) {
+                Some(key) => return signed.as_ref().ok_or(Fault::Wrong)?.judge(&key, body, now),
+                None => token.as_ref().is_some_and(|token| {
+                    // Of their digests, so that not even the length shows.
+                    let digest = |text: &str| Sha256::digest(text.as_bytes());
+                    digest(token).ct_eq(&digest(secret)).into()
+                }),
+            },
+        };
+        if is_right { Ok(()) } else { Err(Fault::Wrong) }
+    }
+}
+
+impl Signed {
+    fn judge(&self, key: &[u8], body: &[u8], now: Time) -> Result<(), Fault> {
+        let mac = mac(key, &[self.id.as_bytes(), b".", self.moment.as_bytes(), b".", body]);
+        let is_right = |signature: &str| {
+            let digest = signature.strip_prefix("v1,").and_then(unbase64).unwrap_or_default();
+            mac.clone().verify_slice(&digest).is_ok()
+        };
+        if !self.signatures.split(' ').any(is_right) {
+            return Err(Fault::Wrong);
+        }
+        let moment = self.moment.parse().ok().and_then(|seconds| Time::from_timestamp(seconds, 0));
+        match moment.is_some_and(|moment| (now - moment).abs() <= TOLERANCE) {
+            true => Ok(()),
+            false => Err(Fault::OutOfTime),
         }
     }
+}
+
+fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("BUG: a key of any length is taken");
+    parts.iter().for_each(|part| mac.update(part));
+    mac
+}
+
+/// Base64 (RFC 4648, section 4), with or without its `=`.
+fn unbase64(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim_end_matches('=');
+    let (mut bytes, mut held, mut bits) = (Vec::new(), 0_u32, 0);
+    for digit in digits.bytes() {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        held = held << 6 | u32::from(value);
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((held >> bits & 0xff) as u8);
+        }
+    }
+    (digits.len() % 4 != 1).then_some(bytes)
 }
 
 fn unhex(digits: &str) -> Option<Vec<u8>> {
@@ -85,7 +176,7 @@ fn missing(forge: Forge, headers: &HeaderMap) -> Problem {
         [] => GITLAB_TOKEN,
         [(name, _), ..] => name,
     };
-    let detail = match headers.contains_key("x-hub-signature") && forge == Forge::GitHub {
+    let detail = match headers.contains_key("x-hub-signature") && forge == Forge::Github {
         true => format!("the header `{wanted}` is missing; a SHA-1 signature alone is not taken"),
         false => format!("the header `{wanted}` is missing"),
     };
@@ -93,8 +184,13 @@ fn missing(forge: Forge, headers: &HeaderMap) -> Problem {
     unauthorized("TG-HOOK-001", detail, help)
 }
 
-/// The signature or token is wrong.
-pub(super) fn mismatch(forge: Forge) -> Problem {
+/// The signature or token is wrong, or of another time.
+pub(super) fn refused(forge: Forge, fault: Fault) -> Problem {
+    if fault == Fault::OutOfTime {
+        let detail = "the delivery was signed more than five minutes ago, or ahead of time".to_owned();
+        let help = "see to the clocks of the forge and of this machine, and deliver it again";
+        return unauthorized("TG-HOOK-007", detail, help);
+    }
     let detail = "the signature or token of the delivery is wrong".to_owned();
     let help = format!("enter the same secret at the forge as `[webhook.{forge}]` in `tidegate.toml` names");
     unauthorized("TG-HOOK-002", detail, &help)
@@ -121,7 +217,8 @@ mod tests {
     }
 
     fn holds(forge: Forge, pairs: &[(&str, &str)], secret: &str, body: &[u8]) -> bool {
-        Proof::of(forge, &headers(pairs)).unwrap().holds(&Secret::of(secret).unwrap(), body)
+        let proof = Proof::of(forge, &headers(pairs)).unwrap();
+        proof.judge(&Secret::of(secret).unwrap(), body, Time::UNIX_EPOCH).is_ok()
     }
 
     /// The example of GitHub's documentation: secret, body, signature.
@@ -144,23 +241,70 @@ mod tests {
         let good = signed("s3cret", BODY);
         let prefixed = format!("sha256={good}");
         for (forge, name, value) in [
-            (Forge::GitHub, "x-hub-signature-256", &prefixed),
+            (Forge::Github, "x-hub-signature-256", &prefixed),
             (Forge::Gitea, "x-gitea-signature", &good),
             (Forge::Forgejo, "x-forgejo-signature", &good),
             (Forge::Forgejo, "x-gitea-signature", &good),
             (Forge::Forgejo, "x-hub-signature-256", &prefixed),
-            (Forge::GitLab, "x-gitlab-token", &"s3cret".to_owned()),
+            (Forge::Gitlab, "x-gitlab-token", &"s3cret".to_owned()),
         ] {
             assert!(holds(forge, &[(name, value)], "s3cret", BODY), "{forge} {name}");
             assert!(!holds(forge, &[(name, value)], "s3cre", BODY), "{forge} {name}");
             assert!(!holds(forge, &[(name, &value[..value.len() - 1])], "s3cret", BODY), "{forge} {name}");
-            assert_eq!(holds(forge, &[(name, value)], "s3cret", b"Hello"), forge == Forge::GitLab);
+            assert_eq!(holds(forge, &[(name, value)], "s3cret", b"Hello"), forge == Forge::Gitlab);
             assert_eq!(code(forge, &[(name, value), (name, value)]), "TG-HTTP-012", "{forge}: twice");
             assert_eq!(code(forge, &[(name, "")]), "TG-HOOK-001", "{forge}: no value");
             assert_eq!(code(forge, &[]), "TG-HOOK-001");
         }
-        assert!(!holds(Forge::GitHub, &[("x-hub-signature-256", &good)], "s3cret", BODY), "no prefix");
-        assert_eq!(code(Forge::GitHub, &[("x-hub-signature-256", "sha256=é")]), "TG-HTTP-012");
+        assert!(!holds(Forge::Github, &[("x-hub-signature-256", &good)], "s3cret", BODY), "no prefix");
+        assert_eq!(code(Forge::Github, &[("x-hub-signature-256", "sha256=é")]), "TG-HTTP-012");
+    }
+
+    #[test]
+    fn gitlab_may_sign_with_a_time() {
+        // The example of "Standard Webhooks": github.com/standard-webhooks/standard-webhooks, in its libraries' tests.
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let body: &[u8] = br#"{"test": 2432232314}"#;
+        let pairs = [
+            ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
+            ("webhook-timestamp", "1614265330"),
+            ("webhook-signature", "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+        ];
+        let judge = |pairs: &[(&str, &str)], secret: &str, body: &[u8], seconds: i64| {
+            let proof = Proof::of(Forge::Gitlab, &headers(pairs)).unwrap();
+            let now = Time::from_timestamp(1_614_265_330 + seconds, 0).unwrap();
+            proof.judge(&Secret::of(secret).unwrap(), body, now)
+        };
+        assert_eq!(judge(&pairs, secret, body, 299), Ok(()));
+        assert_eq!(judge(&pairs, secret, body, -299), Ok(()));
+        assert_eq!(judge(&pairs, secret, body, 301), Err(Fault::OutOfTime));
+        assert_eq!(judge(&pairs, secret, body, -301), Err(Fault::OutOfTime));
+        assert_eq!(judge(&pairs, secret, b"{}", 0), Err(Fault::Wrong));
+        let of = |name: &'static str, value: &'static str| {
+            pairs.map(|(known, before)| (known, if known == name { value } else { before }))
+        };
+        assert_eq!(judge(&of("webhook-timestamp", "1614265331"), secret, body, 0), Err(Fault::Wrong));
+        assert_eq!(judge(&of("webhook-id", "another"), secret, body, 0), Err(Fault::Wrong));
+        let two = "v1,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+        assert_eq!(judge(&of("webhook-signature", two), secret, body, 0), Ok(()));
+        assert_eq!(judge(&of("webhook-signature", "v1,"), secret, body, 0), Err(Fault::Wrong));
+        // A secret that signs is no token, and a signature is none for a secret that is one.
+        assert_eq!(judge(&[("x-gitlab-token", secret)], secret, body, 0), Err(Fault::Wrong));
+        let both = [pairs[0], pairs[1], pairs[2], ("x-gitlab-token", "s3cret")];
+        assert_eq!(judge(&both, "s3cret", body, 1_000_000), Ok(()));
+        assert_eq!(judge(&both[..3], "s3cret", body, 0), Err(Fault::Wrong));
+        assert_eq!(code(Forge::Gitlab, &pairs[..2]), "TG-HOOK-001");
+    }
+
+    #[test]
+    fn base64_is_read_as_it_is_written() {
+        for (text, bytes) in
+            [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm8", "fo"), ("Zm9v", "foo"), ("Zm9vYg==", "foob")]
+        {
+            assert_eq!(unbase64(text).unwrap(), bytes.as_bytes(), "{text}");
+        }
+        assert_eq!(unbase64("+/+/").unwrap(), [0xfb, 0xff, 0xbf]);
+        assert!(unbase64("Z").is_none() && unbase64("Zm9-").is_none());
     }
 
     #[test]
@@ -172,7 +316,7 @@ mod tests {
 
     #[test]
     fn an_old_algorithm_alone_is_refused() {
-        assert_eq!(code(Forge::GitHub, &[("x-hub-signature", "sha1=00")]), "TG-HOOK-001");
+        assert_eq!(code(Forge::Github, &[("x-hub-signature", "sha1=00")]), "TG-HOOK-001");
         assert_eq!(code(Forge::Gitea, &[("x-hub-signature-256", "sha256=00")]), "TG-HOOK-001");
     }
 }

@@ -4,12 +4,12 @@ use super::world::*;
 use chrono::TimeDelta;
 use std::sync::Arc;
 use tidegate::domain::pipeline::*;
-use tidegate::domain::plan::{Ends as Way, Ground, Plan, plan};
+use tidegate::domain::plan::{Ends as Way, Ground, Plan, TooLarge, plan};
 use tidegate::domain::*;
 
 fn planned(w: &World, pipeline: &Pipeline) -> Plan {
     let ground = Ground::of(&w.state, "elsewhere/shop.toml", pipeline);
-    plan(&ground, &"d".into(), &Arc::new(pipeline.clone()), w.now, w.disk_full)
+    plan(&ground, &"d".into(), &Arc::new(pipeline.clone()), w.now, w.disk_full).expect("a plan")
 }
 
 fn kinds(blockers: &[Blocker]) -> Vec<String> {
@@ -113,4 +113,18 @@ fn a_full_disk_is_planned_with() {
     w.disk_full = false;
     let plan = planned(&w, &shop([tier("host"), tier("prod")]));
     assert!(plan.edit.waiting[0].enters && plan.next.waits_for.is_empty());
+}
+
+#[test]
+fn a_plan_that_would_take_for_ever_is_refused() {
+    let w = World::with(shop([tier("host")]));
+    let tiers = (0..2_000).map(|number| {
+        let after = if number == 0 { Vec::new() } else { vec![format!("t{}", number - 1)] };
+        let mut tier = tier(&format!("t{number}"));
+        tier.after = after.iter().map(|name| name.as_str().into()).collect();
+        tier
+    });
+    let pipeline = shop(tiers);
+    let ground = Ground::of(&w.state, "shop.toml", &pipeline);
+    assert_eq!(plan(&ground, &"d".into(), &Arc::new(pipeline), w.now, false), Err(TooLarge));
 }

@@ -333,3 +333,95 @@ fn what_was_looked_at_is_known_from_then_on_whatever_came_of_it() {
     w.push_with("c3", on(old, News::Looked, Some("c2")));
     assert_eq!(w.count("rebuild_requested"), 2);
 }
+
+fn owe(w: &mut World, begun: Option<EventId>) -> EventId {
+    let command = Command::OweLooks {
+        by: actor("github:ann", Role::Trigger),
+        pipelines: vec![("shop".into(), begun), ("gone".into(), None)],
+        ref_name: "refs/heads/main".into(),
+        sha: sha("c2"),
+    };
+    w.tell(command);
+    w.shop().looks["refs/heads/main"].id
+}
+
+#[test]
+fn rule_01_a_look_that_is_owed_stays_so_until_it_is_done_and_is_owed_once() {
+    let mut w = World::with(shop([tier("host")]));
+    let first = owe(&mut w, None);
+    assert_eq!(w.shop().looks["refs/heads/main"].by, "github:ann");
+    assert_eq!(owe(&mut w, None), first, "it has not begun: it will see this push, too");
+    w.crash();
+    assert_eq!(w.shop().looks["refs/heads/main"].id, first);
+    let second = owe(&mut w, Some(first));
+    assert!(second > first, "it has begun, and may have looked before this push");
+    assert_eq!(owe(&mut w, Some(first)), second);
+    let done = |owed| Command::LookDone {
+        pipeline: "shop".into(),
+        ref_name: "refs/heads/main".into(),
+        owed,
+        reason: Some("the ref stands there since it was last seen".into()),
+    };
+    w.tell(done(first));
+    assert_eq!(w.shop().looks.len(), 1, "another one took its place");
+    w.tell(done(second));
+    assert!(w.shop().looks.is_empty());
+    assert_eq!((w.count("look_owed"), w.count("look_done")), (2, 1));
+    owe(&mut w, None);
+    w.load(shop([tier("host")]).with(|p| p.description = Some("Another".into())));
+    assert_eq!(w.shop().looks.len(), 1);
+    w.load(shop([tier("host")]).with(|p| p.source.repo = "/srv/git/other.git".into()));
+    assert!(w.shop().looks.is_empty(), "it was about another repository");
+}
+
+#[test]
+fn rule_03_a_hook_that_was_held_up_moves_nothing_back() {
+    let mut w = World::with(shop([tier("host")]));
+    let moved = |w: &mut World, commit: &str, old: Option<&str>| {
+        w.push_with(commit, |push| {
+            push.news = News::Moved;
+            push.old = old.map(sha);
+        })
+    };
+    let is_taken =
+        |answer: &Answer| matches!(answer, Answer::Pushed(all) if matches!(all[0], Pushed::Taken { .. }));
+    let is_asked =
+        |answer: &Answer| matches!(answer, Answer::Pushed(all) if matches!(all[0], Pushed::Overtaken { .. }));
+    assert!(is_taken(&moved(&mut w, "c1", None)));
+    assert!(is_taken(&moved(&mut w, "c2", Some("c1"))));
+    // The newest is found by looking, before its own hook and that of the one before it.
+    w.push_with("c4", |push| {
+        push.news = News::Looked;
+        push.old = Some(sha("c2"));
+    });
+    let mark = w.mark();
+    assert!(is_asked(&moved(&mut w, "c3", Some("c2"))));
+    assert!(is_asked(&moved(&mut w, "c1", None)), "told as if it were new");
+    assert!(ignored(&moved(&mut w, "c4", Some("c3"))).contains("built already"));
+    assert_eq!(w.mark(), mark, "none of them leaves a trace");
+    assert_eq!(w.shop().refs["refs/heads/main"].seen, sha("c4"));
+    // Moved back in earnest.
+    assert!(is_taken(&moved(&mut w, "c2", Some("c4"))));
+}
+
+#[test]
+fn refs_that_are_gone_are_forgotten_unless_they_were_seen_elsewhere_since() {
+    let mut w = World::with(shop([tier("host")]));
+    let topic = |number: u32| RefName::from(format!("refs/heads/topic-{number}"));
+    let commit = |number: u32| format!("a{number:02}e");
+    let see = |w: &mut World, commit: &str, number: u32| {
+        w.push_with(commit, |push| {
+            push.ref_name = Some(topic(number));
+            push.touched = false;
+        });
+    };
+    (0..50).for_each(|number| see(&mut w, &commit(number), number));
+    assert_eq!(w.shop().refs.len(), 50);
+    let gone = (0..50).map(|number| (topic(number), sha(&commit(number)))).collect();
+    // One of them is pushed to again while git is asked.
+    see(&mut w, "b00e", 7);
+    w.tell(Command::ForgetRefs { pipeline: "shop".into(), gone });
+    assert_eq!(w.shop().refs.keys().collect::<Vec<_>>(), [&topic(7)]);
+    w.crash();
+    assert_eq!((w.shop().refs.len(), w.count("refs_forgotten")), (1, 1));
+}

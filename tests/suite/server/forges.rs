@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 use tidegate::domain::State;
+use tidegate::domain::pipeline::Forge;
 use tidegate::server::Limits;
-use tidegate::settings::{Forge, SecretPlace, Webhooks};
+use tidegate::settings::{SecretPlace, Webhooks};
 use tidegate::source::Git;
 
 /// A forge with one repository, `acme/shop`.
@@ -120,25 +121,25 @@ async fn a_late_delivery_moves_nothing_back_and_a_forced_push_does() {
     let hosted = Hosted::new();
     let stand = hosted.stand().await;
     let first = hosted.work.git(&["rev-parse", "HEAD"]);
-    accepted(&deliver(&stand, &to_main(Forge::GitHub, "1", NOWHERE, &first)).await);
+    accepted(&deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &first)).await);
     stand.until("built", |state| state.pipelines["shop"].built.len() == 1).await;
     let second = hosted.work.commit("README", "two");
     hosted.publish("main");
-    accepted(&deliver(&stand, &to_main(Forge::GitHub, "2", &first, &second)).await);
+    accepted(&deliver(&stand, &to_main(Forge::Github, "2", &first, &second)).await);
     stand.until("built", |state| state.pipelines["shop"].built.len() == 2).await;
     // The first once more, as after a restart, when its name is forgotten; and one whose `before` is a lie.
     for (id, before) in [("3", NOWHERE), ("4", second.as_str())] {
-        let reason = ignored(&deliver(&stand, &to_main(Forge::GitHub, id, before, &first)).await);
+        let reason = ignored(&deliver(&stand, &to_main(Forge::Github, id, before, &first)).await);
         assert!(reason.contains("out of date") && reason.contains(&second), "{reason}");
     }
     assert_eq!(requests(&stand).await.len(), 2);
     // Somebody moves the branch back at the forge.
     hosted.work.git(&["reset", "-q", "--hard", &first]);
     hosted.publish("main");
-    let back = accepted(&deliver(&stand, &to_main(Forge::GitHub, "5", &second, &first)).await);
+    let back = accepted(&deliver(&stand, &to_main(Forge::Github, "5", &second, &first)).await);
     assert!(back["version"].is_string(), "it is built already, and moves to the front: {back}");
     // And what was delivered while it was ahead is out of date now.
-    let reason = ignored(&deliver(&stand, &to_main(Forge::GitHub, "6", &first, &second)).await);
+    let reason = ignored(&deliver(&stand, &to_main(Forge::Github, "6", &first, &second)).await);
     assert!(reason.contains("out of date"), "{reason}");
     assert_eq!(requests(&stand).await.len(), 3);
 }
@@ -156,20 +157,20 @@ async fn deletions_tags_and_other_events() {
     hosted.work.git(&["tag", "-a", "-m", "One", "v1"]);
     hosted.publish("v1");
     let tag = hosted.work.git(&["rev-parse", "v1"]);
-    for forge in [Forge::GitHub, Forge::GitLab] {
+    for forge in [Forge::Github, Forge::Gitlab] {
         let gone = deliver(&stand, &to_main(forge, "1", &sha, NOWHERE)).await;
         assert_eq!(gone.status, 200);
         assert!(gone.json()["reason"].as_str().unwrap().contains("deleted"), "{}", gone.text());
     }
     // An annotated tag is delivered as its own object; what is built is its commit.
-    let tagged = deliver(&stand, &Delivery::of(Forge::GitLab, "2", "refs/tags/v1", NOWHERE, &tag)).await;
+    let tagged = deliver(&stand, &Delivery::of(Forge::Gitlab, "2", "refs/tags/v1", NOWHERE, &tag)).await;
     let json = tagged.json();
     assert_eq!(
         (&json["accepted"][0]["pipeline"], &json["ignored"][0]["pipeline"]),
         (&"tags".into(), &"shop".into())
     );
     assert!(requests(&stand).await[0].contains(&sha));
-    let lost = deliver(&stand, &Delivery::of(Forge::GitLab, "3", "refs/tags/v2", NOWHERE, &tag)).await;
+    let lost = deliver(&stand, &Delivery::of(Forge::Gitlab, "3", "refs/tags/v2", NOWHERE, &tag)).await;
     assert!(lost.text().contains("there is no `refs/tags/v2` any more"), "{}", lost.text());
     let ping = r#"{"zen":"Keep it logically awesome.","hook_id":1}"#;
     let signature = format!("sha256={}", sign(SECRET, ping.as_bytes()));
@@ -216,7 +217,7 @@ async fn who_cannot_sign_stays_outside() {
             .for_each(|(_, value)| *value = value.replace('8', "9"));
         let altered = delivery.body.replace(&sha, &"a".repeat(40));
         match forge {
-            Forge::GitLab => send(&wrong, &delivery.body).await.is_problem(401, "TG-HOOK-002"),
+            Forge::Gitlab => send(&wrong, &delivery.body).await.is_problem(401, "TG-HOOK-002"),
             _ => send(&delivery.headers(), &altered).await.is_problem(401, "TG-HOOK-002"),
         }
         // What is not signed is not even read: this is no JSON.
@@ -237,7 +238,7 @@ async fn who_cannot_sign_stays_outside() {
     }
     stand.post("/webhook/sourcehut", "{}").await.is_problem(404, "TG-HTTP-009");
     assert!(requests(&stand).await.is_empty());
-    let delivery = to_main(Forge::GitHub, "2", NOWHERE, &sha);
+    let delivery = to_main(Forge::Github, "2", NOWHERE, &sha);
     let mut by_name = delivery.headers();
     by_name.push(("host", "tides.example".into()));
     by_name.push(("x-forwarded-for", "192.0.2.7".into()));
@@ -256,7 +257,7 @@ async fn guessing_ends_like_that_of_tokens() {
     }
     assert_eq!((statuses[0], statuses[59], statuses[60]), (401, 401, 429));
     let sha = hosted.work.git(&["rev-parse", "HEAD"]);
-    accepted(&deliver(&stand, &to_main(Forge::GitLab, "1", NOWHERE, &sha)).await);
+    accepted(&deliver(&stand, &to_main(Forge::Gitlab, "1", NOWHERE, &sha)).await);
 }
 
 #[tokio::test]
@@ -270,7 +271,7 @@ async fn a_secret_is_needed_kept_from_others_and_replaced_at_will() {
         assert!(answer.json()["help"].as_str().unwrap().contains(&format!("[webhook.{forge}]")));
     }
     let stand = hosted.stand().await;
-    let delivery = to_main(Forge::GitHub, "1", NOWHERE, &sha);
+    let delivery = to_main(Forge::Github, "1", NOWHERE, &sha);
     hosted.keep_secret("another");
     deliver(&stand, &delivery).await.is_problem(401, "TG-HOOK-002");
     hosted.keep_secret(SECRET);
@@ -284,30 +285,120 @@ async fn a_secret_is_needed_kept_from_others_and_replaced_at_will() {
     accepted(&deliver(&stand, &delivery).await);
 }
 
+/// A git that waits until it is let go, and notes what it is called for.
+struct SlowGit {
+    program: PathBuf,
+    gate: PathBuf,
+    open: PathBuf,
+    calls: PathBuf,
+}
+
+impl SlowGit {
+    fn new(hosted: &Hosted) -> SlowGit {
+        let [program, gate, open, calls] =
+            ["slow-git", "gate", "open", "calls"].map(|name| hosted.path(name));
+        let notes = format!("echo \"$*\" >> '{}'", calls.display());
+        let waits = format!("[ -e '{}' ] || read -r _ < '{}'", open.display(), gate.display());
+        std::fs::write(&program, format!("#!/bin/sh\n{notes}\n{waits}\nexec git \"$@\"\n")).unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        SlowGit { program, gate, open, calls }
+    }
+
+    /// From now on it does not wait; the file is to be kept until those that wait have heard it.
+    fn let_go(&self) -> std::fs::File {
+        std::fs::write(&self.open, "").unwrap();
+        let mut gate = std::fs::File::options().read(true).write(true).open(&self.gate).unwrap();
+        std::io::Write::write_all(&mut gate, &b"go\n".repeat(100)).unwrap();
+        gate
+    }
+
+    /// How often it was called to list what a repository has.
+    fn looks(&self) -> usize {
+        let calls = std::fs::read_to_string(&self.calls).unwrap_or_default();
+        calls.lines().filter(|line| line.contains("for-each-ref") || line.contains("ls-remote")).count()
+    }
+}
+
 #[tokio::test]
 async fn a_forge_is_not_kept_waiting_for_a_slow_repository() {
     let hosted = Hosted::new();
-    // A git that waits until it is let go.
-    let (program, gate, open) = (hosted.path("slow-git"), hosted.path("gate"), hosted.path("open"));
-    let waits = format!("[ -e '{}' ] || read -r _ < '{}'", open.display(), gate.display());
-    std::fs::write(&program, format!("#!/bin/sh\n{waits}\nexec git \"$@\"\n")).unwrap();
-    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, &gate, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let slow = SlowGit::new(&hosted);
     let limits = Limits { delivery: Duration::from_millis(200), ..Limits::default() };
-    let stand = hosted.stand_with(hosted.git().with_program(&program), limits).await;
+    let stand = hosted.stand_with(hosted.git().with_program(&slow.program), limits).await;
     let sha = hosted.work.git(&["rev-parse", "HEAD"]);
-    let answer = deliver(&stand, &to_main(Forge::GitHub, "1", NOWHERE, &sha)).await;
+    let answer = deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &sha)).await;
     assert_eq!(answer.status, 202, "{}", answer.text());
     assert_eq!(answer.json(), serde_json::json!({"accepted": [], "ignored": [], "looking": ["shop"]}));
-    std::fs::write(&open, "").unwrap();
-    let let_go = std::thread::spawn(move || std::fs::write(&gate, "go\n").unwrap());
-    let came = |state: &State| state.pipelines["shop"].refs.contains_key("refs/heads/main");
+    let owed = stand.get("/api/events?kind=look_owed").await.json();
+    assert_eq!((&owed["sha"], &owed["ref"]), (&sha.as_str().into(), &"refs/heads/main".into()), "{owed}");
+    assert_eq!((&owed["pipeline"], &owed["by"]), (&"shop".into(), &"github:ann".into()), "{owed}");
+    let _gate = slow.let_go();
+    let came = |state: &State| {
+        let shop = &state.pipelines["shop"];
+        shop.refs.contains_key("refs/heads/main") && shop.looks.is_empty()
+    };
     stand.until("taken without anybody waiting", came).await;
-    let_go.join().unwrap();
+    let done = stand.get("/api/events?kind=look_done").await.json();
+    assert_eq!((&done["owed"], &done["reason"]), (&owed["id"], &serde_json::Value::Null), "{done}");
+    assert!(requests(&stand).await[0].contains("github:ann"));
     // Delivered again it is looked at again, and moves nothing.
-    let again = deliver(&stand, &to_main(Forge::GitHub, "1", NOWHERE, &sha)).await.json();
+    let again = deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &sha)).await.json();
     assert_eq!((&again["looking"], &again["accepted"]), (&serde_json::Value::Null, &serde_json::json!([])));
     assert_eq!(again["ignored"][0]["pipeline"], "shop");
+}
+
+#[tokio::test]
+async fn however_many_deliveries_come_one_look_is_under_way_and_one_is_owed() {
+    let hosted = Hosted::new();
+    let slow = SlowGit::new(&hosted);
+    let limits = Limits { delivery: Duration::from_millis(300), ..Limits::default() };
+    let stand = hosted.stand_with(hosted.git().with_program(&slow.program), limits).await;
+    let sha = hosted.work.git(&["rev-parse", "HEAD"]);
+    // One signed delivery, and replays of it under other names: the signature is of the body alone.
+    for round in 0..3 {
+        let replays: Vec<Delivery> =
+            (0..20).map(|id| to_main(Forge::Github, &format!("{round}-{id}"), NOWHERE, &sha)).collect();
+        let answers = replays.iter().map(|delivery| deliver(&stand, delivery));
+        for answer in futures_util::future::join_all(answers).await {
+            assert_eq!(answer.json()["looking"], serde_json::json!(["shop"]), "{}", answer.text());
+        }
+        assert_eq!(slow.looks(), 1, "the others wait for the next one");
+    }
+    let owed = stand.get("/api/events?kind=look_owed").await.text().lines().count();
+    assert!(owed <= 2, "{owed}");
+    let _gate = slow.let_go();
+    stand
+        .until("looked at", |state| {
+            let shop = &state.pipelines["shop"];
+            shop.refs.contains_key("refs/heads/main") && shop.looks.is_empty()
+        })
+        .await;
+    // The one that hung, and what was owed.
+    assert!(slow.looks() <= 1 + owed, "{} looks", slow.looks());
+    assert_eq!(requests(&stand).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_git_cannot_say_for_one_pipeline_of_several_is_owed() {
+    let hosted = Hosted::new();
+    let stand = hosted.stand().await;
+    stand.load("twin", "git@forge.example:acme/shop").await;
+    // By that address there is nothing yet.
+    let later = hosted.path("later");
+    let settings = format!(
+        "[url \"file://{}/\"]\n\tinsteadOf = https://forge.example/\n[url \"file://{}/\"]\n\tinsteadOf = git@forge.example:\n",
+        hosted.path("").display(),
+        later.display()
+    );
+    std::fs::write(hosted.path("gitconfig"), settings).unwrap();
+    let sha = hosted.work.git(&["rev-parse", "HEAD"]);
+    let answer = deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &sha)).await;
+    accepted(&answer);
+    assert_eq!(answer.json()["looking"], serde_json::json!(["twin"]), "{}", answer.text());
+    std::os::unix::fs::symlink(hosted.path(""), &later).unwrap();
+    stand.until("looked at again", |state| state.pipelines["twin"].looks.is_empty()).await;
+    assert_eq!(requests(&stand).await.len(), 2);
 }
 
 #[tokio::test]
@@ -316,7 +407,7 @@ async fn a_repository_that_cannot_be_had_is_said_to_the_forge() {
     let stand = hosted.stand().await;
     let sha = hosted.work.git(&["rev-parse", "HEAD"]);
     std::fs::rename(hosted.path("acme/shop.git"), hosted.path("acme/gone")).unwrap();
-    let delivery = to_main(Forge::GitHub, "1", NOWHERE, &sha);
+    let delivery = to_main(Forge::Github, "1", NOWHERE, &sha);
     let answer = deliver(&stand, &delivery).await;
     assert!([502, 503].contains(&answer.status), "{}", answer.text());
     std::fs::rename(hosted.path("acme/gone"), hosted.path("acme/shop.git")).unwrap();

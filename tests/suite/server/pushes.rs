@@ -204,3 +204,40 @@ async fn a_repository_that_is_gone_is_not_the_asker_s_fault() {
     stand.load("shop", "/nowhere/shop.git").await;
     stand.post("/rebuild", &push(&"a".repeat(40), "")).await.is_problem(502, "TG-GIT-002");
 }
+
+#[tokio::test]
+async fn a_hook_that_was_held_up_builds_nothing_and_one_after_a_lost_one_does() {
+    let work = Work::new();
+    let stand = Stand::new().await;
+    stand.load("shop", &work.text()).await;
+    let told = async |sha: &str, old: &str| {
+        let answer = stand.post("/rebuild", &push(sha, &format!(r#","old":"{old}""#))).await;
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        answer.json()
+    };
+    let nowhere = "0".repeat(40);
+    let commits: Vec<String> = (0..5)
+        .map(|number| match number {
+            0 => work.git(&["rev-parse", "HEAD"]),
+            _ => work.commit("README", &number.to_string()),
+        })
+        .collect();
+    work.git(&["reset", "-q", "--hard", &commits[0]]);
+    assert_eq!(told(&commits[0], &nowhere).await["accepted"][0]["pipeline"], "shop");
+    // The hook of the second is held up, that of the third is lost, and the fourth is heard of first.
+    work.git(&["reset", "-q", "--hard", &commits[3]]);
+    assert_eq!(told(&commits[3], &commits[2]).await["accepted"][0]["pipeline"], "shop");
+    stand.until("built", |state| state.pipelines["shop"].built.len() == 2).await;
+    for (sha, old) in [(&commits[1], &commits[0]), (&commits[0], &nowhere)] {
+        let late = told(sha, old).await;
+        let reason = late["ignored"][0]["reason"].as_str().unwrap_or_else(|| panic!("{late}"));
+        assert!(reason.contains("out of date") && reason.contains(&commits[3]), "{reason}");
+    }
+    let seen = stand.engine.read(|state| state.pipelines["shop"].refs["refs/heads/main"].clone());
+    assert_eq!((seen.seen.as_str(), seen.taken.as_ref().unwrap().as_str()), (&*commits[3], &*commits[3]));
+    let requests = stand.get("/api/events?kind=rebuild_requested").await.text();
+    assert_eq!(requests.lines().count(), 2, "{requests}");
+    // Moved back in earnest, and told at once.
+    work.git(&["reset", "-q", "--hard", &commits[0]]);
+    assert!(told(&commits[0], &commits[3]).await["accepted"][0]["version"].is_string());
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tidegate::domain::*;
 use tidegate::server::view::{Progress, StateView};
 use tidegate::server::{OnePipeline, WhyView};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
 async fn the_state_is_shown_at_an_event_with_all_that_a_page_needs() {
@@ -276,6 +277,49 @@ async fn a_plan_is_a_question_that_changes_nothing() {
     assert!(answer.text().contains("tidegate check"), "{}", answer.text());
     let forged = [json[0].clone(), ("origin", "http://evil.example".to_owned())];
     stand.send("POST", "/api/plan", &forged, body.as_bytes()).await.is_problem(403, "TG-WS-002");
+}
+
+#[tokio::test]
+async fn plans_are_made_two_at_a_time_and_not_for_ever() {
+    let stand = Stand::new().await;
+    let tiers = |count: usize| {
+        (0..count).map(|number| format!("[[tier]]\nname = \"t{number}\"\n")).collect::<String>()
+    };
+    let ask = |count: usize| {
+        let text = format!("name = \"shop\"\n[source]\nrepo = \"/srv/git/shop.git\"\n{}", tiers(count));
+        serde_json::json!({"file": "shop.toml", "text": text}).to_string()
+    };
+    let json = [("content-type", "application/json".to_owned())];
+    let (two, one) = (ask(2), ask(1));
+    // Two whose text does not come: both are at work.
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut stream = stand.connect().await;
+        let head = format!(
+            "POST /api/plan HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n",
+            stand.addr,
+            one.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // It is told to go on once somebody reads it.
+        let mut line = [0; 25];
+        stream.read_exact(&mut line).await.unwrap();
+        assert_eq!(&line, b"HTTP/1.1 100 Continue\r\n\r\n");
+        slow.push(stream);
+    }
+    let refused = stand.send("POST", "/api/plan", &json, two.as_bytes()).await;
+    refused.is_problem(429, "TG-PLAN-002");
+    assert_eq!(refused.header("retry-after"), "2");
+    for mut stream in slow {
+        stream.write_all(one.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!(stand.send("POST", "/api/plan", &json, two.as_bytes()).await.status, 200);
+    let endless = stand.send("POST", "/api/plan", &json, ask(2_000).as_bytes()).await;
+    endless.is_problem(422, "TG-PLAN-003");
 }
 
 #[tokio::test]

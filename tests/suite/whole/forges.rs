@@ -4,7 +4,7 @@ use super::world::World;
 use crate::deliveries::{Delivery, NOWHERE, SECRET, SHOP_URL, git_settings};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use tidegate::settings::Forge;
+use tidegate::domain::pipeline::Forge;
 
 const PIPELINE: &str = r#"
 [source]
@@ -55,27 +55,62 @@ fn a_delivery_is_built_and_after_a_restart_a_repeated_one_moves_nothing() {
     let (mut world, first) = at_a_forge("0s");
     world.start();
     world.wait("pipeline_loaded", &[]);
-    let delivery = Delivery::of(Forge::GitHub, "1", "refs/heads/main", NOWHERE, &first);
+    let delivery = Delivery::of(Forge::Github, "1", "refs/heads/main", NOWHERE, &first);
     assert_eq!(deliver(&world, &delivery)["accepted"][0]["pipeline"], "shop");
     world.wait("promote_complete", &[("version", "1.0.0")]);
     let env = world.read("place/env");
     assert!(env.contains(&format!("TIDEGATE_SHA={first}\n")) && !env.contains("evil"), "{env}");
     let second = publish(&world, "1.1.0");
-    deliver(&world, &Delivery::of(Forge::GitHub, "2", "refs/heads/main", &first, &second));
+    deliver(&world, &Delivery::of(Forge::Github, "2", "refs/heads/main", &first, &second));
     world.wait("promote_complete", &[("version", "1.1.0")]);
     world.kill();
     world.start();
     world.wait("controller_started", &[]);
     // Their names are forgotten. The newer one first, then the older one, as if it had been moved back.
-    let known = deliver(&world, &Delivery::of(Forge::GitHub, "2", "refs/heads/main", &first, &second));
+    let known = deliver(&world, &Delivery::of(Forge::Github, "2", "refs/heads/main", &first, &second));
     assert!(known["ignored"][0]["reason"].as_str().unwrap().contains("since it was last seen"), "{known}");
     for (id, before) in [("1", NOWHERE), ("9", second.as_str())] {
-        let late = deliver(&world, &Delivery::of(Forge::GitHub, id, "refs/heads/main", before, &first));
+        let late = deliver(&world, &Delivery::of(Forge::Github, id, "refs/heads/main", before, &first));
         assert!(late["ignored"][0]["reason"].as_str().unwrap().contains("out of date"), "{late}");
     }
     let state = world.get("/api/state");
     assert_eq!(state["pipelines"][0]["tiers"][0]["current"]["version"], "1.1.0", "{state}");
     assert_eq!(world.kinds().iter().filter(|kind| **kind == "rebuild_requested").count(), 2);
+}
+
+#[test]
+fn what_was_acknowledged_while_git_hung_is_built_after_a_kill() {
+    let (mut world, sha) = at_a_forge("0s");
+    // A git that hangs until it is let go.
+    fs::create_dir(world.path("bin")).unwrap();
+    let waits = format!("[ -e '{0}/open' ] || read -r _ < '{0}/gate'", world.folder.path().display());
+    fs::write(world.path("bin/git"), format!("#!/bin/sh\n{waits}\nPATH=${{PATH#*:}} exec git \"$@\"\n"))
+        .unwrap();
+    fs::set_permissions(world.path("bin/git"), PermissionsExt::from_mode(0o755)).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, world.path("gate"), rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
+    let by_slow_git = |world: &World| {
+        let mut program = world.program();
+        let path = std::env::var("PATH").unwrap();
+        program.env("PATH", format!("{}:{path}", world.path("bin").display()));
+        program
+    };
+    world.start_by(by_slow_git(&world));
+    world.wait("pipeline_loaded", &[]);
+    let answer = deliver(&world, &Delivery::of(Forge::Github, "1", "refs/heads/main", NOWHERE, &sha));
+    assert_eq!(answer, serde_json::json!({"accepted": [], "ignored": [], "looking": ["shop"]}));
+    world.kill();
+    world.hear_the_rest();
+    let owed =
+        world.heard.iter().find(|event| event["kind"] == "look_owed").expect("it was journaled").clone();
+    assert_eq!((&owed["sha"], &owed["ref"]), (&sha.as_str().into(), &"refs/heads/main".into()));
+    assert!(!world.kinds().contains(&"rebuild_requested"));
+    fs::write(world.path("open"), "").unwrap();
+    world.start_by(by_slow_git(&world));
+    world.wait("rebuild_requested", &[("sha", &sha), ("by", "github:ann")]);
+    world.wait("look_done", &[("owed", &owed["id"].to_string())]);
+    world.wait("promote_complete", &[("version", "1.0.0")]);
+    assert_eq!(world.stop(), 0);
 }
 
 #[test]
@@ -191,4 +226,22 @@ fn what_stood_there_before_is_not_built_and_a_lost_repository_is_named() {
     fs::rename(world.path("acme"), world.path("elsewhere")).unwrap();
     let log = world.until_logged("tried again in about");
     assert!(log.contains(SHOP_URL) && log.contains("TG-GIT-"), "{log}");
+}
+
+#[test]
+fn a_branch_that_is_gone_is_forgotten_and_is_new_when_it_comes_again() {
+    let (mut world, first) = at_a_forge("1s");
+    world.edit(&polled("1s").replace("[\"main\"]", "[\"**\"]"));
+    world.start();
+    world.wait("rebuild_requested", &[("sha", &first)]);
+    world.wait("promote_complete", &[("version", "1.0.0")]);
+    let second = world.commit("1.1.0", &[]);
+    world.git("work", &["push", "-q", "origin", "HEAD:topic"]);
+    world.wait("rebuild_requested", &[("sha", &second), ("ref", "refs/heads/topic")]);
+    world.git("work", &["push", "-q", "origin", ":topic"]);
+    let gone = world.wait("refs_forgotten", &[]);
+    assert_eq!(gone["refs"], serde_json::json!(["refs/heads/topic"]));
+    let third = world.commit("1.2.0", &[]);
+    world.git("work", &["push", "-q", "origin", "HEAD:topic"]);
+    world.wait("rebuild_requested", &[("sha", &third), ("ref", "refs/heads/topic")]);
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tidegate::settings::Forge;
+use tidegate::domain::pipeline::Forge;
 
 /// Something that the controller said to have taken: what kind of event, about what, and its number.
 pub(super) type Acknowledged = (&'static str, String, u64);
@@ -96,7 +96,7 @@ impl Hand {
             let pushed = Command::new("git").args(["push", "-q", "origin", &to]).current_dir(work).status();
             assert!(pushed.is_ok_and(|status| status.success()), "git pushes");
             let delivery =
-                Delivery::of(Forge::GitHub, &number.to_string(), "refs/heads/hooked", &before, sha);
+                Delivery::of(Forge::Github, &number.to_string(), "refs/heads/hooked", &before, sha);
             before.clone_from(sha);
             // A forge delivers again what was not answered.
             while self.goes_on(ALL) {

@@ -14,6 +14,7 @@ mod housekeeping;
 mod killing;
 mod load;
 mod many;
+mod notice_places;
 mod notices;
 mod receiver;
 mod plan;

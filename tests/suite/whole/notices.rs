@@ -7,13 +7,13 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// The shop with more at its end, and with a secret that every notice may list.
-fn shop_with(notices: &str) -> String {
+pub(super) fn shop_with(notices: &str) -> String {
     let shop = SHOP.replace("[build]", "[secrets]\nTOKEN = { file = \"$PLACE/secret\" }\n\n[build]");
     format!("{shop}\n{notices}")
 }
 
 /// A world in which that secret is there.
-fn world_with(notices: &str) -> World {
+pub(super) fn world_with(notices: &str) -> World {
     let mut world = World::unborn(&shop_with(notices));
     std::fs::write(world.path("place/secret"), "sesame-open-wide\n").expect("a secret");
     world.start();
@@ -22,7 +22,7 @@ fn world_with(notices: &str) -> World {
     world
 }
 
-fn post_to(url: &str, kinds: &str) -> String {
+pub(super) fn post_to(url: &str, kinds: &str) -> String {
     format!("[[notify]]\nkinds = {kinds}\nurl = \"{url}\"\nsecrets = [\"TOKEN\"]\n")
 }
 
@@ -228,7 +228,6 @@ secrets = ["TOKEN"]
 run = '''
 sleep 500 &
 cat "$TIDEGATE_EVENT" >> $PLACE/told
-echo >> $PLACE/told
 env | sort > $PLACE/env
 tries=$(cat $PLACE/tries 2>/dev/null; echo x)
 echo "$tries" > $PLACE/tries

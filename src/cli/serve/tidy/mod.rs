@@ -7,15 +7,19 @@
 mod artifacts;
 mod events;
 mod logs;
+mod measuring;
 mod mirrors;
+mod refs;
 
 use crate::artifact::Store;
 use crate::clock::Clock;
 use crate::disk::{Gauge, Usage};
 use crate::domain::Command;
 use crate::engine::{Engine, Refusal};
+use crate::server::Pushes;
 use crate::settings::{Retention, StateDir};
 use crate::source::Git;
+use measuring::Measuring;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,6 +35,7 @@ pub(super) struct Tidier {
     pub(super) engine: Engine,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) git: Git,
+    pub(super) pushes: Pushes,
     pub(super) state: StateDir,
     pub(super) store: Store,
     pub(super) retention: Retention,
@@ -55,15 +60,20 @@ impl Tidier {
         // What was left when the last controller ended.
         self.forget_versions().await;
         self.remove_what_is_old().await;
+        let mut measuring = Measuring::default();
+        self.measure(&mut measuring).await;
         let mut tomorrow = Instant::now() + DAY;
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(tomorrow) => {
                     tomorrow += DAY;
                     mirrors::tidy(self).await;
+                    refs::forget(self).await;
                     self.forget_versions().await;
                     self.remove_what_is_old().await;
+                    measuring.wanted(Instant::now());
                 }
+                () = measuring.due() => self.measure(&mut measuring).await,
                 ended = builds.changed() => {
                     if ended.is_err() {
                         return;
@@ -71,7 +81,7 @@ impl Tidier {
                     if self.forget_versions().await {
                         artifacts::sweep(self).await;
                     }
-                    self.measure().await;
+                    measuring.wanted(Instant::now());
                 }
             }
         }
@@ -97,17 +107,17 @@ impl Tidier {
         artifacts::sweep(self).await;
         logs::sweep(self).await;
         events::forget(self).await;
-        self.measure().await;
     }
 
-    async fn measure(&self) {
-        let (state, at) = (self.state.clone(), self.clock.now());
+    async fn measure(&self, measuring: &mut Measuring) {
+        let (state, at, began) = (self.state.clone(), self.clock.now(), Instant::now());
         let measured = tokio::task::spawn_blocking(move || {
             Usage::of(&state.logs(), &state.artifacts(), &state.work(), at)
         });
         if let Ok(usage) = measured.await {
             self.gauge.set(usage);
         }
+        measuring.done(began, Instant::now());
     }
 
     /// Rests after something was removed.

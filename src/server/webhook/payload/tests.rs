@@ -11,7 +11,7 @@ fn push(forge: Forge) -> String {
     let commits =
         format!(r#"[{{"id":"{SHA}","message":"A \ud83d\ude00 change","added":["PATH"],"modified":[]}}]"#);
     match forge {
-        Forge::GitHub => format!(
+        Forge::Github => format!(
             r#"{{"ref":"refs/heads/main","before":"{before}","after":"{SHA}","created":false,"deleted":false,
             "forced":false,"base_ref":null,"compare":"https://github.com/acme/shop/compare/a...b","commits":{commits},
             "repository":{{"id":186853002,"name":"shop","full_name":"acme/shop","private":false,
@@ -20,7 +20,7 @@ fn push(forge: Forge) -> String {
             "clone_url":"https://github.com/acme/shop.git","homepage":"https://evil.example/x","size":1.5e3}},
             "pusher":{{"name":"ann","email":"ann@users.noreply.github.com"}},"sender":{{"login":"ann","id":21031067}}}}"#
         ),
-        Forge::GitLab => format!(
+        Forge::Gitlab => format!(
             r#"{{"object_kind":"push","event_name":"push","before":"{before}","after":"{SHA}","ref":"refs/heads/main",
             "ref_protected":true,"checkout_sha":"{SHA}","user_id":4,"user_name":"Ann Smith","user_username":"ann",
             "user_email":"","project_id":15,"project":{{"id":15,"name":"shop","web_url":"https://lab.example/acme/shop",
@@ -45,12 +45,12 @@ fn push(forge: Forge) -> String {
 
 fn headers(forge: Forge, kind: &'static str) -> HeaderMap {
     let name = match forge {
-        Forge::GitHub => "x-github-event",
-        Forge::GitLab => "x-gitlab-event",
+        Forge::Github => "x-github-event",
+        Forge::Gitlab => "x-gitlab-event",
         Forge::Gitea => "x-gitea-event",
         Forge::Forgejo => "x-forgejo-event",
     };
-    let kind = if forge == Forge::GitLab && kind == "push" { "Push Hook" } else { kind };
+    let kind = if forge == Forge::Gitlab && kind == "push" { "Push Hook" } else { kind };
     HeaderMap::from_iter([(axum::http::HeaderName::from_static(name), HeaderValue::from_static(kind))])
 }
 
@@ -68,8 +68,8 @@ fn a_push_says_what_moved_where_and_by_whom() {
         assert!(!moved.urls.iter().any(|url| url.contains("evil")), "what a user may set: {:?}", moved.urls);
         let is = |repo: &str| moved.urls.iter().any(|url| source::same_repo(repo, url));
         let host = match forge {
-            Forge::GitHub => "github.com",
-            Forge::GitLab => "lab.example",
+            Forge::Github => "github.com",
+            Forge::Gitlab => "lab.example",
             Forge::Gitea | Forge::Forgejo => "tea.example",
         };
         assert!(
@@ -91,12 +91,12 @@ fn what_is_no_push_leads_to_nothing_and_says_why() {
         Ok(Told::Nothing(reason)) => reason,
         other => panic!("{forge} {kind}: {other:?}"),
     };
-    assert!(nothing(Forge::GitHub, "ping", r#"{"zen":"Keep it logically awesome."}"#).contains("pong"));
-    for forge in [Forge::GitHub, Forge::Gitea, Forge::Forgejo] {
+    assert!(nothing(Forge::Github, "ping", r#"{"zen":"Keep it logically awesome."}"#).contains("pong"));
+    for forge in [Forge::Github, Forge::Gitea, Forge::Forgejo] {
         assert!(nothing(forge, "issues", "{}").contains("`issues`"));
     }
-    assert!(nothing(Forge::GitLab, "Issue Hook", "{}").contains("`Issue Hook`"));
-    assert!(nothing(Forge::GitLab, "System Hook", r#"{"event_name":"user_create"}"#).contains("user_create"));
+    assert!(nothing(Forge::Gitlab, "Issue Hook", "{}").contains("`Issue Hook`"));
+    assert!(nothing(Forge::Gitlab, "System Hook", r#"{"event_name":"user_create"}"#).contains("user_create"));
     for forge in Forge::ALL {
         let deleted =
             push(forge).replacen(&format!(r#""after":"{SHA}""#), &format!(r#""after":"{:040}""#, 0), 1);
@@ -108,16 +108,16 @@ fn what_is_no_push_leads_to_nothing_and_says_why() {
 
 #[test]
 fn a_new_branch_was_nowhere_and_a_long_name_of_a_commit_is_one() {
-    let made = push(Forge::GitHub).replacen("1481a2de7b2a7d02428ad93446ab166be7793fbb", &"0".repeat(40), 1);
+    let made = push(Forge::Github).replacen("1481a2de7b2a7d02428ad93446ab166be7793fbb", &"0".repeat(40), 1);
     let made = made.replace(SHA, &"AB".repeat(32));
-    let Ok(Told::Moved(moved)) = read_push(Forge::GitHub, &made) else { panic!("{made}") };
+    let Ok(Told::Moved(moved)) = read_push(Forge::Github, &made) else { panic!("{made}") };
     assert_eq!((moved.before, moved.after), (None, "ab".repeat(32)));
 }
 
 #[test]
 fn what_is_missing_or_wrong_has_a_code() {
-    let code = |body: String| read_push(Forge::GitHub, &body).unwrap_err().code().to_owned();
-    let push = push(Forge::GitHub);
+    let code = |body: String| read_push(Forge::Github, &body).unwrap_err().code().to_owned();
+    let push = push(Forge::Github);
     for (from, to, expected) in [
         (r#""ref":"#, r#""fer":"#, "TG-HOOK-003"),
         (r#""after":"#, r#""afte":"#, "TG-HOOK-003"),
@@ -141,7 +141,7 @@ fn what_is_missing_or_wrong_has_a_code() {
         push.replace("https://github.com/acme/shop", "file:///srv/x").replace("git://github.com/", "/");
     let paths = paths.replace("git@github.com:", "/");
     assert_eq!(code(paths), "TG-HOOK-003", "a path is not for others to name");
-    let none = read(Forge::GitHub, &HeaderMap::new(), push.as_bytes()).unwrap_err();
+    let none = read(Forge::Github, &HeaderMap::new(), push.as_bytes()).unwrap_err();
     assert_eq!(none.code(), "TG-HOOK-003");
 }
 
@@ -152,7 +152,7 @@ fn a_pusher_is_harmless_text() {
     assert_eq!(by("renovate[bot]"), "gitea:renovatebot");
     assert_eq!(by("\u{1b}[31m<b>\u{202e}x\nowner"), "gitea:31mbxowner");
     assert_eq!(by(&"a".repeat(500)).len(), "gitea:".len() + PUSHER_LIMIT);
-    assert_eq!((by("\n"), super::by(Forge::GitHub, None)), ("gitea".into(), "github".into()));
+    assert_eq!((by("\n"), super::by(Forge::Github, None)), ("gitea".into(), "github".into()));
 }
 
 /// A generator that gives the same numbers everywhere (xorshift).
