@@ -125,7 +125,7 @@ pub(super) fn of_one(state: &State, name: &PipelineName) -> Option<InForce> {
         home: p.home.clone(),
         name: name.clone(),
         formerly: p.names.iter().rev().skip(1).map(|(_, name)| name.clone()).collect(),
-        rules: Rule::of(p, &definition),
+        rules: Rule::of(p, definition),
     })
 }
 
