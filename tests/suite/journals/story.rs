@@ -53,6 +53,7 @@ fn half(w: &mut World, n: usize) {
     production(w, n);
     ways_back(w, n);
     by_hand(w, n);
+    looks(w, n);
     definitions(w, n);
     under_way(w, n);
 }
@@ -121,6 +122,26 @@ fn by_hand(w: &mut World, n: usize) {
     w.deed(Deed::Adopt { tier: format!("lab{n}").into(), version: label, sha: old, about }).unwrap();
     w.rebuild(&commit(n, 1));
     w.tell(Command::Prune { keep: 3 });
+}
+
+/// A forge tells of a ref, git says where it stands, and once that it is gone.
+fn looks(w: &mut World, n: usize) {
+    let ref_name = RefName::from(format!("refs/heads/topic{n}"));
+    let owe = |commit: usize| Command::OweLooks {
+        by: actor("forge", Role::Trigger),
+        pipelines: vec![("shop".into(), None)],
+        ref_name: ref_name.clone(),
+        sha: sha(&format!("topic{n}{commit}")),
+    };
+    w.tell(owe(1));
+    let owed = w.state.last;
+    w.tell(Command::LookDone { pipeline: "shop".into(), ref_name: ref_name.clone(), owed, reason: None });
+    w.push_with(&format!("topic{n}1"), |push| push.ref_name = Some(ref_name.clone()));
+    w.tell(Command::ForgetRefs {
+        pipeline: "shop".into(),
+        gone: vec![(ref_name.clone(), sha(&format!("topic{n}1")))],
+    });
+    w.tell(owe(2));
 }
 
 fn definitions(w: &mut World, n: usize) {
