@@ -6,6 +6,7 @@ use crate::bus::{Bus, Frame};
 use crate::domain::event::DeployMode;
 use crate::domain::state::{Place, Task};
 use crate::domain::{EventId, RunId, Time};
+use crate::interpreter::Piece;
 use crate::journal::{self, Journal, Record};
 use crate::wire::{self, Live};
 use std::collections::HashMap;
@@ -27,7 +28,7 @@ pub(super) enum Outgoing {
         /// Where the piece stands in the log file.
         offset: u64,
         /// The piece.
-        bytes: Arc<[u8]>,
+        bytes: Piece,
     },
     /// A run ended: its chunks need not be counted any more.
     Ended(RunId),

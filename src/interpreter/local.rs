@@ -3,6 +3,7 @@
 use super::bounded::Stop;
 use super::deploy::{DeployRun, deploy};
 use super::gate::{GateRun, gate, step};
+use super::piece::Room;
 use super::places::Places;
 use super::task::{Shop, Task, for_runner};
 use super::workspace::Workspaces;
@@ -39,7 +40,16 @@ impl LocalInterpreter {
     ) -> Self {
         let workspaces = Workspaces::new(git);
         let inherited = environment::inherited();
-        let shop = Arc::new(Shop { state, runner, store, workspaces, inherited, output_limit, reports });
+        let shop = Arc::new(Shop {
+            state,
+            runner,
+            store,
+            workspaces,
+            inherited,
+            output_limit,
+            reports,
+            room: Room::default(),
+        });
         Self { shop, under_way: Arc::default(), runtime: Handle::current() }
     }
 

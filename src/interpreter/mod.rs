@@ -7,6 +7,7 @@
 //! gates that need more than that.
 
 pub mod cargo;
+mod piece;
 pub mod places;
 mod boot;
 mod bounded;
@@ -35,9 +36,9 @@ mod verdict;
 mod workspace;
 
 use crate::domain::{Command, Effect, RunId, Work};
-use std::sync::Arc;
 
 pub use local::LocalInterpreter;
+pub use piece::Piece;
 pub use workspace::sweep;
 
 /// What the interpreter tells the engine, in the order in which it happened.
@@ -54,7 +55,7 @@ pub enum Report {
         /// Where in the log file.
         offset: u64,
         /// What stands there.
-        bytes: Arc<[u8]>,
+        bytes: Piece,
     },
 }
 

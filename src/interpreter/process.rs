@@ -10,7 +10,6 @@ use crate::runner::{self, Exit, How, Start};
 use std::ffi::OsString;
 use std::future::pending;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -79,7 +78,7 @@ async fn listen(task: &Task, mut reports: mpsc::Receiver<runner::Report>, ear: &
         match report {
             runner::Report::Started { .. } => {}
             runner::Report::Output { run, offset, bytes } => {
-                task.show(run, offset, Arc::from(&bytes[..])).await;
+                task.show(run, offset, bytes).await;
             }
             runner::Report::StepLine { run, line } => {
                 if let Some(said) = ear.hear(&line) {

@@ -1,13 +1,14 @@
 //! One effect at work: what it knows, how it is told to stop, and how it tells what happens meanwhile.
 
 use super::bounded::Stop;
+use super::piece::Room;
 use super::places::Places;
 use super::workspace::Workspaces;
 use super::{Report, StopCause};
 use crate::artifact::Store;
 use crate::domain::event::StepSaid;
 use crate::domain::{Command, Pipeline, PipelineName, RefName, RunId, Sha};
-use crate::runner::{self, Runner};
+use crate::runner::{self, Bytes, Runner};
 use crate::settings::StateDir;
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(super) struct Shop {
     /// Bytes of a run's output that are kept, unless the step says otherwise.
     pub(super) output_limit: u64,
     pub(super) reports: Sender<Report>,
+    /// For output on its way to those who listen.
+    pub(super) room: Room,
 }
 
 /// One effect at work.
@@ -52,7 +55,8 @@ impl Task {
     }
 
     /// Tells what the log holds now.
-    pub(super) async fn show(&self, run: RunId, offset: u64, bytes: Arc<[u8]>) {
+    pub(super) async fn show(&self, run: RunId, offset: u64, bytes: Bytes) {
+        let bytes = self.shop.room.take(bytes).await;
         let _ = self.shop.reports.send(Report::Output { run, offset, bytes }).await;
     }
 }
