@@ -58,21 +58,27 @@ fn visit(
 
 /// What can be reached when an entry needs all (or, where `any` says so, one) of those before it.
 pub(super) fn reachable(before: &Before, any: &[bool]) -> Vec<bool> {
-    let mut reached = vec![false; before.len()];
-    loop {
-        let fresh: Vec<usize> = (0..before.len())
-            .filter(|at| !reached[*at])
-            .filter(|at| match before[*at].as_slice() {
-                [] => true,
-                names if any[*at] => names.iter().any(|name| reached[*name]),
-                names => names.iter().all(|name| reached[*name]),
-            })
-            .collect();
-        if fresh.is_empty() {
-            return reached;
-        }
-        fresh.into_iter().for_each(|at| reached[at] = true);
+    let waits_for = |(names, any): (&Vec<usize>, &bool)| if *any { names.len().min(1) } else { names.len() };
+    let mut waits: Vec<usize> = before.iter().zip(any).map(waits_for).collect();
+    let mut after = vec![Vec::new(); before.len()];
+    for (at, names) in before.iter().enumerate() {
+        names.iter().for_each(|name| after[*name].push(at));
     }
+    let mut reached = vec![false; before.len()];
+    let mut next: Vec<usize> = (0..before.len()).filter(|at| waits[*at] == 0).collect();
+    while let Some(at) = next.pop() {
+        reached[at] = true;
+        for &later in &after[at] {
+            // One that needs only one of them may have been reached by another.
+            if waits[later] > 0 {
+                waits[later] -= 1;
+                if waits[later] == 0 {
+                    next.push(later);
+                }
+            }
+        }
+    }
+    reached
 }
 
 #[cfg(test)]
@@ -91,6 +97,13 @@ mod tests {
     fn a_long_way_is_no_deep_way() {
         let ring: Before = (0..50_000).map(|at| vec![(at + 1) % 50_000]).collect();
         assert_eq!(cycles(&ring).concat().len(), 50_000);
+    }
+
+    #[test]
+    fn a_long_way_is_walked_once() {
+        let backwards: Before =
+            (0..200_000).map(|at| if at == 199_999 { Vec::new() } else { vec![at + 1] }).collect();
+        assert!(reachable(&backwards, &vec![false; 200_000]).iter().all(|reached| *reached));
     }
 
     #[test]

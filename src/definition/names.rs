@@ -35,6 +35,32 @@ pub(super) fn unique(report: &mut Report, what: &str, entries: &[(String, String
     }
 }
 
+/// The names of a list in its order, each found without looking at all of them: a file may hold tens of thousands.
+pub(super) struct Listed<'a> {
+    all: Vec<&'a str>,
+    places: HashMap<&'a str, usize>,
+}
+
+impl<'a> Listed<'a> {
+    /// Of two that are the same the first one is meant.
+    pub(super) fn new(all: Vec<&'a str>) -> Listed<'a> {
+        let mut places = HashMap::with_capacity(all.len());
+        for (at, name) in all.iter().enumerate() {
+            places.entry(*name).or_insert(at);
+        }
+        Listed { all, places }
+    }
+
+    pub(super) fn all(&self) -> &[&'a str] {
+        &self.all
+    }
+
+    /// Where that name stands.
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+}
+
 /// A length of time, if one is said and can be read.
 pub(super) fn span(report: &mut Report, path: &str, text: Option<&String>) -> Option<Span> {
     let text = text?;

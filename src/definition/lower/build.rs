@@ -37,7 +37,7 @@ fn steps(report: &mut Report, around: &Around, raw: &[raw::Step]) -> Vec<Step> {
         .collect();
     named.iter().for_each(|(path, name)| names::name(report, path, name));
     names::unique(report, "step", &named);
-    let all: Vec<&str> = named.iter().map(|(_, name)| name.as_str()).collect();
+    let all = names::Listed::new(named.iter().map(|(_, name)| name.as_str()).collect());
     let mut before: graph::Before = Vec::new();
     for (at, step) in raw.iter().enumerate() {
         let needs = step.needs.clone().unwrap_or_default();
@@ -46,7 +46,7 @@ fn steps(report: &mut Report, around: &Around, raw: &[raw::Step]) -> Vec<Step> {
         let needed = needed(report, "step", &format!("{}.needs", path(at)), &needs, &all, "build.step");
         before.push(if step.needs.is_some() { needed } else { in_place });
     }
-    say_cycles(report, &before, &all, "step", |at| format!("{}.needs", path(at)));
+    say_cycles(report, &before, all.all(), "step", |at| format!("{}.needs", path(at)));
     raw.iter()
         .enumerate()
         .map(|(at, step)| Step {
@@ -72,18 +72,18 @@ pub(super) fn needed(
     what: &str,
     path: &str,
     needs: &[String],
-    all: &[&str],
+    all: &names::Listed<'_>,
     list: &str,
 ) -> Vec<usize> {
     let mut found = Vec::new();
     for (at, need) in needs.iter().enumerate() {
-        match all.iter().position(|name| name == need) {
+        match all.position(need) {
             Some(position) => found.push(position),
             None if report.places.is_incomplete(list) => {}
             None => {
                 let message = format!("there is no {what} `{need}`");
                 let problem = report.error(Code::UnknownNeed, &format!("{path}[{at}]"), message);
-                problem.nearest(need, all.iter().copied());
+                problem.nearest(need, all.all().iter().copied());
             }
         }
     }

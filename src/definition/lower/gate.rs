@@ -26,21 +26,21 @@ pub(super) fn gates(report: &mut Report, around: &Around, tier: &Tier<'_>, raw: 
         .map(|(at, gate)| (format!("{}.name", path(at)), gate.name.to_string()))
         .collect();
     names::unique(report, "gate", &named);
-    let all: Vec<&str> = gates.iter().map(|gate| gate.name.as_str()).collect();
+    let all = names::Listed::new(gates.iter().map(|gate| gate.name.as_str()).collect());
     let list = format!("{}.gate", tier.path);
     let mut before: graph::Before = Vec::new();
     for (at, gate) in gates.iter().enumerate() {
         let needs: Vec<String> = gate.needs.iter().map(ToString::to_string).collect();
         let found = needed(report, "gate", &format!("{}.needs", path(at)), &needs, &all, &list);
         for need in found.iter().filter(|need| gates[**need].phase != gate.phase) {
-            let message = format!("gate `{}` belongs to the other phase", all[*need]);
+            let message = format!("gate `{}` belongs to the other phase", all.all()[*need]);
             let problem = report.error(Code::DoesNotGoWith, &format!("{}.needs", path(at)), message);
             problem
                 .help("`check` gates all end before the deploy, `verify` gates begin after it: leave it out");
         }
         before.push(found);
     }
-    say_cycles(report, &before, &all, "gate", |at| format!("{}.needs", path(at)));
+    say_cycles(report, &before, all.all(), "gate", |at| format!("{}.needs", path(at)));
     gates
 }
 

@@ -7,6 +7,7 @@ use crate::definition::codes::Code;
 use crate::definition::report::Report;
 use crate::definition::{graph, names, raw};
 use crate::domain::pipeline::{Node, Require, Tier};
+use std::collections::HashSet;
 
 pub(super) fn tiers(report: &mut Report, around: &Around, raw: &[raw::Tier]) -> Vec<Tier> {
     let path = |at: usize| format!("tier[{at}]");
@@ -17,7 +18,7 @@ pub(super) fn tiers(report: &mut Report, around: &Around, raw: &[raw::Tier]) -> 
         .collect();
     named.iter().for_each(|(path, name)| names::name(report, path, name));
     names::unique(report, "tier", &named);
-    let all: Vec<&str> = raw.iter().map(|tier| tier.name.as_deref().unwrap_or_default()).collect();
+    let all = names::Listed::new(raw.iter().map(|tier| tier.name.as_deref().unwrap_or_default()).collect());
     for (at, tier) in raw.iter().enumerate() {
         was(report, &path(at), tier.was.as_deref(), &all, "tier");
     }
@@ -77,7 +78,7 @@ fn nodes(report: &mut Report, path: &str, raw: &[raw::Node]) -> Vec<Node> {
         .collect();
     named.iter().for_each(|(path, name)| names::name(report, path, name));
     names::unique(report, "node", &named);
-    let all: Vec<&str> = named.iter().map(|(_, name)| name.as_str()).collect();
+    let all = names::Listed::new(named.iter().map(|(_, name)| name.as_str()).collect());
     raw.iter()
         .enumerate()
         .map(|(at, node)| {
@@ -103,10 +104,10 @@ fn nodes(report: &mut Report, path: &str, raw: &[raw::Node]) -> Vec<Node> {
 }
 
 /// Checks a former name: it must not be one that is still there.
-fn was(report: &mut Report, path: &str, was: Option<&str>, all: &[&str], what: &str) {
+fn was(report: &mut Report, path: &str, was: Option<&str>, all: &names::Listed<'_>, what: &str) {
     let Some(was) = was else { return };
     names::name(report, &format!("{path}.was"), was);
-    if all.contains(&was) {
+    if all.position(was).is_some() {
         let message = format!("there still is a {what} named `{was}`");
         let problem = report.error(Code::NameTwice, &format!("{path}.was"), message);
         problem
@@ -115,33 +116,34 @@ fn was(report: &mut Report, path: &str, was: Option<&str>, all: &[&str], what: &
 }
 
 /// The order of the tiers: names that are unknown, cycles, and tiers that no version can reach.
-fn order(report: &mut Report, raw: &[raw::Tier], tiers: &[Tier], all: &[&str]) {
+fn order(report: &mut Report, raw: &[raw::Tier], tiers: &[Tier], all: &names::Listed<'_>) {
     let path = |at: usize| format!("tier[{at}].after");
     let mut before: graph::Before = Vec::new();
     let mut known = !report.places.is_incomplete("tier");
     for (at, tier) in tiers.iter().enumerate() {
         let mut found = Vec::new();
         for (n, name) in tier.after.iter().enumerate() {
-            match all.iter().position(|other| name == other) {
+            match all.position(name.as_str()) {
                 Some(position) => found.push(position),
                 None if raw[at].after.is_none() || report.places.is_incomplete("tier") => known = false,
                 None => {
                     known = false;
                     let message = format!("there is no tier `{name}`");
                     let problem = report.error(Code::UnknownTier, &format!("{}[{n}]", path(at)), message);
-                    problem.nearest(name.as_str(), all.iter().copied());
+                    problem.nearest(name.as_str(), all.all().iter().copied());
                 }
             }
         }
         before.push(found);
     }
+    let all = all.all();
     say_cycles(report, &before, all, "tier", path);
     if !known {
         return;
     }
     let any: Vec<bool> = tiers.iter().map(|tier| tier.promote.require == Require::Any).collect();
     let reached = graph::reachable(&before, &any);
-    let in_cycles: Vec<usize> = graph::cycles(&before).concat();
+    let in_cycles: HashSet<usize> = graph::cycles(&before).concat().into_iter().collect();
     for at in (0..tiers.len()).filter(|at| !reached[*at] && !in_cycles.contains(at)) {
         let missing: Vec<&str> = before[at].iter().filter(|b| !reached[**b]).map(|b| all[*b]).collect();
         let message = format!("no version can reach tier `{}`", all[at]);
