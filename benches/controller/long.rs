@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tidegate::domain::{Envelope, Event, EventId, Fact, PipelineName};
+use tidegate::engine;
 use tidegate::journal::{Journal, Record, SqliteJournal};
-use tidegate::wire;
 
 /// A start with a long journal, until it answers.
 pub(crate) fn start() {
@@ -78,18 +78,8 @@ fn record(id: u64, shop: &PipelineName) -> Record {
     } else {
         Event::HoldLifted { tier: None }
     };
-    let (at, kind) = (chrono::DateTime::UNIX_EPOCH, event.kind());
     let fact = Fact { pipeline: Some(shop.clone()), by: Some("ann".into()), why: None, event };
-    let body = wire::encode(&Envelope { id: EventId(id), at, fact });
-    Record {
-        id: EventId(id),
-        at_us: at.timestamp_micros(),
-        kind: kind.into(),
-        pipeline: Some("shop".into()),
-        tier: None,
-        run: None,
-        body: body.into(),
-    }
+    engine::record(&Envelope { id: EventId(id), at: chrono::DateTime::UNIX_EPOCH, fact })
 }
 
 /// What it costs to do nothing.

@@ -1,4 +1,5 @@
-//! What `--help` says below the options of what people do by hand: what follows, and one example that can be copied.
+//! What `--help` says below the options: of what people do by hand what follows from it, and of every command one example
+//! that can be copied.
 
 pub(super) const CONFIRM: &str = "\
 It counts for rules with `confirm`, from tokens of the roles that they name; one word a person. With the last one that
@@ -38,7 +39,8 @@ It runs on one node or all, without gates, and rejects nothing: for a node that 
 Example: tidegate redeploy shop prod --node p2 --why \"a new disk\"";
 
 pub(super) const ADOPT: &str = "\
-Nothing is deployed: the version counts as current from now on.
+Nothing is deployed: the version counts as current from now on. Where a way back to it needs artifacts that are not
+here, its commit is built first; that build enters no tier.
 
 Example: tidegate adopt shop prod 1.3.9 4f2a9c1 --why \"installed by hand in spring\"";
 
@@ -75,3 +77,77 @@ pub(super) const UNBLOCK: &str = "\
 It may enter where it waits, and be chosen by `rollback`.
 
 Example: tidegate unblock shop 1.4.0 --why \"it was the test that was wrong\"";
+
+pub(super) const SERVE: &str = "Example: tidegate serve --listen 127.0.0.1:8433 --pipelines pipelines";
+
+pub(super) const DEMO: &str = "Example: tidegate demo --keep";
+
+pub(super) const INIT: &str = "Example: tidegate init --name shop";
+
+pub(super) const CHECK: &str = "Example: tidegate check pipelines/shop.toml";
+
+pub(super) const SCHEMA: &str = "Example: tidegate schema settings > settings.schema.json";
+
+pub(super) const RUN: &str = "Example: tidegate run pipelines/shop.toml --dir .";
+
+pub(super) const PLAN: &str = "Example: tidegate plan pipelines/shop.toml";
+
+pub(super) const STATUS: &str = "Example: tidegate status shop prod --wait --timeout 20m";
+
+pub(super) const EVENTS: &str = "Example: tidegate events --follow --kind 'gate_*'";
+
+pub(super) const LOGS: &str = "Example: tidegate logs 42 --follow";
+
+pub(super) const WHY: &str = "Example: tidegate why shop prod 1.4.0";
+
+pub(super) const REBUILD: &str = "Example: tidegate rebuild shop --wait";
+
+pub(super) const HOOK: &str = "Example: tidegate hook install /srv/git/shop.git";
+
+pub(super) const DOCTOR: &str = "Example: tidegate doctor --pipelines pipelines";
+
+pub(super) const TOKEN: &str = "Example: tidegate token create ann --role operator";
+
+pub(super) const COMPLETIONS: &str =
+    "Example: tidegate completions bash > ~/.local/share/bash-completion/completions/tidegate";
+
+pub(super) const MAN: &str = "Example: tidegate man --write /usr/local/share/man/man1";
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    /// The words of an example as a shell would hand them on, up to where it writes elsewhere.
+    fn words(example: &str) -> Vec<String> {
+        let (mut words, mut quote) = (vec![String::new()], None);
+        for c in example.chars() {
+            match (c, quote) {
+                ('>', None) => break,
+                (' ', None) => words.push(String::new()),
+                ('"' | '\'', None) => quote = Some(c),
+                (c, Some(open)) if c == open => quote = None,
+                (c, _) => words.last_mut().unwrap().push(c),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_is_taken() {
+        let cli = crate::cli::Cli::command();
+        let mut seen = 0;
+        for command in cli.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            let said = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let example = said.lines().find_map(|line| line.strip_prefix("Example: "));
+            let example = example.unwrap_or_else(|| panic!("`{name}` has no example"));
+            assert!(example.starts_with(&format!("tidegate {name}")), "{example}");
+            if let Err(error) = crate::cli::Cli::try_parse_from(words(example)) {
+                panic!("{example}: {error}");
+            }
+            seen += 1;
+        }
+        assert!(seen > 25, "{seen}");
+    }
+}

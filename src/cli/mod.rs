@@ -75,34 +75,46 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the controller
+    #[command(after_help = manual::SERVE)]
     Serve(serve::Args),
     /// See all of it at work, in a temporary folder, in under a minute
+    #[command(after_help = manual::DEMO)]
     Demo(demo::Args),
     /// Serve one page: what runs on the demo's nodes
     #[command(hide = true)]
     DemoNode(demo::node::Args),
     /// Write a first pipeline for the repository that this folder is in
+    #[command(after_help = manual::INIT)]
     Init(init::Args),
     /// Run cargo for a gate, and say in a form for machines what it says
     #[command(hide = true)]
     CargoGate(cargo_gate::Args),
     /// Check pipeline files: every problem of every file at once
+    #[command(after_help = manual::CHECK)]
     Check(check::Args),
     /// Print the JSON Schemas, or write them into a folder
+    #[command(after_help = manual::SCHEMA)]
     Schema(schema::Args),
     /// Build here and now, without a controller, and run the gates up to the first deploy
+    #[command(after_help = manual::RUN)]
     Run(run::Args),
     /// Show what an edit changes and what the next version would do, without doing it
+    #[command(after_help = manual::PLAN)]
     Plan(plan::Args),
     /// Show what is where, and what goes on
+    #[command(after_help = manual::STATUS)]
     Status(status::Args),
     /// Print events as JSON lines
+    #[command(after_help = manual::EVENTS)]
     Events(events::Args),
     /// Print the log of a run
+    #[command(after_help = manual::LOGS)]
     Logs(logs::Args),
     /// Show what stands between a version and a tier
+    #[command(after_help = manual::WHY)]
     Why(why::Args),
     /// Ask for a build
+    #[command(after_help = manual::REBUILD)]
     Rebuild(rebuild::Args),
     /// Give your word for a version that waits for one
     #[command(after_help = manual::CONFIRM)]
@@ -141,14 +153,19 @@ enum Command {
     #[command(after_help = manual::UNBLOCK)]
     Unblock(actions::BlockArgs),
     /// Install or remove the git hook that tells the controller of pushes
+    #[command(after_help = manual::HOOK)]
     Hook(hook::Args),
     /// Look at everything that a controller needs, and say what is not right
+    #[command(after_help = manual::DOCTOR)]
     Doctor(doctor::Args),
     /// Make, list and revoke tokens
+    #[command(after_help = manual::TOKEN)]
     Token(token::Args),
     /// Print a script that lets a shell complete words
+    #[command(after_help = manual::COMPLETIONS)]
     Completions(complete::Args),
     /// Print the manual page, or write all of them
+    #[command(after_help = manual::MAN)]
     Man(man::Args),
     /// What the last word may become
     #[command(name = "__complete", hide = true)]

@@ -16,7 +16,7 @@ mod publish;
 mod replay;
 mod task;
 
-pub use replay::{ReplayError, replay};
+pub use replay::{ReplayError, record, replay};
 
 use crate::bus::Bus;
 use crate::clock::Clock;

@@ -1,9 +1,23 @@
-//! The fold of the journal at the start.
+//! Between events and the journal: how it keeps them, and the fold of all of it at the start.
 
-use crate::domain::{State, apply};
-use crate::journal::{self, Journal};
+use crate::domain::{Envelope, State, apply};
+use crate::journal::{self, Journal, Record};
 use crate::wire::{self, DecodeError};
 use std::fmt;
+
+/// An event as the journal keeps it.
+pub fn record(envelope: &Envelope) -> Record {
+    let event = &envelope.fact.event;
+    Record {
+        id: envelope.id,
+        at_us: envelope.at.timestamp_micros(),
+        kind: event.kind().into(),
+        pipeline: envelope.fact.pipeline.as_ref().map(|name| name.as_str().into()),
+        tier: event.tier().map(|tier| tier.as_str().into()),
+        run: event.run().map(|run| run.0),
+        body: wire::encode(envelope).into(),
+    }
+}
 
 /// Why the journal cannot be folded.
 #[derive(Debug)]

@@ -16,7 +16,6 @@ use crate::domain::state::Task as RunTask;
 use crate::domain::*;
 use crate::interpreter::{Report, StopCause};
 use crate::journal::{self, Record, Watermark};
-use crate::wire;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -300,7 +299,7 @@ impl Loop {
             .zip(last + 1..)
             .map(|(fact, id)| Envelope { id: EventId(id), at: now, fact })
             .collect();
-        let records: Vec<Record> = envelopes.iter().map(record).collect();
+        let records: Vec<Record> = envelopes.iter().map(super::record).collect();
         self.parts.journal.append(records.clone()).await?;
         self.pause = PAUSES.0;
         {
@@ -365,19 +364,4 @@ fn is_preparation(command: &Command) -> bool {
 fn is_final(error: &journal::Error) -> bool {
     use journal::Error::*;
     matches!(error, Sync { .. } | Corrupt { .. } | Closed | OutOfOrder { .. })
-}
-
-/// The journal's form of an event.
-fn record(envelope: &Envelope) -> Record {
-    let body: Arc<str> = wire::encode(envelope).into();
-    let event = &envelope.fact.event;
-    Record {
-        id: envelope.id,
-        at_us: envelope.at.timestamp_micros(),
-        kind: event.kind().into(),
-        pipeline: envelope.fact.pipeline.as_ref().map(|name| name.as_str().into()),
-        tier: event.tier().map(|tier| tier.as_str().into()),
-        run: event.run().map(|run| run.0),
-        body,
-    }
 }

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use tidegate::domain::event::KINDS;
 use tidegate::domain::state::{State, TierState};
 use tidegate::domain::*;
-use tidegate::engine::replay;
-use tidegate::journal::{Checkpoint, Journal, Record, SqliteJournal};
+use tidegate::engine::{record, replay};
+use tidegate::journal::{Checkpoint, Journal, SqliteJournal};
 
 /// The journals that are kept, oldest first.
 const KEPT: &[&str] = &["0.1.0"];
@@ -131,17 +131,4 @@ async fn this_release_writes_such_a_journal() {
 
 fn missing(kinds: &BTreeSet<&'static str>) -> Vec<&'static str> {
     KINDS.into_iter().filter(|kind| !kinds.contains(kind)).collect()
-}
-
-fn record(envelope: &Envelope) -> Record {
-    let event = &envelope.fact.event;
-    Record {
-        id: envelope.id,
-        at_us: envelope.at.timestamp_micros(),
-        kind: event.kind().into(),
-        pipeline: envelope.fact.pipeline.as_ref().map(|name| name.as_str().into()),
-        tier: event.tier().map(|tier| tier.as_str().into()),
-        run: event.run().map(|run| run.0),
-        body: tidegate::wire::encode(envelope).into(),
-    }
 }

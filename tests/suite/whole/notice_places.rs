@@ -24,14 +24,21 @@ fn called(text: &str, name: &str, was: &str) -> String {
     format!("name = \"{name}\"\nwas = \"{was}\"\n{text}")
 }
 
-#[test]
-fn what_waits_survives_the_removal_of_the_pipeline_even_over_a_restart() {
-    let (mute, heard) = (Receiver::answering(|_, _| Some(answer(500, ""))), Receiver::new());
+/// A notice of that version's build waits, as who it is for answers 500.
+fn with_one_that_waits() -> (World, Receiver, Value) {
+    let mute = Receiver::answering(|_, _| Some(answer(500, "")));
     let mut world = world_with(&post_to(&mute.url("/"), r#"["build_ok"]"#));
     world.push("1.0.0", &[]);
     let built = world.wait("build_ok", &[]);
     assert_eq!(mute.next().body["id"], built["id"]);
     world.wait("promote_complete", &[("tier", "staging")]);
+    (world, mute, built)
+}
+
+#[test]
+fn what_waits_survives_the_removal_of_the_pipeline_even_over_a_restart() {
+    let (mut world, mute, built) = with_one_that_waits();
+    let heard = Receiver::new();
     std::fs::remove_file(world.path("pipelines/shop.toml")).expect("removed");
     world.wait("pipeline_removed", &[]);
     wait_for_file(&world, |kept| {
@@ -53,12 +60,8 @@ fn what_waits_survives_the_removal_of_the_pipeline_even_over_a_restart() {
 
 #[test]
 fn what_waits_survives_two_renames_and_another_pipeline_of_the_old_name_is_not_heard() {
-    let (mute, heard) = (Receiver::answering(|_, _| Some(answer(500, ""))), Receiver::new());
-    let mut world = world_with(&post_to(&mute.url("/"), r#"["build_ok"]"#));
-    world.push("1.0.0", &[]);
-    let built = world.wait("build_ok", &[]);
-    assert_eq!(mute.next().body["id"], built["id"]);
-    world.wait("promote_complete", &[("tier", "staging")]);
+    let (mut world, mute, built) = with_one_that_waits();
+    let heard = Receiver::new();
     let still = shop_with(&post_to(&mute.url("/"), r#"["build_ok"]"#));
     world.edit(&called(&still, "store", "shop"));
     world.wait("pipeline_loaded", &[("pipeline", "store")]);
