@@ -98,8 +98,6 @@ pub enum Command {
     },
     /// A commit is fetched and its version read.
     Prepared {
-        /// The pipeline.
-        pipeline: PipelineName,
         /// The request that it is for.
         request: EventId,
         /// The label as read (none: no file says one), or what went wrong.
@@ -107,10 +105,6 @@ pub enum Command {
     },
     /// What a build made is stored, or could not be.
     Collected {
-        /// The pipeline.
-        pipeline: PipelineName,
-        /// The version.
-        version: VersionLabel,
         /// The request whose build it is: the same version may be built again meanwhile.
         request: EventId,
         /// What is kept, or what went wrong.

@@ -10,13 +10,13 @@ use super::proceed::{goes_on, is_complete, wanted};
 use super::state::{PipelineState, State, Task};
 use std::sync::Arc;
 
-/// Something that should be in flight: what identifies it.
+/// Something that should be in flight: what identifies it, whatever its pipeline is called meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
     /// The commit of a request is fetched and its version read.
-    Prepare(PipelineName, EventId),
-    /// What a build made is stored.
-    Collect(PipelineName, VersionLabel, EventId),
+    Prepare(EventId),
+    /// What the build of a request made is stored.
+    Collect(EventId),
     /// A run: a build step, a gate, a deploy on a node.
     Run(RunId),
 }
@@ -103,13 +103,12 @@ pub enum Job {
 }
 
 /// What should be in flight for one pipeline besides its runs.
-pub fn preparations(p: &PipelineState, name: &PipelineName, now: Time) -> Option<Effect> {
+pub fn preparations(p: &PipelineState, now: Time) -> Option<Effect> {
     match (&p.build, p.queue.front()) {
-        (None, Some(front)) if p.in_force.is_some() => Some(Effect::Prepare(name.clone(), front.id)),
+        (None, Some(front)) if p.in_force.is_some() => Some(Effect::Prepare(front.id)),
         (Some(build), _) if goes_on(p, build, now) => {
             let definition = p.known.get(&build.digest)?;
-            let effect = Effect::Collect(name.clone(), build.version.clone(), build.request.id);
-            is_complete(definition, build).then_some(effect)
+            is_complete(definition, build).then_some(Effect::Collect(build.request.id))
         }
         _ => None,
     }
@@ -119,9 +118,9 @@ pub fn preparations(p: &PipelineState, name: &PipelineName, now: Time) -> Option
 pub fn is_wanted(state: &State, effect: &Effect, now: Time) -> bool {
     match effect {
         Effect::Run(run) => wanted(state, *run, now),
-        Effect::Prepare(name, _) | Effect::Collect(name, ..) => {
-            let p = state.pipelines.get(name);
-            p.is_some_and(|p| preparations(p, name, now).as_ref() == Some(effect))
+        Effect::Prepare(request) | Effect::Collect(request) => {
+            let asked = state.asked_for(*request);
+            asked.is_some_and(|(_, p)| preparations(p, now).as_ref() == Some(effect))
         }
     }
 }
@@ -129,15 +128,15 @@ pub fn is_wanted(state: &State, effect: &Effect, now: Time) -> bool {
 /// Everything that should be in flight.
 pub fn outstanding(state: &State, now: Time) -> Vec<Effect> {
     let runs = state.running.keys().map(|run| Effect::Run(*run));
-    let others = state.pipelines.iter().filter_map(|(name, p)| preparations(p, name, now));
+    let others = state.pipelines.values().filter_map(|p| preparations(p, now));
     runs.chain(others).filter(|effect| is_wanted(state, effect, now)).collect()
 }
 
 /// Everything that an effect needs to know; none when it is not of this state.
 pub fn work(state: &State, effect: &Effect) -> Option<Work> {
     match effect {
-        Effect::Prepare(name, request) => {
-            let p = state.pipelines.get(name)?;
+        Effect::Prepare(request) => {
+            let (name, p) = state.asked_for(*request)?;
             let front = p.queue.iter().find(|r| r.id == *request)?;
             Some(Work {
                 pipeline: name.clone(),
@@ -148,16 +147,11 @@ pub fn work(state: &State, effect: &Effect) -> Option<Work> {
                 job: Job::Prepare { request: *request },
             })
         }
-        Effect::Collect(name, version, request) => {
-            let p = state.pipelines.get(name)?;
+        Effect::Collect(request) => {
+            let (name, p) = state.asked_for(*request)?;
             let build = p.build.as_ref()?;
-            work_of(
-                p,
-                name,
-                version,
-                &build.digest,
-                Job::Collect { version: version.clone(), request: *request },
-            )
+            let job = Job::Collect { version: build.version.clone(), request: *request };
+            work_of(p, name, &build.version, &build.digest, job)
         }
         Effect::Run(run) => run_work(state, *run),
     }
@@ -247,10 +241,7 @@ fn deploy_work(
         DeployMode::Redeploy => (&t.redeploy.as_ref()?.digest, None),
     };
     let tier = p.tier_of(digest, tier_name)?;
-    // A node that came later is known by the definition that is left, or by the one in force.
-    let known_later = || other.and_then(|d| p.tier_of(d, tier_name)).and_then(|t| t.node(node_name));
-    let in_force = || p.tier_in_force(tier_name).and_then(|t| t.node(node_name));
-    let node = tier.node(node_name).or_else(known_later).or_else(in_force)?.clone();
+    let node = p.node_of(tier_name, node_name, std::iter::once(digest).chain(other))?.clone();
     let job = Job::Deploy {
         run,
         version: version.clone(),

@@ -103,15 +103,12 @@ impl Interpreter for LocalInterpreter {
 
 /// Does the work; the command that ends the effect.
 async fn carry_out(task: Task, job: Job) -> Command {
-    let pipeline = task.pipeline.clone();
     match job {
         Job::Prepare { request } => {
-            let label = prepare::prepare(&task, request).await;
-            Command::Prepared { pipeline, request, label }
+            Command::Prepared { request, label: prepare::prepare(&task, request).await }
         }
-        Job::Collect { version, request } => {
-            let artifacts = prepare::collect(&task, request).await;
-            Command::Collected { pipeline, version, request, artifacts }
+        Job::Collect { request, .. } => {
+            Command::Collected { request, artifacts: prepare::collect(&task, request).await }
         }
         Job::Step { run, version, request, step: wanted } => {
             let outcome = step(&task, run, &version, request, &wanted).await;
@@ -141,14 +138,11 @@ impl Broken {
     fn of(effect: &Effect, job: &Job) -> Broken {
         let cause = "the interpreter broke; its log has more".to_owned();
         match (effect, job) {
-            (Effect::Prepare(pipeline, request), _) => {
-                let (pipeline, request) = (pipeline.clone(), *request);
-                Broken::Command(Command::Prepared { pipeline, request, label: Err(cause) })
+            (Effect::Prepare(request), _) => {
+                Broken::Command(Command::Prepared { request: *request, label: Err(cause) })
             }
-            (Effect::Collect(pipeline, version, request), _) => {
-                let (pipeline, version, request) = (pipeline.clone(), version.clone(), *request);
-                let artifacts = Err(cause);
-                Broken::Command(Command::Collected { pipeline, version, request, artifacts })
+            (Effect::Collect(request), _) => {
+                Broken::Command(Command::Collected { request: *request, artifacts: Err(cause) })
             }
             (Effect::Run(run), Job::Deploy { .. }) => Broken::Deploy(*run),
             (Effect::Run(run), _) => Broken::Run(*run),

@@ -310,6 +310,7 @@ fn rollback(
     cause: &str,
     at: Time,
 ) {
+    let left = nodes_left(p, tier, to);
     let t = p.tiers.entry(tier.clone()).or_default();
     let inside = t.inside.take().filter(|i| i.version == *from);
     let (from_digest, end, order) = if let Some(inside) = inside {
@@ -320,19 +321,17 @@ fn rollback(
         let end = if canceled { PromotionEnd::Canceled } else { PromotionEnd::RolledBack };
         (inside.digest, Some(end), order)
     } else {
-        let Some(left) = t.current.clone() else { return };
+        let Some(current) = t.current.clone() else { return };
         let Some(target) = t.past.iter().rev().find(|c| c.version == *to).cloned() else { return };
         if let Some(position) = t.past.iter().position(|c| c.version == *to) {
             t.past.truncate(position);
         }
         t.current = Some(Current { since: at, ..target });
-        let soaked = at - left.since;
-        let standing = t.standing(&left.version);
+        let soaked = at - current.since;
+        let standing = t.standing(&current.version);
         standing.longest_current = standing.longest_current.max(soaked);
-        t.reject(&left.version, cause);
-        let mut nodes: Vec<_> = t.nodes.iter().filter(|(_, n)| n.version.as_ref() != Some(to)).collect();
-        nodes.sort_by_key(|(_, n)| std::cmp::Reverse(n.at));
-        (left.digest, None, nodes.into_iter().map(|(name, _)| name.clone()).collect())
+        t.reject(&current.version, cause);
+        (current.digest, None, left)
     };
     let digest = t.current.as_ref().map_or_else(|| from_digest.clone(), |c| c.digest.clone());
     t.went_back = Some(WentBack { from: from.clone(), to: to.clone(), cause: cause.into(), at });
@@ -348,6 +347,19 @@ fn rollback(
         gates: Default::default(),
         failed: false,
     });
+}
+
+/// The nodes on which another version is, the one that was changed last first. Those that no definition of this way back
+/// knows any more are nobody's to change.
+fn nodes_left(p: &PipelineState, tier: &TierName, to: &VersionLabel) -> Vec<NodeName> {
+    let Some(t) = p.tiers.get(tier) else { return Vec::new() };
+    let target = t.past.iter().rev().find(|c| c.version == *to);
+    let digests: Vec<&Digest> = target.into_iter().chain(&t.current).map(|c| &c.digest).collect();
+    let others = t.nodes.iter().filter(|(_, node)| node.version.as_ref() != Some(to));
+    let known = others.filter(|(name, _)| p.node_of(tier, name, digests.iter().copied()).is_some());
+    let mut nodes: Vec<_> = known.collect();
+    nodes.sort_by_key(|(_, node)| std::cmp::Reverse(node.at));
+    nodes.into_iter().map(|(name, _)| name.clone()).collect()
 }
 
 fn rollback_failed(t: &mut TierState, at: Time) {

@@ -56,10 +56,8 @@ pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, R
         Command::ByHand { actor, why, pipeline, deed } => {
             deeds::decide(state, actor, why.as_deref(), pipeline, deed)?
         }
-        Command::Prepared { pipeline, request, label } => reports::prepared(state, pipeline, *request, label),
-        Command::Collected { pipeline, version: _, request, artifacts } => {
-            reports::collected(state, pipeline, *request, artifacts, now)
-        }
+        Command::Prepared { request, label } => reports::prepared(state, *request, label),
+        Command::Collected { request, artifacts } => reports::collected(state, *request, artifacts, now),
         Command::RunEnded { run, outcome } => Decision::done(reports::run_ended(state, *run, outcome)),
         Command::DeployEnded { run, result, log_ref } => {
             Decision::done(reports::deploy_ended(state, *run, result, log_ref.as_deref()))

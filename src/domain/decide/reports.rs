@@ -11,11 +11,10 @@ use crate::domain::state::{Attempts, Build, PipelineState, Place, State, Task};
 
 pub(super) fn prepared(
     state: &State,
-    pipeline: &PipelineName,
     request: EventId,
     label: &Result<Option<String>, String>,
 ) -> Decision {
-    let Some(p) = state.pipelines.get(pipeline) else { return Decision::already() };
+    let Some((pipeline, p)) = state.asked_for(request) else { return Decision::already() };
     let front = p.queue.front().filter(|r| r.id == request && p.build.is_none());
     let (Some(front), Some(in_force)) = (front, &p.in_force) else { return Decision::already() };
     let read = label.as_ref().ok().and_then(Option::as_deref);
@@ -53,13 +52,15 @@ fn unused_label(p: &PipelineState, read: Option<&str>, sha: &Sha) -> VersionLabe
 
 pub(super) fn collected(
     state: &State,
-    pipeline: &PipelineName,
     request: EventId,
     artifacts: &Result<Vec<Artifact>, String>,
     now: Time,
 ) -> Decision {
-    let build = state.pipelines.get(pipeline).and_then(|p| p.build.as_ref());
-    let Some(build) = build.filter(|b| b.request.id == request) else { return Decision::already() };
+    let asked = state.asked_for(request);
+    let build = asked.and_then(|(name, p)| Some((name, p.build.as_ref()?)));
+    let Some((pipeline, build)) = build.filter(|(_, b)| b.request.id == request) else {
+        return Decision::already();
+    };
     let (sha, version) = (build.request.sha.clone(), build.version.clone());
     let elapsed_s = elapsed_s(build, now);
     let event = match artifacts {

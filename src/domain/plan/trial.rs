@@ -152,7 +152,7 @@ impl Trial {
                 false => Command::RunEnded { run, outcome: Outcome::of(Classification::Ok) },
             }));
         }
-        let prepared = self.pipeline().and_then(|p| preparations(p, &self.name, self.now));
+        let prepared = self.pipeline().and_then(|p| preparations(p, self.now));
         if let Some(command) = prepared.and_then(|effect| self.prepared(effect)) {
             events.extend(self.tell(&command));
         }
@@ -161,13 +161,11 @@ impl Trial {
 
     fn prepared(&self, effect: Effect) -> Option<Command> {
         Some(match effect {
-            Effect::Prepare(pipeline, request) => {
+            Effect::Prepare(request) => {
                 let label = (self.request == Some(request)).then(|| NEXT.to_owned());
-                Command::Prepared { pipeline, request, label: Ok(label) }
+                Command::Prepared { request, label: Ok(label) }
             }
-            Effect::Collect(pipeline, version, request) => {
-                Command::Collected { pipeline, version, request, artifacts: Ok(Vec::new()) }
-            }
+            Effect::Collect(request) => Command::Collected { request, artifacts: Ok(Vec::new()) },
             Effect::Run(_) => return None,
         })
     }

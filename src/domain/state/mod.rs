@@ -106,6 +106,13 @@ impl State {
         self
     }
 
+    /// The pipeline in which a request waits to be built or is being built.
+    pub fn asked_for(&self, request: EventId) -> Option<(&PipelineName, &PipelineState)> {
+        let builds = |p: &PipelineState| p.build.as_ref().is_some_and(|build| build.request.id == request);
+        let waits = |p: &PipelineState| p.queue.iter().any(|asked| asked.id == request);
+        self.pipelines.iter().find(|(_, p)| builds(p) || waits(p))
+    }
+
     /// The pipeline of that name, if it was ever loaded.
     pub fn pipeline(&self, name: &PipelineName) -> Option<&PipelineState> {
         self.pipelines.get(name)

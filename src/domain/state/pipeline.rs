@@ -1,7 +1,7 @@
 //! One pipeline: its definition in force, what is asked for and built, its versions and tiers.
 
 use super::*;
-use crate::domain::pipeline::{Pipeline, Tier};
+use crate::domain::pipeline::{Node, Pipeline, Tier};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -117,6 +117,17 @@ impl PipelineState {
         let definition = self.known.get(digest)?;
         let formerly = self.tiers.get(tier).map(|t| t.formerly.as_slice()).unwrap_or_default();
         definition.tier(tier).or_else(|| formerly.iter().rev().find_map(|name| definition.tier(name)))
+    }
+
+    /// A node as the first of those definitions has it that does, else as the one in force has it.
+    pub fn node_of<'a>(
+        &'a self,
+        tier: &TierName,
+        node: &NodeName,
+        digests: impl IntoIterator<Item = &'a Digest>,
+    ) -> Option<&'a Node> {
+        let known = digests.into_iter().filter_map(|digest| self.tier_of(digest, tier));
+        known.chain(self.tier_in_force(tier)).find_map(|tier| tier.node(node))
     }
 
     /// A version's place among the versions; the start of time for one that is not known.

@@ -16,12 +16,10 @@ impl Loop {
             let runs = state.running.iter().filter(|(_, place)| place.pipeline == *name);
             let runs = runs.map(|(run, _)| Effect::Run(*run));
             let preparation = state.pipelines.get(name).filter(|_| open);
-            let preparation = preparation.and_then(|p| preparations(p, name, now));
+            let preparation = preparation.and_then(|p| preparations(p, now));
             let preparation =
                 preparation.filter(|effect| !disk_full || !matches!(effect, Effect::Prepare(..)));
-            // A pipeline may have got another name while something of it runs.
-            let flies = |effect: &Effect| self.in_flight.values().any(|flying| flying.contains(effect));
-            let missing = runs.chain(preparation).filter(|effect| !flies(effect));
+            let missing = runs.chain(preparation).filter(|effect| !flying.contains(effect));
             let unwanted = flying.iter().filter(|effect| !is_wanted(state, effect, now));
             (missing.collect::<Vec<_>>(), unwanted.cloned().collect::<Vec<_>>())
         });
@@ -31,7 +29,7 @@ impl Loop {
                 let last = self.look(|state| state.last);
                 self.deploys.push_back((last, effect));
             } else {
-                self.begin_effect(effect);
+                self.begin_effect(effect).await?;
             }
         }
         for effect in unwanted {
@@ -39,10 +37,20 @@ impl Loop {
                 self.parts.interpreter.stop(&effect, StopCause::Canceled);
             }
         }
-        if !self.deploys.is_empty() {
+        if !self.deploys.is_empty() || !self.backlog.is_empty() {
             self.begin_durable_deploys().await?;
         }
         Ok(())
+    }
+
+    /// What is in flight for a pipeline is so under its new name.
+    pub(super) fn take_over_flights(&mut self, loaded: &Pipeline) {
+        let gone = |was: &&PipelineName| self.look(|state| !state.pipelines.contains_key(*was));
+        if let Some(was) = loaded.was.as_ref().filter(gone)
+            && let Some(flying) = self.in_flight.remove(was)
+        {
+            self.in_flight.entry(loaded.name.clone()).or_default().extend(flying);
+        }
     }
 
     pub(super) fn waits_for_durability(&self, effect: &Effect) -> bool {
@@ -58,13 +66,18 @@ impl Loop {
         })
     }
 
-    pub(super) fn begin_effect(&self, effect: Effect) {
-        let work = self.look(|state| work(state, &effect));
-        let Some(work) = work else {
-            tracing::error!(?effect, "BUG: an effect that cannot be described");
-            return;
-        };
-        self.parts.interpreter.begin(effect, work);
+    /// Begins it. Where nothing says any more how, it has ended without having begun: what waits for its end must not
+    /// wait for ever.
+    pub(super) async fn begin_effect(&mut self, effect: Effect) -> Result<(), journal::Error> {
+        if let Some(work) = self.look(|state| work(state, &effect)) {
+            self.parts.interpreter.begin(effect, work);
+            return Ok(());
+        }
+        tracing::error!(?effect, "BUG: an effect that cannot be described");
+        let ended = self.look(|state| end_of_unknown(state, &effect));
+        self.note_end(&ended).await?;
+        self.backlog.push_back(ended);
+        Ok(())
     }
 
     pub(super) async fn begin_durable_deploys(&mut self) -> Result<(), journal::Error> {
@@ -81,12 +94,31 @@ impl Loop {
                 self.note_end(&ended).await?;
                 self.backlog.push_back(ended);
             } else {
-                self.begin_effect(effect);
+                self.begin_effect(effect).await?;
             }
         }
         if self.trouble.is_none() && !self.backlog.is_empty() {
             Box::pin(self.work_off()).await?;
         }
         Ok(())
+    }
+}
+
+/// The end of what could not be begun, because no definition that is kept says how.
+fn end_of_unknown(state: &State, effect: &Effect) -> Command {
+    let cause = || "no definition says any more how it is done".to_owned();
+    match effect {
+        Effect::Prepare(request) => Command::Prepared { request: *request, label: Err(cause()) },
+        Effect::Collect(request) => Command::Collected { request: *request, artifacts: Err(cause()) },
+        Effect::Run(run) => match state.running.get(run).map(|place| &place.task) {
+            Some(RunTask::Deploy(..)) => {
+                let result = Err((Failure::Unreachable, cause()));
+                Command::DeployEnded { run: *run, result, log_ref: None }
+            }
+            _ => {
+                let outcome = Outcome::of(Classification::Infrastructure).saying(cause());
+                Command::RunEnded { run: *run, outcome }
+            }
+        },
     }
 }

@@ -251,10 +251,8 @@ impl Loop {
                 self.send(Outgoing::Ended(*run)).await?;
                 Effect::Run(*run)
             }
-            Command::Prepared { pipeline, request, .. } => Effect::Prepare(pipeline.clone(), *request),
-            Command::Collected { pipeline, version, request, .. } => {
-                Effect::Collect(pipeline.clone(), version.clone(), *request)
-            }
+            Command::Prepared { request, .. } => Effect::Prepare(*request),
+            Command::Collected { request, .. } => Effect::Collect(*request),
             _ => return Ok(()),
         };
         self.stopping.remove(&effect);
@@ -308,6 +306,9 @@ impl Loop {
         }
         for envelope in &envelopes {
             self.mark(envelope.fact.pipeline.clone());
+            if let Event::PipelineLoaded { definition, .. } = &envelope.fact.event {
+                self.take_over_flights(definition);
+            }
             if matches!(envelope.fact.event, Event::BuildOk { .. } | Event::BuildFailed { .. }) {
                 self.signs.builds.send_modify(|count| *count += 1);
             }

@@ -83,8 +83,8 @@ impl Bench {
     pub(super) fn begin(&self, job: Job) -> Effect {
         let pipeline = self.pipeline.name.clone();
         let effect = match &job {
-            Job::Prepare { request } => Effect::Prepare(pipeline.clone(), *request),
-            Job::Collect { version, request } => Effect::Collect(pipeline.clone(), version.clone(), *request),
+            Job::Prepare { request } => Effect::Prepare(*request),
+            Job::Collect { request, .. } => Effect::Collect(*request),
             Job::Step { run, .. } | Job::Gate { run, .. } | Job::Deploy { run, .. } => Effect::Run(*run),
         };
         let work = Work {

@@ -99,7 +99,7 @@ fn rule_04_a_forgotten_label_is_never_given_to_another_commit() {
         w.hold_run("prepare");
         w.rebuild(commit);
         let request = w.shop().queue[0].id;
-        let read = Command::Prepared { pipeline: "shop".into(), request, label: Ok(Some(label.into())) };
+        let read = Command::Prepared { request, label: Ok(Some(label.into())) };
         w.ask(read).unwrap();
         w.let_go("prepare");
     };

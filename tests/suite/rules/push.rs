@@ -159,7 +159,7 @@ fn rule_04_a_label_that_another_commit_has_gets_the_commit_added() {
     w.hold_run("prepare");
     w.push("c9");
     let request = w.shop().queue[0].id;
-    w.ask(Command::Prepared { pipeline: "shop".into(), request, label: Ok(Some("1.0.1".into())) }).unwrap();
+    w.ask(Command::Prepared { request, label: Ok(Some("1.0.1".into())) }).unwrap();
     w.let_go("prepare");
     w.saw(&["build_ok 1.0.1+gc900000"]);
 }
@@ -170,13 +170,13 @@ fn rule_04_no_label_and_an_unreadable_one() {
     w.hold_run("prepare");
     w.push("c1");
     let request = w.shop().queue[0].id;
-    w.ask(Command::Prepared { pipeline: "shop".into(), request, label: Ok(None) }).unwrap();
+    w.ask(Command::Prepared { request, label: Ok(None) }).unwrap();
     w.settle();
     w.saw(&["build_ok 0.0.0+gc100000"]);
     w.push("c2");
     let request = w.shop().queue[0].id;
     let bad = Err("Cargo.toml: `version` is not a version".to_owned());
-    w.ask(Command::Prepared { pipeline: "shop".into(), request, label: bad }).unwrap();
+    w.ask(Command::Prepared { request, label: bad }).unwrap();
     w.settle();
     w.saw(&["build_start 0.0.0+gc200000", "build_failed 0.0.0+gc200000"]);
 }

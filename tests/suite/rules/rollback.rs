@@ -84,3 +84,24 @@ fn rule_26_what_rollback_would_choose_is_known() {
     let target = w.shop().tiers["prod"].rollback_target(&w.shop().blocked).unwrap();
     assert_eq!(target.version, "1.0.2");
 }
+
+#[test]
+fn rule_32_a_way_back_leaves_alone_what_no_definition_knows_any_more() {
+    let mut w = World::with(shop([tier("prod").nodes(&["a", "b"])]));
+    w.push("c1");
+    w.load(shop([tier("prod").nodes(&["a"])]));
+    w.push("c2");
+    w.push("c3");
+    // What was on `b` was put there by a definition that nothing goes back to.
+    w.rollback("prod").unwrap();
+    w.saw(&[
+        "rollback prod 1.0.3 1.0.2",
+        "deploy_ok prod a rollback 1.0.2",
+        "rollback_complete prod 1.0.2",
+    ]);
+    assert_eq!(w.count("deploy_start prod b rollback"), 0);
+    // The version before was on both, and its definition is what goes back.
+    w.rollback("prod").unwrap();
+    assert_eq!(w.current("prod"), "1.0.1");
+    assert_eq!(w.count("deploy_start prod a rollback"), 2);
+}

@@ -159,20 +159,17 @@ impl World {
             let ends = self.scripts.get_mut(&name).and_then(VecDeque::pop_front).unwrap_or(Ends::Passes);
             let ended = match work.job {
                 Job::Prepare { request } => Command::Prepared {
-                    pipeline: work.pipeline,
                     request,
                     label: Ok(Some(label_of(&work.sha))),
                 },
                 Job::Collect { version, request } => Command::Collected {
                     request,
-                    pipeline: work.pipeline,
                     artifacts: Ok(vec![Artifact {
                         path: "app".into(),
                         sha256: version.to_string(),
                         size: 1,
                         executable: true,
                     }]),
-                    version,
                 },
                 Job::Step { run, .. } | Job::Gate { run, .. } | Job::Deploy { run, .. } => {
                     self.end_of(run, ends)

@@ -415,20 +415,14 @@ impl Hands {
 
 impl Interpreter for Hands {
     fn begin(&self, _: Effect, work: Work) {
-        let pipeline = work.pipeline.clone();
         let run = match work.job {
             Job::Prepare { request } => {
                 let first = work.sha.as_str().chars().next().unwrap();
                 let label = Ok(Some(format!("1.0.{}", first.to_digit(16).unwrap())));
-                return self.report(Command::Prepared { pipeline, request, label });
+                return self.report(Command::Prepared { request, label });
             }
-            Job::Collect { version, request } => {
-                return self.report(Command::Collected {
-                    pipeline,
-                    version,
-                    request,
-                    artifacts: Ok(Vec::new()),
-                });
+            Job::Collect { request, .. } => {
+                return self.report(Command::Collected { request, artifacts: Ok(Vec::new()) });
             }
             Job::Deploy { run, .. } => {
                 return self.report(Command::DeployEnded { run, result: Ok(7), log_ref: None });

@@ -79,17 +79,14 @@ pub(crate) fn ended(item: &Item, class: Option<Classification>, failure: Option<
     });
     match &item.work.job {
         Job::Prepare { request } => Command::Prepared {
-            pipeline: item.work.pipeline.clone(),
             request: *request,
             label: match class {
                 Some(_) => Err("cannot be read".into()),
                 None => Ok(Some(format!("1.0.{}", &item.work.sha.as_str()[1..3]))),
             },
         },
-        Job::Collect { version, request } => Command::Collected {
+        Job::Collect { request, .. } => Command::Collected {
             request: *request,
-            pipeline: item.work.pipeline.clone(),
-            version: version.clone(),
             artifacts: if class.is_some() { Err("nothing there".into()) } else { Ok(Vec::new()) },
         },
         Job::Step { run, .. } | Job::Gate { run, .. } => {

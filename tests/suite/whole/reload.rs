@@ -156,6 +156,20 @@ fn a_pipeline_that_is_renamed_while_it_builds_goes_on_in_its_workspace() {
 }
 
 #[test]
+fn what_runs_under_a_name_of_before_can_be_stopped() {
+    let slow = SHOP.replace("echo making", "touch $PLACE/begun; sleep 600; echo making");
+    let mut world = World::new(&slow);
+    world.push("1.0.0", &[]);
+    world.wait("step_start", &[]);
+    world.edit(&format!("name = \"store\"\nwas = \"shop\"\n{slow}"));
+    world.wait("pipeline_loaded", &[("pipeline", "store")]);
+    world.good(&["cancel", "store"]);
+    let done = world.wait("step_done", &[("pipeline", "store")]);
+    assert_eq!(done["outcome"]["classification"], "canceled");
+    world.wait("build_aborted", &[("pipeline", "store")]);
+}
+
+#[test]
 fn a_change_that_the_system_does_not_tell_of_is_found_on_sighup() {
     let mut world = World::new(SHOP);
     // Written through another name of the same file, in a folder that nobody watches.
