@@ -14,13 +14,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub trait Disk: Send + Sync {
     /// Whether so little is free that nothing new should begin.
     fn is_full(&self) -> bool;
+
+    /// Gives up what was kept in reserve, so that what has happened can still be noted on a disk that is full to the last
+    /// byte. Whether there was anything.
+    fn give_way(&self) -> bool {
+        false
+    }
 }
 
 impl<D: Disk + ?Sized> Disk for Arc<D> {
     fn is_full(&self) -> bool {
         (**self).is_full()
     }
+
+    fn give_way(&self) -> bool {
+        (**self).give_way()
+    }
 }
+
+/// Bytes of the reserve: the ends of what runs take a few thousand each.
+const RESERVE_BYTES: u64 = 1024 * 1024;
+
+/// So many bytes must be free for it to be kept again.
+const KEPT_AGAIN_BYTES: u64 = 4 * RESERVE_BYTES;
 
 /// The disk that a folder is on.
 ///
@@ -31,12 +47,42 @@ pub struct FolderDisk {
     folder: PathBuf,
     min_free_bytes: u64,
     was_full: AtomicBool,
+    /// A file that takes room until the room is needed.
+    reserve: Option<PathBuf>,
+    has_reserve: AtomicBool,
 }
 
 impl FolderDisk {
     /// The disk of `folder`, on which this many bytes are to be kept free.
     pub fn new(folder: impl Into<PathBuf>, min_free_bytes: u64) -> FolderDisk {
-        FolderDisk { folder: folder.into(), min_free_bytes, was_full: AtomicBool::new(false) }
+        FolderDisk {
+            folder: folder.into(),
+            min_free_bytes,
+            was_full: AtomicBool::new(false),
+            reserve: None,
+            has_reserve: AtomicBool::new(false),
+        }
+    }
+
+    /// With a mebibyte kept in reserve in that file, for [`Disk::give_way`]. It is made now and whenever there is room again.
+    pub fn with_reserve(mut self, file: PathBuf) -> FolderDisk {
+        self.has_reserve = AtomicBool::new(is_reserve(&file));
+        self.reserve = Some(file);
+        self.is_full();
+        self
+    }
+
+    fn keep_reserve(&self) {
+        let Some(file) = self.reserve.as_ref().filter(|_| !self.has_reserve.load(Ordering::Relaxed)) else {
+            return;
+        };
+        match make_reserve(file) {
+            Ok(()) => self.has_reserve.store(true, Ordering::Relaxed),
+            Err(error) => {
+                let _ = std::fs::remove_file(file);
+                tracing::debug!(%error, "failed to keep some of the disk in reserve");
+            }
+        }
     }
 
     fn judge(&self, free_bytes: u64) -> bool {
@@ -49,15 +95,43 @@ impl FolderDisk {
 
 impl Disk for FolderDisk {
     fn is_full(&self) -> bool {
-        match free_bytes(&self.folder) {
-            Ok(free) => self.judge(free),
+        let free = match free_bytes(&self.folder) {
+            Ok(free) => free,
             Err(error) => {
                 // What cannot be asked does not stop anything: the journal's own refusal would.
                 tracing::debug!(%error, "failed to ask how much of the disk is free");
-                false
+                return false;
             }
+        };
+        let full = self.judge(free);
+        // Right after it gave way the room is needed.
+        if !full && free >= KEPT_AGAIN_BYTES {
+            self.keep_reserve();
         }
+        full
     }
+
+    fn give_way(&self) -> bool {
+        let had = self.has_reserve.swap(false, Ordering::Relaxed);
+        let gave = had && self.reserve.as_ref().is_some_and(|file| std::fs::remove_file(file).is_ok());
+        if gave {
+            tracing::warn!(
+                "the disk is full to the last byte: its reserve is used to note what has happened"
+            );
+        }
+        gave
+    }
+}
+
+fn is_reserve(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.blocks() * 512 >= RESERVE_BYTES)
+}
+
+/// Blocks that are really taken, as far as the file system can promise that.
+fn make_reserve(file: &Path) -> std::io::Result<()> {
+    let made = std::fs::File::create(file)?;
+    rustix::fs::fallocate(&made, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES)?;
+    Ok(())
 }
 
 /// Bytes that an ordinary user may still write on the disk of a folder.
@@ -171,6 +245,22 @@ mod tests {
             !FolderDisk::new("/nowhere/at/all", u64::MAX).is_full(),
             "what cannot be asked stops nothing"
         );
+    }
+
+    #[test]
+    fn a_reserve_is_kept_given_and_kept_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("reserve");
+        let disk = FolderDisk::new(folder.path(), 1).with_reserve(file.clone());
+        assert!(is_reserve(&file));
+        assert!(disk.give_way() && !file.exists());
+        assert!(!disk.give_way(), "it is given once");
+        assert!(!disk.is_full());
+        assert!(is_reserve(&file), "there is room again");
+        let full = FolderDisk::new(folder.path(), u64::MAX).with_reserve(folder.path().join("other"));
+        assert!(!folder.path().join("other").exists() && !full.give_way(), "a full disk gets no reserve");
+        let again = FolderDisk::new(folder.path(), u64::MAX).with_reserve(file);
+        assert!(again.give_way(), "that of before counts");
     }
 
     #[test]

@@ -26,11 +26,7 @@ pub struct Waiting {
 pub fn waiting(p: &PipelineState, tier: &Tier, now: Time) -> Vec<Waiting> {
     let empty = TierState::default();
     let t = p.tiers.get(&tier.name).unwrap_or(&empty);
-    let after = t.current.as_ref().map_or(EventId(0), |c| p.order(&c.version));
-    let candidates = p.built.range((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded));
-    let mut found: Vec<Waiting> = candidates
-        .map(|(_, version)| version)
-        .filter(|version| waits(p, tier, t, version))
+    let mut found: Vec<Waiting> = that_wait(p, tier, t)
         .map(|version| {
             let blockers = blockers(p, tier, version, now);
             let by_hand = promoted(t, version).is_some();
@@ -75,9 +71,19 @@ fn full_disk(p: &PipelineState, disk_full: bool) -> Option<Blocker> {
 /// (rule 9).
 pub fn older_that_wait(p: &PipelineState, tier: &Tier, version: &VersionLabel) -> Vec<VersionLabel> {
     let order = p.order(version);
-    // The moment matters only to blockers, which are not asked here.
-    let all = waiting(p, tier, chrono::DateTime::UNIX_EPOCH);
-    all.into_iter().map(|one| one.version).filter(|one| p.order(one) < order).collect()
+    let Some(t) = p.tiers.get(&tier.name) else { return Vec::new() };
+    that_wait(p, tier, t).take_while(|one| p.order(one) < order).cloned().collect()
+}
+
+/// The versions that wait, oldest first: those after the current one.
+fn that_wait<'a>(
+    p: &'a PipelineState,
+    tier: &'a Tier,
+    t: &'a TierState,
+) -> impl Iterator<Item = &'a VersionLabel> {
+    let after = t.current.as_ref().map_or(EventId(0), |c| p.order(&c.version));
+    let newer = p.built.range((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded));
+    newer.map(|(_, version)| version).filter(move |version| waits(p, tier, t, version))
 }
 
 /// Which of those that wait goes next: what a person promoted before automation's choice.

@@ -68,6 +68,7 @@ pub struct Engine {
     disk: Arc<dyn Disk>,
     refusing: watch::Receiver<Option<journal::Error>>,
     builds: watch::Receiver<u64>,
+    short: watch::Receiver<bool>,
 }
 
 /// Why nothing new begins for now. It passes by itself once its cause does.
@@ -189,6 +190,7 @@ pub fn start(
     let (say_ready, ready) = watch::channel(false);
     let (say_refusing, refusing) = watch::channel(None);
     let (say_builds, builds) = watch::channel(0);
+    let (say_short, short) = watch::channel(false);
     let engine = Engine {
         inbox,
         state: state.clone(),
@@ -198,8 +200,10 @@ pub fn start(
         disk: parts.disk.clone(),
         refusing,
         builds,
+        short,
     };
-    let signs = task::Signs { ready: say_ready, refusing: say_refusing, builds: say_builds };
+    let signs =
+        task::Signs { ready: say_ready, refusing: say_refusing, builds: say_builds, short: say_short };
     (engine, task::run(state, parts, options, messages, signs))
 }
 
@@ -252,6 +256,11 @@ impl Engine {
     pub fn standstill(&self) -> Option<Standstill> {
         let refusing = self.refusing.borrow().clone().map(Standstill::Journal);
         refusing.or_else(|| self.disk.is_full().then_some(Standstill::DiskFull))
+    }
+
+    /// Whether something waits for room on the disk, for those who can make some.
+    pub fn short_of_disk(&self) -> watch::Receiver<bool> {
+        self.short.clone()
     }
 
     /// Counts builds that ended, for those who tidy up after them.

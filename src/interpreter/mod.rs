@@ -39,7 +39,7 @@ use crate::domain::{Command, Effect, RunId, Work};
 
 pub use local::LocalInterpreter;
 pub use piece::Piece;
-pub use workspace::sweep;
+pub use workspace::{remove_ended, sweep};
 
 /// What the interpreter tells the engine, in the order in which it happened.
 #[derive(Clone, Debug)]

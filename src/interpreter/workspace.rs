@@ -236,6 +236,22 @@ pub async fn sweep(
     }
 }
 
+/// Removes the workspaces of builds that are over, which else stay until the next build so that people can look at them.
+/// Says how many. `is_under_way` is asked right before each: a build has a place in the state before it has a folder.
+pub async fn remove_ended(state: &StateDir, is_under_way: impl Fn(EventId) -> bool) -> usize {
+    let builds =
+        folders_in(&state.work()).into_iter().flat_map(|home| folders_in(&home.path().join("builds")));
+    let mut removed = 0;
+    for folder in builds {
+        let request = folder.path().file_name().and_then(|name| name.to_str()?.parse().ok());
+        if request.is_some_and(|request| !is_under_way(EventId(request))) {
+            discard(&folder).await;
+            removed += 1;
+        }
+    }
+    removed
+}
+
 /// Each process that a run started is told by the file for its events, which no other run has.
 async fn end_leftovers(state: &StateDir, running: &[(PipelineName, RunId)]) {
     for (pipeline, run) in running {

@@ -61,6 +61,11 @@ impl StateDir {
         self.path.join("notices.json")
     }
 
+    /// A file that takes some room until the disk is full.
+    pub fn reserve(&self) -> PathBuf {
+        self.path.join("reserve")
+    }
+
     /// Makes what is missing, mode 0700, and refuses a folder that others could look or write into, or that cannot be
     /// written. An empty folder of ours is closed to others instead of refused: nothing in it can have been seen.
     pub fn prepare(&self) -> Result<(), StateDirError> {

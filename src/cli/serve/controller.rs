@@ -76,7 +76,10 @@ impl Controller {
             journal: kept.clone(),
             bus: Bus::new(kept),
             clock: clock.clone(),
-            disk: Arc::new(FolderDisk::new(settings.state.path(), settings.retention.min_free_bytes)),
+            disk: Arc::new(
+                FolderDisk::new(settings.state.path(), settings.retention.min_free_bytes)
+                    .with_reserve(settings.state.reserve()),
+            ),
             interpreter: Arc::new(interpreter),
             reports,
         };

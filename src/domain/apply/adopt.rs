@@ -49,18 +49,29 @@ pub(super) fn begin(
     sha: &Sha,
     moment: &Moment<'_>,
 ) {
-    if !p.versions.get(version).is_some_and(|known| known.adopted) {
-        register(p, version, sha, moment);
+    match p.versions.get_mut(version).filter(|known| known.adopted) {
+        // One that could not be built the last time has its place still.
+        Some(known) => drop(p.built.insert(known.order, version.clone())),
+        None => register(p, version, sha, moment),
     }
     let (version, sha) = (version.clone(), sha.clone());
     let adopting = Adopting { version, sha, by: moment.by.into(), why: moment.why.into() };
     p.tiers.entry(tier.clone()).or_default().adopting = Some(adopting);
 }
 
-/// The build of that commit came to nothing: what was to be adopted with it is not.
+/// The build of that commit came to nothing: what was to be adopted with it is not, and unless it was so before it is
+/// like any other version that was never built.
 pub(super) fn give_up(p: &mut PipelineState, sha: &Sha) {
+    let mut given_up = false;
     for t in p.tiers.values_mut() {
-        t.adopting.take_if(|adopting| adopting.sha == *sha);
+        given_up |= t.adopting.take_if(|adopting| adopting.sha == *sha).is_some();
+    }
+    let Some(label) = p.by_sha.get(sha).filter(|_| given_up) else { return };
+    let stands = |t: &TierState| t.current.iter().chain(&t.past).any(|it| it.version == *label);
+    if !p.tiers.values().any(stands)
+        && let Some(version) = p.versions.get(label)
+    {
+        p.built.remove(&version.order);
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn start(
     let Some(position) = p.queue.iter().position(|r| r.id == request) else { return };
     let Some(request) = p.queue.remove(position) else { return };
     // What was adopted keeps its place: it is not newer for being built now.
-    let adopted = p.versions.get(label).filter(|known| known.adopted).map(|known| known.order);
+    let adopted = p.versions.get(label).filter(|_| p.is_adopted(label)).map(|known| known.order);
     let version = Version {
         sha: sha.clone(),
         ref_name: request.ref_name.clone(),

@@ -22,7 +22,8 @@ pub(super) fn apply(p: &mut PipelineState, versions: &[VersionLabel]) {
 }
 
 /// So many forgotten commits of a pipeline are known as built at most, the newest: 800 KB, and about 2 MB in a checkpoint.
-/// That is more than a hundred a day for two years; of those before, a tag that is pushed is built.
+/// That is more than a hundred a day for two years; of those before, a tag that is pushed is built, and the label may be
+/// given again.
 const COMMITS_KNOWN: usize = 100_000;
 
 fn remember_commits(p: &mut PipelineState, versions: &[VersionLabel]) {
@@ -33,7 +34,10 @@ fn remember_commits(p: &mut PipelineState, versions: &[VersionLabel]) {
     p.forgotten.retain(|begins| !known.contains(begins));
     p.forgotten.extend(new);
     let over = p.forgotten.len().saturating_sub(COMMITS_KNOWN);
-    p.forgotten.drain(..over);
+    let unknown: BTreeSet<u64> = p.forgotten.drain(..over).collect();
+    if !unknown.is_empty() {
+        p.spent.retain(|_, sha| !beginning(sha).is_some_and(|begins| unknown.contains(&begins)));
+    }
 }
 
 /// Whether a label ends in `g` and the beginning of its commit, so that no other commit can get it.

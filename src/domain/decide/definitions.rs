@@ -23,11 +23,15 @@ pub(super) fn load(
         return Decision::already();
     }
     let before = definition.was.as_ref().and_then(|was| state.pipelines.get(was));
-    let changes = match known.or(before) {
+    let mut changes = match known.or(before) {
         Some(p) => changes(p, definition),
         None => vec![format!("pipeline `{}` is new", definition.name)],
     };
-    let mut facts = removed_by_another_name(state, file, definition);
+    if let (Some(_), Some(was), Some(_)) = (known, &definition.was, before) {
+        changes.push(format!("`was` moves nothing: `{}` was known before beside `{was}`", definition.name));
+    }
+    let moves = known.is_none() && before.is_some();
+    let mut facts = removed_by_another_name(state, file, definition, moves);
     facts.push(Fact::of(
         &definition.name,
         Event::PipelineLoaded {
@@ -41,10 +45,12 @@ pub(super) fn load(
     Decision::done(facts)
 }
 
-/// A file that now holds a pipeline of another name no longer holds the one that it held.
-fn removed_by_another_name(state: &State, file: &str, definition: &Pipeline) -> Vec<Fact> {
+/// A file that now holds a pipeline of another name no longer holds the one that it held, unless that one `moves` to the
+/// new name.
+fn removed_by_another_name(state: &State, file: &str, definition: &Pipeline, moves: bool) -> Vec<Fact> {
     let held = state.held_in(file).into_iter();
-    let others = held.filter(|(name, _)| **name != definition.name && Some(*name) != definition.was.as_ref());
+    let goes_on = |name: &PipelineName| moves && Some(name) == definition.was.as_ref();
+    let others = held.filter(|(name, _)| **name != definition.name && !goes_on(name));
     others.filter_map(|(name, p)| removal(name, p)).collect()
 }
 
@@ -59,13 +65,14 @@ pub(super) fn reject(state: &State, file: &str, diagnostics: &[Diagnostic]) -> D
 }
 
 pub(super) fn remove(state: &State, file: &str) -> Decision {
-    let held = state.held_in(file).first().copied();
+    let held = state.held_in(file);
     let mut facts = Vec::new();
     if state.rejected.contains_key(file) {
         let event = Event::PipelineRejected { file: file.into(), diagnostics: Vec::new() };
-        facts.push(Fact { pipeline: held.map(|(name, _)| name.clone()), by: None, why: None, event });
+        let pipeline = held.first().map(|(name, _)| (*name).clone());
+        facts.push(Fact { pipeline, by: None, why: None, event });
     }
-    facts.extend(held.and_then(|(name, p)| removal(name, p)));
+    facts.extend(held.into_iter().filter_map(|(name, p)| removal(name, p)));
     if facts.is_empty() { Decision::already() } else { Decision::done(facts) }
 }
 

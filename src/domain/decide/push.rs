@@ -3,8 +3,10 @@
 use super::Decision;
 use crate::domain::command::{Actor, Answer, News, Push, Pushed};
 use crate::domain::event::{Event, Fact};
+use crate::domain::id::Sha;
+use crate::domain::proceed::overtaken_by;
 use crate::domain::rejection::Rejection;
-use crate::domain::state::{PipelineState, State};
+use crate::domain::state::{Build, PipelineState, Request, State};
 
 pub(super) fn decide(
     state: &State,
@@ -88,12 +90,13 @@ fn weigh_told(p: &PipelineState, push: &Push, again: bool) -> Verdict {
         let name = push.ref_name.as_ref().map(|r| r.as_str()).unwrap_or_default();
         return Verdict::Ignore(format!("ref `{name}` is not among the refs of the pipeline"));
     }
-    let queued = p.queue.iter().any(|r| r.sha == push.sha);
-    let building = p.build.as_ref().is_some_and(|b| {
-        b.request.sha == push.sha && !b.canceled && crate::domain::proceed::overtaken_by(p, b).is_none()
-    });
-    if queued || building {
-        return Verdict::Ignore("that commit is being built already".into());
+    if let Some(request) = being_built(p, &push.sha) {
+        let reason = "that commit is being built already".to_owned();
+        // Another ref stands there from now on: what comes to the first one must not end the build.
+        let seen = push.ref_name.as_ref().and_then(|name| p.refs.get(name)).map(|head| &head.seen);
+        let is_known =
+            push.ref_name.is_none() || push.ref_name == request.ref_name || seen == Some(&push.sha);
+        return if is_known { Verdict::Ignore(reason) } else { Verdict::IgnoreAndSay(reason) };
     }
     if let Some(version) = p.by_sha.get(&push.sha).filter(|v| p.is_built(v)) {
         return if again || moved_back(p, push) {
@@ -122,6 +125,13 @@ fn weigh_told(p: &PipelineState, push: &Push, again: bool) -> Verdict {
     Verdict::Take
 }
 
+/// The request by which that commit waits to be built or is being built, if nothing ends it.
+fn being_built<'a>(p: &'a PipelineState, sha: &Sha) -> Option<&'a Request> {
+    let goes_on = |build: &&Build| !build.canceled && overtaken_by(p, build).is_none();
+    let building = p.build.as_ref().filter(goes_on).map(|build| &build.request);
+    p.queue.iter().chain(building).find(|request| request.sha == *sha)
+}
+
 /// Whether a branch was moved to that commit from where it was last seen. A repeated or late delivery, whose `old`
 /// is not where the branch was last seen, moves nothing.
 fn moved_back(p: &PipelineState, push: &Push) -> bool {
@@ -142,10 +152,12 @@ fn requested(push: &Push) -> Event {
     }
 }
 
-/// Older pushes to the same ref that have not begun.
+/// Older pushes to the same ref that have not begun, and whose commit no other ref stands at.
 fn dropped<'a>(p: &'a PipelineState, push: &'a Push) -> impl Iterator<Item = Event> + 'a {
-    let same_ref = p.queue.iter().filter(|r| r.ref_name.is_some() && r.ref_name == push.ref_name);
-    same_ref.map(|r| Event::BuildAborted {
+    let name = push.ref_name.as_ref();
+    let same_ref = p.queue.iter().filter(move |r| name.is_some() && r.ref_name.as_ref() == name);
+    let unwanted = same_ref.filter(move |r| name.is_none_or(|name| !p.stands_elsewhere(name, &r.sha)));
+    unwanted.map(|r| Event::BuildAborted {
         sha_aborted: r.sha.clone(),
         request: r.id,
         by_sha: Some(push.sha.clone()),

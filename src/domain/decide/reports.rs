@@ -9,11 +9,7 @@ use crate::domain::outcome::{Classification, Failure, Outcome, Status};
 use crate::domain::pipeline::Exec;
 use crate::domain::state::{Attempts, Build, PipelineState, Place, State, Task};
 
-pub(super) fn prepared(
-    state: &State,
-    request: EventId,
-    label: &Result<Option<String>, String>,
-) -> Decision {
+pub(super) fn prepared(state: &State, request: EventId, label: &Result<Option<String>, String>) -> Decision {
     let Some((pipeline, p)) = state.asked_for(request) else { return Decision::already() };
     let front = p.queue.front().filter(|r| r.id == request && p.build.is_none());
     let (Some(front), Some(in_force)) = (front, &p.in_force) else { return Decision::already() };

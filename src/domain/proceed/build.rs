@@ -65,7 +65,8 @@ fn deadline(definition: &Pipeline, build: &Build) -> Option<Time> {
     definition.build.timeout.map(|timeout| build.at + timeout.delta())
 }
 
-/// The newer commit of the same ref that ends this build, with `on_newer = "abort"`.
+/// The newer commit of the same ref that ends this build, with `on_newer = "abort"`. Where another ref stands at what is
+/// being built, nothing does.
 pub(in crate::domain) fn overtaken_by<'a>(p: &'a PipelineState, build: &Build) -> Option<&'a Sha> {
     let name = build.request.ref_name.as_ref()?;
     if p.known.get(&build.digest)?.build.on_newer == OnNewer::Finish {
@@ -73,7 +74,8 @@ pub(in crate::domain) fn overtaken_by<'a>(p: &'a PipelineState, build: &Build) -
     }
     let queued = p.queue.iter().rev().find(|r| r.ref_name.as_ref() == Some(name)).map(|r| &r.sha);
     let taken = p.refs.get(name).and_then(|head| head.taken.as_ref());
-    queued.or(taken.filter(|taken| **taken != build.request.sha))
+    let newer = queued.or(taken.filter(|taken| **taken != build.request.sha))?;
+    (!p.stands_elsewhere(name, &build.request.sha)).then_some(newer)
 }
 
 /// Whether every step passed, so that only the artifacts are to be stored.

@@ -5,11 +5,12 @@ use crate::domain::Blocker;
 use crate::domain::event::{DeployMode, Event, PromotionEnd};
 use crate::domain::id::*;
 use crate::domain::pipeline::{Deploy, OnFailure, Phase, Tier, Wave};
+use crate::domain::promotion::older_that_wait;
 use crate::domain::state::{Inside, NodeTry, PipelineState, TierState};
 use std::collections::BTreeMap;
 
 /// What happens inside one tier.
-struct Stage<'a> {
+struct Scene<'a> {
     p: &'a PipelineState,
     name: &'a TierName,
     t: &'a TierState,
@@ -20,26 +21,26 @@ struct Stage<'a> {
 pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState, name: &TierName, t: &TierState) {
     let Some(inside) = &t.inside else { return };
     let Some(tier) = p.tier_of(&inside.digest, name) else { return };
-    let stage = Stage { p, name, t, inside, tier };
+    let scene = Scene { p, name, t, inside, tier };
     let gates_run = inside.gates.values().any(|a| a.running.is_some());
     let nodes_run = inside.nodes.values().any(|n| n.running.is_some());
     if let Some(ending) = &inside.ending {
         if !gates_run && !nodes_run {
-            stage.fail(flow, ending.cause.clone(), PromotionEnd::Canceled, ending.rollback);
+            scene.fail(flow, ending.cause.clone(), PromotionEnd::Canceled, ending.rollback);
         }
         return;
     }
     // What else of the pipeline waits for the disk is not this version's matter.
     let others = std::mem::take(&mut flow.next.short_of_disk);
     let before = flow.next.facts.len();
-    stage.go_on(flow, nodes_run);
+    scene.go_on(flow, nodes_run);
     if flow.next.facts.len() == before {
-        stage.say_disk(flow);
+        scene.say_disk(flow);
     }
     flow.next.short_of_disk |= others;
 }
 
-impl Stage<'_> {
+impl Scene<'_> {
     fn go_on(&self, flow: &mut Flow<'_>, nodes_run: bool) {
         if !self.checked(flow) {
             return;
@@ -180,7 +181,12 @@ impl Stage<'_> {
     fn complete(&self, flow: &mut Flow<'_>, behind: Vec<NodeName>) {
         let version = &self.inside.version;
         flow.say(Event::PromoteComplete { tier: self.name.clone(), version: version.clone(), nodes: behind });
-        for older in self.older_that_wait() {
+        for older in self
+            .p
+            .tier_in_force(self.name)
+            .map(|tier| older_that_wait(self.p, tier, version))
+            .unwrap_or_default()
+        {
             flow.say(Event::Superseded {
                 tier: self.name.clone(),
                 version: older,
@@ -191,23 +197,6 @@ impl Stage<'_> {
         if hold.is_some() {
             flow.say(Event::HoldLifted { tier: Some(self.name.clone()) });
         }
-    }
-
-    /// The versions that waited here and are older than the one that passes (rule 9).
-    fn older_that_wait(&self) -> Vec<VersionLabel> {
-        let newest = self.p.order(&self.inside.version);
-        let current = self.t.current.as_ref().map_or(EventId(0), |c| self.p.order(&c.version));
-        let Some(tier) = self.p.tier_in_force(self.name) else { return Vec::new() };
-        let range = (
-            std::ops::Bound::Excluded(current),
-            std::ops::Bound::Excluded(newest.max(EventId(current.0 + 1))),
-        );
-        let waits = |version: &&VersionLabel| {
-            let standing = self.t.standings.get(*version);
-            standing.and_then(|s| s.verdict.as_ref()).is_none()
-                && crate::domain::promotion::has_passed_before(self.p, tier, version)
-        };
-        self.p.built.range(range).map(|(_, version)| version).filter(waits).cloned().collect()
     }
 
     /// Ends the promotion: what was changed goes back where there is something to go back to, or stays.

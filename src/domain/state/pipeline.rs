@@ -152,9 +152,10 @@ impl PipelineState {
         self.versions.get(version).is_some_and(|v| v.stage == Stage::Built)
     }
 
-    /// Whether that version was adopted: it was there before, whether or not it is built here.
+    /// Whether that version was adopted: it was there before, whether or not it is built here. One that was to be adopted
+    /// and whose build came to nothing is not.
     pub fn is_adopted(&self, version: &VersionLabel) -> bool {
-        self.versions.get(version).is_some_and(|v| v.adopted)
+        self.versions.get(version).is_some_and(|v| v.adopted && self.built.contains_key(&v.order))
     }
 
     /// Whether what a tier needs of that version is there: it is built, or it was adopted and the tier needs nothing
@@ -166,6 +167,11 @@ impl PipelineState {
     /// Whether that commit waits to be built, or is being built.
     pub fn is_being_built(&self, sha: &Sha) -> bool {
         self.queue.iter().any(|r| r.sha == *sha) || self.build.as_ref().is_some_and(|b| b.request.sha == *sha)
+    }
+
+    /// Whether another ref was last seen at that commit.
+    pub fn stands_elsewhere(&self, name: &RefName, sha: &Sha) -> bool {
+        self.refs.iter().any(|(other, head)| other != name && head.seen == *sha)
     }
 
     /// What a version has to do with a tier.

@@ -36,6 +36,7 @@ impl Loop {
             }
             if next.short_of_disk {
                 self.short_of_disk.insert(name.clone());
+                self.signs.short.send_if_modified(|short| !std::mem::replace(short, true));
                 if self.disk_again.is_none() {
                     let full = crate::engine::Standstill::DiskFull;
                     tracing::warn!(code = full.code(), help = full.help(), "{full}: nothing new begins");
@@ -50,6 +51,9 @@ impl Loop {
     /// Whether the disk is full. If it is not (any more), what waited for it is looked at.
     pub(super) fn ask_disk(&mut self) -> bool {
         let full = self.parts.disk.is_full();
+        if !full && self.trouble.is_none() {
+            self.signs.short.send_if_modified(|short| std::mem::replace(short, false));
+        }
         let waited = self.disk_again.is_some();
         self.disk_again = (full && waited).then(|| Instant::now() + DISK_PAUSE);
         if !full && waited {

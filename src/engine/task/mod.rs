@@ -31,6 +31,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 /// With a moment to wait for, the clock is looked at this often, so that a step of it is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(300);
 
+/// How long a stop with nothing running waits for a journal that refuses, so that ends that it has not got are kept.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Pause before a full disk is asked again, while something waits for it.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
 
@@ -42,6 +45,8 @@ pub(super) struct Signs {
     pub(super) refusing: watch::Sender<Option<journal::Error>>,
     /// Counts builds that ended.
     pub(super) builds: watch::Sender<u64>,
+    /// Whether something waits for room on the disk.
+    pub(super) short: watch::Sender<bool>,
 }
 
 struct Loop {
@@ -74,6 +79,8 @@ struct Loop {
     pause: Duration,
     /// Set while draining: when what still runs is ended.
     draining: Option<Instant>,
+    /// Set while draining: when, with nothing running, a journal that refuses is not waited for any more.
+    patience: Option<Instant>,
     /// Whether what runs was told to end because the controller stops.
     interrupted: bool,
 }
@@ -120,6 +127,7 @@ pub(super) async fn run(
         trouble: None,
         pause: PAUSES.0,
         draining: None,
+        patience: None,
         interrupted: false,
     };
     this.begin().await?;
@@ -180,6 +188,7 @@ impl Loop {
                 self.signs.ready.send_replace(false);
                 if self.draining.is_none() {
                     self.draining = Some(Instant::now() + time);
+                    self.patience = Some(Instant::now() + time.min(PATIENCE));
                     let release = self.options.release.clone();
                     return self.take(Command::Stopping { release }).await;
                 }
@@ -298,7 +307,7 @@ impl Loop {
             .map(|(fact, id)| Envelope { id: EventId(id), at: now, fact })
             .collect();
         let records: Vec<Record> = envelopes.iter().map(super::record).collect();
-        self.parts.journal.append(records.clone()).await?;
+        self.append(&records).await?;
         self.pause = PAUSES.0;
         {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -317,6 +326,22 @@ impl Loop {
             self.send(Outgoing::Event(record)).await?;
         }
         Ok(envelopes.iter().map(|envelope| envelope.id).collect())
+    }
+
+    /// Where the disk is full to the last byte, what is kept in reserve makes room once.
+    async fn append(&self, records: &[Record]) -> Result<(), journal::Error> {
+        match self.parts.journal.append(records.to_vec()).await {
+            Err(journal::Error::Full) => {
+                self.signs.short.send_if_modified(|short| !std::mem::replace(short, true));
+                let refused = Err(journal::Error::Full);
+                if self.parts.disk.give_way() {
+                    self.parts.journal.append(records.to_vec()).await
+                } else {
+                    refused
+                }
+            }
+            appended => appended,
+        }
     }
 
     async fn send(&self, outgoing: Outgoing) -> Result<(), journal::Error> {

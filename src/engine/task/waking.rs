@@ -7,7 +7,8 @@ impl Loop {
     pub(super) async fn sleep(&self) {
         let mut due: Option<Instant> = self.trouble;
         if !self.interrupted {
-            due = [due, self.draining].into_iter().flatten().min();
+            let patience = self.patience.filter(|_| self.trouble.is_some() && self.has_landed());
+            due = [due, self.draining, patience].into_iter().flatten().min();
         }
         if self.trouble.is_none() {
             due = [due, self.disk_again].into_iter().flatten().min();
@@ -26,7 +27,9 @@ impl Loop {
 
     pub(super) async fn wake(&mut self) -> Result<(), journal::Error> {
         let instant = Instant::now();
-        if self.draining.is_some_and(|deadline| deadline <= instant) {
+        let is_late = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= instant);
+        let is_tired = self.trouble.is_some() && self.has_landed() && is_late(self.patience);
+        if is_late(self.draining) || is_tired {
             self.interrupt();
         }
         if let Some(at) = self.trouble {
@@ -61,9 +64,12 @@ impl Loop {
         }
     }
 
+    /// Whether nothing is in flight.
+    fn has_landed(&self) -> bool {
+        self.in_flight.values().all(HashSet::is_empty)
+    }
+
     pub(super) fn has_drained(&self) -> bool {
-        self.draining.is_some()
-            && self.in_flight.values().all(HashSet::is_empty)
-            && (self.backlog.is_empty() || self.interrupted)
+        self.draining.is_some() && self.has_landed() && (self.backlog.is_empty() || self.interrupted)
     }
 }

@@ -264,6 +264,20 @@ fn when_its_build_fails_or_is_ended_nothing_is_adopted_and_the_tier_is_free() {
 }
 
 #[test]
+fn what_was_to_be_adopted_and_could_not_be_built_enters_no_tier() {
+    let mut w = World::with(shop([tier("host"), uploading("prod")]));
+    w.script("compile", [Ends::Is(Classification::CompileError)]);
+    w.deed(adopt("prod", "0.9.0", "c9")).unwrap();
+    w.saw(&["build_failed 0.9.0"]);
+    assert!(matches!(w.promote("host", "0.9.0"), Err(Rejection::NotBuilt(_))));
+    assert_eq!(w.current("host"), "");
+    assert!(w.shop().built.is_empty(), "{:?}", w.shop().built);
+    // Built after all, by a push, it is a version like any other.
+    w.push("c9");
+    assert_eq!(w.current("host"), "1.0.9");
+}
+
+#[test]
 fn what_is_asked_for_by_others_or_failed_is_adopted_in_its_turn() {
     let mut w = World::with(shop([tier("host"), uploading("prod").manual()]));
     w.push("c5");

@@ -114,6 +114,24 @@ fn rule_30_a_renamed_pipeline_keeps_its_history() {
 }
 
 #[test]
+fn rule_30_a_name_that_was_known_takes_no_other_pipeline_over_and_a_file_holds_one() {
+    let mut w = World::with(shop([tier("host")]));
+    w.load(shop([tier("host")]).with(|p| p.name = "store".into()));
+    w.tell(Command::Remove { file: "store.toml".into() });
+    w.push("c1");
+    w.load(shop([tier("host")]).with(|p| {
+        p.name = "store".into();
+        p.was = Some("shop".into());
+    }));
+    let in_force = |w: &World, name: &str| w.state.pipelines[name].in_force.is_some();
+    assert!(in_force(&w, "store") && !in_force(&w, "shop"), "one file, one pipeline");
+    let Event::PipelineLoaded { changes, .. } = &w.said.last().unwrap().fact.event else { panic!() };
+    assert!(changes.iter().any(|change| change.contains("`was` moves nothing")), "{changes:?}");
+    w.tell(Command::Remove { file: "shop.toml".into() });
+    assert!(!in_force(&w, "store"));
+}
+
+#[test]
 fn rule_31_a_key_that_is_not_executed_keeps_its_tier_shut() {
     let shut = tier("prod").with(|t| t.unsupported = vec!["promote.window".into()]);
     let mut w = World::with(shop([tier("host"), shut]));

@@ -181,6 +181,17 @@ fn rule_22_redeploy_runs_the_current_version_again_without_gates() {
 }
 
 #[test]
+fn rule_23_cancel_of_a_version_ends_no_other_commits_build() {
+    let mut w = World::with(shop([tier("host")]));
+    w.hold_run("prepare");
+    w.push("c1");
+    let cancel = |version: &str| Deed::Cancel { tier: None, version: Some(version.into()) };
+    assert_eq!(w.deed(cancel("9.9.9")), Err(Rejection::Moved("9.9.9".into(), None)));
+    w.let_go("prepare");
+    w.saw(&["build_ok 1.0.1"]);
+}
+
+#[test]
 fn rule_22_cancel_ends_a_build_or_what_is_inside() {
     let mut w = World::with(shop([tier("host").gate("tests")]));
     w.hold_run("compile");

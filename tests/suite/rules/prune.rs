@@ -208,3 +208,19 @@ fn rule_03_a_forgotten_commit_is_built_again_by_a_person_or_a_branch_only() {
     assert_eq!(["c1", "c2", "c3", "c5"].map(count), [1, 1, 1, 1], "each is noted once");
     w.crash();
 }
+
+#[test]
+fn rule_04_the_labels_of_commits_that_nobody_knows_any_more_are_free() {
+    let mut w = World::with(shop([tier("host")]));
+    for n in 1..=3 {
+        w.push(&format!("c{n}"));
+    }
+    prune(&mut w, 2);
+    assert_eq!(w.shop().spent.len(), 1);
+    let known = &mut w.state.pipelines.get_mut("shop").unwrap().forgotten;
+    known.extend(1..100_000);
+    w.push("c4");
+    prune(&mut w, 2);
+    let spent: Vec<String> = w.shop().spent.keys().map(ToString::to_string).collect();
+    assert_eq!((w.shop().forgotten.len(), spent), (100_000, vec!["1.0.2".to_owned()]));
+}

@@ -53,6 +53,28 @@ fn rule_02_a_newer_push_drops_what_has_not_begun_and_ends_what_has() {
 }
 
 #[test]
+fn rule_02_a_commit_at_which_another_ref_stands_is_built_to_its_end() {
+    let on = |name: &'static str| {
+        move |p: &mut Push| p.ref_name = Some(format!("refs/heads/{name}").as_str().into())
+    };
+    let mut w = World::with(shop([tier("host")]));
+    w.hold_run("compile");
+    w.push_with("c1", on("dev"));
+    assert!(ignored(&w.push_with("c1", on("main"))).contains("being built"));
+    w.push_with("c1", on("main"));
+    assert_eq!(w.count("push_ignored"), 1, "once is enough");
+    w.push_with("c2", on("dev"));
+    assert_eq!(w.count("build_aborted"), 0, "main stands at c1");
+    w.push_with("c2", on("next"));
+    w.push_with("c3", on("dev"));
+    assert_eq!(w.count("build_aborted"), 0, "next stands at c2, which waits");
+    // When the other one goes on too, nobody wants it any more.
+    w.push_with("c4", on("main"));
+    w.let_go("compile");
+    w.saw(&["build_aborted c1", "build_ok 1.0.2", "build_ok 1.0.3", "build_ok 1.0.4"]);
+}
+
+#[test]
 fn rule_02_with_finish_the_build_under_way_goes_on() {
     let mut w = World::with(shop([tier("host")]).with(|p| p.build.on_newer = OnNewer::Finish));
     w.hold_run("compile");

@@ -94,11 +94,7 @@ fn rule_32_a_way_back_leaves_alone_what_no_definition_knows_any_more() {
     w.push("c3");
     // What was on `b` was put there by a definition that nothing goes back to.
     w.rollback("prod").unwrap();
-    w.saw(&[
-        "rollback prod 1.0.3 1.0.2",
-        "deploy_ok prod a rollback 1.0.2",
-        "rollback_complete prod 1.0.2",
-    ]);
+    w.saw(&["rollback prod 1.0.3 1.0.2", "deploy_ok prod a rollback 1.0.2", "rollback_complete prod 1.0.2"]);
     assert_eq!(w.count("deploy_start prod b rollback"), 0);
     // The version before was on both, and its definition is what goes back.
     w.rollback("prod").unwrap();

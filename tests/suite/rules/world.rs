@@ -158,10 +158,9 @@ impl World {
             }
             let ends = self.scripts.get_mut(&name).and_then(VecDeque::pop_front).unwrap_or(Ends::Passes);
             let ended = match work.job {
-                Job::Prepare { request } => Command::Prepared {
-                    request,
-                    label: Ok(Some(label_of(&work.sha))),
-                },
+                Job::Prepare { request } => {
+                    Command::Prepared { request, label: Ok(Some(label_of(&work.sha))) }
+                }
                 Job::Collect { version, request } => Command::Collected {
                     request,
                     artifacts: Ok(vec![Artifact {

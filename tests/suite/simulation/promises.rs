@@ -51,6 +51,8 @@ pub(crate) struct Promises {
     by_request: BTreeMap<VersionLabel, EventId>,
     built: BTreeMap<VersionLabel, Sha>,
     adopted: BTreeSet<VersionLabel>,
+    /// Of these, those of which no tier has become current yet: their builds must come first.
+    to_adopt: BTreeSet<VersionLabel>,
     let_in: BTreeSet<VersionLabel>,
     sha_of: BTreeMap<VersionLabel, Sha>,
 }
@@ -73,6 +75,7 @@ impl Promises {
             by_request: BTreeMap::new(),
             built: BTreeMap::new(),
             adopted: BTreeSet::new(),
+            to_adopt: BTreeSet::new(),
             let_in: BTreeSet::new(),
             sha_of: BTreeMap::new(),
         }
@@ -165,11 +168,13 @@ impl Promises {
                 self.built.insert(version.clone(), sha.clone());
                 self.requests.insert(self.by_request[version], true);
             }
-            Event::BuildFailed { version, .. } => {
+            Event::BuildFailed { version, sha, .. } => {
+                self.give_up(sha);
                 assert_eq!(self.building.remove(pipeline).as_ref(), Some(version), "promise 9");
                 self.requests.insert(self.by_request[version], true);
             }
-            Event::BuildAborted { request, .. } => {
+            Event::BuildAborted { request, sha_aborted, .. } => {
+                self.give_up(sha_aborted);
                 let version = self.building.get(pipeline);
                 if version.is_some_and(|v| self.by_request[v] == *request) {
                     self.building.remove(pipeline);
@@ -180,12 +185,18 @@ impl Promises {
                 action: event::Action::Adopt,
                 version: Some(version),
                 sha: Some(sha),
+                pending,
                 ..
             } => {
                 // What was not built before that is older than everything.
                 if !self.built.contains_key(version) {
                     self.order.insert(version.clone(), EventId(0));
-                    self.adopted.insert(version.clone());
+                    if self.adopted.insert(version.clone()) && *pending {
+                        self.to_adopt.insert(version.clone());
+                    }
+                }
+                if !pending {
+                    self.to_adopt.remove(version);
                 }
                 self.sha_of.insert(version.clone(), sha.clone());
             }
@@ -203,6 +214,16 @@ impl Promises {
                 self.pipeline_held.remove(pipeline);
             }
             _ => {}
+        }
+    }
+
+    /// What was to be adopted with that build is a version like any other.
+    fn give_up(&mut self, sha: &Sha) {
+        let versions = self.sha_of.iter().filter(|(_, of)| *of == sha).map(|(version, _)| version);
+        for version in versions {
+            if self.to_adopt.remove(version) {
+                self.adopted.remove(version);
+            }
         }
     }
 

@@ -193,3 +193,36 @@ fn a_disk_that_is_full_to_the_last_byte_is_said_and_survived() {
     world.wait("controller_started", &[]);
     world.stop();
 }
+
+#[test]
+fn a_build_that_fills_the_disk_fails_and_leaves_room_for_the_next() {
+    let greedy =
+        SHOP.replace("echo making", "test ! -e greedy || head -c 64000000 /dev/zero > blob; echo making");
+    let mut world = World::unborn(&greedy);
+    let state = world.path("state");
+    let Some(_disk) = SmallDisk::on(&state, "32m") else {
+        eprintln!("skipped: a small file system may not be mounted here");
+        return;
+    };
+    fs::write(world.path("tidegate.toml"), "[retention]\nmin_free = \"4MiB\"\n").expect("settings");
+    world.start();
+    world.good(&["hook", "install", world.path("shop.git").to_str().expect("text")]);
+    world.wait("pipeline_loaded", &[]);
+    world.push("1.0.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging"), ("version", "1.0.0")]);
+    // No version needs this any more, and its hour is over.
+    let stray = state.join("artifacts/sha256/00").join("0".repeat(62));
+    fs::create_dir_all(stray.parent().expect("a folder")).expect("made");
+    fs::write(&stray, "left").expect("written");
+    age(&state.join("artifacts/sha256/00"), 1);
+    world.push("1.1.0", &[("greedy", "yes")]);
+    world.wait("build_failed", &[("version", "1.1.0")]);
+    // Nobody has to make room: what the build left goes, and so does the rest that nothing needs.
+    world.until_logged("workspaces of builds that are over are removed");
+    let log = world.until_logged("artifacts that no version needs are removed");
+    assert!(log.contains("its reserve is used"), "the end was noted in the last of the room: {log}");
+    world.git("work", &["rm", "-q", "greedy"]);
+    world.push("1.2.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging"), ("version", "1.2.0")]);
+    assert!(fs::metadata(state.join("reserve")).is_ok_and(|kept| kept.len() > 0), "for the next time");
+}

@@ -2,7 +2,7 @@
 //! hold a million. So not more often than once a minute, nor for more than a twentieth of the time.
 
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// The shortest rest after a measure.
 const REST: Duration = Duration::from_secs(60);
@@ -27,10 +27,7 @@ impl Measuring {
 
     /// Resolves when one is due; never when nothing has changed.
     pub(super) async fn due(&self) {
-        match self.due {
-            Some(due) => sleep_until(due).await,
-            None => std::future::pending().await,
-        }
+        super::at(self.due).await;
     }
 
     /// One was made.

@@ -10,6 +10,7 @@ mod logs;
 mod measuring;
 mod mirrors;
 mod refs;
+mod room;
 
 use crate::artifact::Store;
 use crate::clock::Clock;
@@ -26,6 +27,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const DAY: Duration = Duration::from_secs(86_400);
+
+/// How long what a build stored is left alone though no version needs it, and somewhat more.
+const SPARED: Duration = Duration::from_secs(3_660);
+
+/// How soon more room is looked for while something waits for it.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// Pause after each file that is removed.
 const BREATH: Duration = Duration::from_millis(50);
@@ -63,8 +70,27 @@ impl Tidier {
         let mut measuring = Measuring::default();
         self.measure(&mut measuring).await;
         let mut tomorrow = Instant::now() + DAY;
+        let mut short = self.engine.short_of_disk();
+        let mut look_for_room = short.borrow().then(Instant::now);
+        let mut sweep = None;
         loop {
             tokio::select! {
+                () = at(look_for_room) => {
+                    room::make(self).await;
+                    measuring.wanted(Instant::now());
+                    look_for_room = short.borrow_and_update().then(|| Instant::now() + AGAIN);
+                }
+                changed = short.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    look_for_room = short.borrow_and_update().then(Instant::now);
+                }
+                () = at(sweep) => {
+                    sweep = None;
+                    artifacts::sweep(self).await;
+                    measuring.wanted(Instant::now());
+                }
                 () = tokio::time::sleep_until(tomorrow) => {
                     tomorrow += DAY;
                     mirrors::tidy(self).await;
@@ -80,7 +106,10 @@ impl Tidier {
                     }
                     if self.forget_versions().await {
                         artifacts::sweep(self).await;
+                        sweep.get_or_insert(Instant::now() + SPARED);
                     }
+                    // What it leaves may be what fills the disk.
+                    look_for_room = short.borrow().then(Instant::now);
                     measuring.wanted(Instant::now());
                 }
             }
@@ -120,8 +149,18 @@ impl Tidier {
         measuring.done(began, Instant::now());
     }
 
-    /// Rests after something was removed.
+    /// Rests after something was removed, unless somebody waits for the room.
     async fn breathe(&self) {
-        tokio::time::sleep(BREATH).await;
+        if !*self.engine.short_of_disk().borrow() {
+            tokio::time::sleep(BREATH).await;
+        }
+    }
+}
+
+/// Resolves at that moment; never without one.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
