@@ -74,6 +74,7 @@ fn register(p: &mut PipelineState, label: &VersionLabel, sha: &Sha, moment: &Mom
         subject: "adopted: it was there before".into(),
         emails: Vec::new(),
         by: Some(moment.by.into()),
+        askers: Vec::new(),
         order,
         stage: Stage::Adopted,
         done: BEFORE_ALL,

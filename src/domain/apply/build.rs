@@ -21,6 +21,9 @@ pub(super) fn rebuild_requested(p: &mut PipelineState, request: Request) {
         version.order = request.id;
         version.done = request.id;
         version.adopted = false;
+        if let Some(asker) = request.asker().filter(|asker| !version.askers.contains(asker)) {
+            version.askers.push(asker);
+        }
         version.by = request.by;
     }
     for tier in p.tiers.values_mut() {
@@ -55,6 +58,7 @@ pub(super) fn start(
         subject: request.subject.clone(),
         emails: request.emails.clone(),
         by: request.by.clone(),
+        askers: request.asker().into_iter().collect(),
         order: adopted.unwrap_or(request.id),
         stage: Stage::Building,
         done: adopted.map_or(request.id, |_| BEFORE_ALL),

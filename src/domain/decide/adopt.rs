@@ -69,6 +69,7 @@ impl Place<'_> {
             author: about.author.clone(),
             subject: about.subject.clone(),
             emails: about.emails.clone(),
+            by_email: self.actor.email.clone(),
         })
     }
 

@@ -2,6 +2,7 @@
 //! `proceed`'s.
 
 mod adopt;
+mod confirm;
 mod deeds;
 mod definitions;
 mod look;
@@ -54,7 +55,7 @@ pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, R
         }
         Command::ForgetRefs { pipeline, gone } => look::forget(state, pipeline, gone),
         Command::ByHand { actor, why, pipeline, deed } => {
-            deeds::decide(state, actor, why.as_deref(), pipeline, deed)?
+            deeds::decide(state, actor, why.as_deref(), pipeline, deed, now)?
         }
         Command::Prepared { pipeline, request, label } => reports::prepared(state, pipeline, *request, label),
         Command::Collected { pipeline, version: _, request, artifacts } => {
