@@ -33,10 +33,11 @@ pub(super) fn apply(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) {
             version: Some(version),
             sha: Some(sha),
             pending,
+            emails,
             ..
         } => match pending {
-            true => adopt::begin(p, &name, version, sha, moment),
-            false => adopt::apply(p, &name, version, sha, moment),
+            true => adopt::begin(p, &name, version, (sha, emails), moment),
+            false => adopt::apply(p, &name, version, (sha, emails), moment),
         },
         Event::ManualAction { action, version, node, lift, .. } => {
             by_hand::apply(p, &name, *action, version.as_ref(), node.as_ref(), *lift, moment);

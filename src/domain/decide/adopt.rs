@@ -48,6 +48,7 @@ impl Place<'_> {
             lift: false,
             sha: Some(sha.clone()),
             pending,
+            emails: about.emails.clone(),
         };
         if pending {
             return self.done([adopted].into_iter().chain(self.build_for_adoption(sha, about)));

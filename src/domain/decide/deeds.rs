@@ -72,7 +72,16 @@ impl Place<'_> {
 
     pub(super) fn action(&self, action: Action, tier: &TierName, version: Option<&VersionLabel>) -> Event {
         let (tier, version) = (Some(tier.clone()), version.cloned());
-        Event::ManualAction { action, tier, node: None, version, lift: false, sha: None, pending: false }
+        Event::ManualAction {
+            action,
+            tier,
+            node: None,
+            version,
+            lift: false,
+            sha: None,
+            pending: false,
+            emails: vec![],
+        }
     }
 
     pub(super) fn tier(&self, name: &TierName) -> Result<&TierState, Rejection> {
@@ -147,6 +156,7 @@ impl Place<'_> {
             lift,
             sha: None,
             pending: false,
+            emails: vec![],
         }])
     }
 
@@ -245,6 +255,7 @@ impl Place<'_> {
             lift: false,
             sha: None,
             pending: false,
+            emails: vec![],
         }])
     }
 
@@ -264,6 +275,7 @@ impl Place<'_> {
                 lift: false,
                 sha: None,
                 pending: false,
+                emails: vec![],
             }]);
         }
         let front = self.p.queue.front().ok_or(Rejection::NothingToCancel)?;

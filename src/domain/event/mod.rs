@@ -395,6 +395,9 @@ pub enum Event {
         /// once more when it is so. Its build enters no tier.
         #[serde(default, skip_serializing_if = "is_false")]
         pending: bool,
+        /// Of a version that is adopted: the addresses of author and committer of its commit.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        emails: Vec<String>,
     },
     /// Entry by automation is stopped.
     HoldSet {

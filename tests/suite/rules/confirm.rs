@@ -118,6 +118,19 @@ fn rule_12_whoever_asked_for_the_build_is_an_author_by_name_and_by_address() {
 }
 
 #[test]
+fn rule_12_what_was_adopted_has_the_authors_of_its_commit() {
+    let mut w = World::with(shop([tier("host"), prod(1, |rule| rule.not_author = true)]));
+    let about = command::About { emails: vec!["bob@example.org".into()], ..Default::default() };
+    let (tier, version, sha) = ("host".into(), "0.9.0".into(), sha("c9"));
+    w.deed_of(&person("ann"), Deed::Adopt { tier, version, sha, about: Box::new(about) }).unwrap();
+    w.promote("prod", "0.9.0").unwrap();
+    let of_author = w.deed_of(&person("bob"), confirm("0.9.0"));
+    assert!(matches!(of_author, Err(Rejection::IsAuthor(..))), "{of_author:?}");
+    w.deed_of(&person("ann"), confirm("0.9.0")).unwrap();
+    assert_eq!(w.current("prod"), "0.9.0", "to adopt is not to ask for a build");
+}
+
+#[test]
 fn rule_12_a_confirmation_lapses_at_its_moment_and_that_is_said_once() {
     let mut w = World::with(shop([tier("host"), prod(3, |rule| rule.expires = Some(Span::seconds(3600)))]));
     w.push("c1");
