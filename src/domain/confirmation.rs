@@ -62,11 +62,11 @@ pub fn role_needed(tier: &Tier) -> Role {
     roles.min().unwrap_or(Role::Operator).max(Role::Operator)
 }
 
-/// Whether somebody is an author of a version: they asked for its build, or wrote or committed its commit.
+/// Whether somebody is an author of a version: they asked for its build, adopted it, or wrote or committed its commit.
 pub fn is_author(version: &Version, actor: &Actor) -> bool {
     let email = actor.email.as_deref();
-    // Older releases noted the last one who asked only; who adopted it did not ask for a build.
-    let asked = !version.adopted && version.by.as_deref() == Some(&actor.name)
+    // Older releases noted only the last one who asked.
+    let asked = version.by.as_deref() == Some(&actor.name)
         || version
             .askers
             .iter()

@@ -79,7 +79,7 @@ fn register(
         subject: "adopted: it was there before".into(),
         emails: emails.to_vec(),
         by: Some(moment.by.into()),
-        askers: Vec::new(),
+        askers: vec![Asker { name: moment.by.into(), email: None }],
         order,
         stage: Stage::Adopted,
         done: BEFORE_ALL,

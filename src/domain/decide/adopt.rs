@@ -48,7 +48,7 @@ impl Place<'_> {
             lift: false,
             sha: Some(sha.clone()),
             pending,
-            emails: about.emails.clone(),
+            emails: about.emails.iter().chain(&self.actor.email).cloned().collect(),
         };
         if pending {
             return self.done([adopted].into_iter().chain(self.build_for_adoption(sha, about)));

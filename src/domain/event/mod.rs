@@ -395,7 +395,7 @@ pub enum Event {
         /// once more when it is so. Its build enters no tier.
         #[serde(default, skip_serializing_if = "is_false")]
         pending: bool,
-        /// Of a version that is adopted: the addresses of author and committer of its commit.
+        /// Of a version that is adopted: the addresses of author and committer of its commit, and of who adopts it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         emails: Vec<String>,
     },
