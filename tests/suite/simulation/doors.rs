@@ -278,11 +278,11 @@ impl Door {
                 self.becomes_current(version, at);
             }
             Event::PromoteFailed { version, .. } | Event::Superseded { version, .. } => self.over(version),
-            Event::Rollback { from, to, .. } => {
-                if self.current.as_ref().is_some_and(|(current, _)| current == from) {
-                    self.becomes_current(to, at);
-                    self.over(from);
-                }
+            Event::Rollback { from, to, .. }
+                if self.current.as_ref().is_some_and(|(current, _)| current == from) =>
+            {
+                self.becomes_current(to, at);
+                self.over(from);
             }
             Event::ManualAction { action: Action::Promote, version: Some(version), lift, .. } => {
                 self.promoted.insert(version.clone(), *lift);
