@@ -299,4 +299,13 @@ fn rule_19_promote_lifts_a_window_and_not_a_freeze() {
     w.promote("prod", "1.0.1").unwrap();
     assert_eq!(w.current("prod"), "1.0.1");
     assert_eq!(chrono::Utc.with_ymd_and_hms(2026, 11, 23, 9, 0, 0).unwrap(), w.now, "at once");
+    let (from, to) = (moment("2026-11-23T08:00:00Z"), moment("2026-11-23T20:00:00Z"));
+    let freeze = Freeze { from, to, why: "sale".into() };
+    let mut w = World::with(shop([tier("host"), tier("prod").with(|t| t.promote.freeze = vec![freeze])]));
+    w.push("c1");
+    w.promote("prod", "1.0.1").unwrap();
+    assert_eq!(w.blockers("prod", "1.0.1"), ["freeze"]);
+    let lift = Deed::Promote { tier: "prod".into(), version: "1.0.1".into(), lift: true };
+    w.deed_of(&actor("root", Role::Admin), lift).unwrap();
+    assert_eq!(w.current("prod"), "1.0.1");
 }
