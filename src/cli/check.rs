@@ -4,6 +4,7 @@ use super::client::settings_here;
 use super::trouble::Trouble;
 use super::words::counted;
 use super::{Exit, talk};
+use crate::clock::{Clock, SystemClock};
 use crate::definition;
 use crate::domain::{Diagnostic, Severity};
 use std::collections::BTreeMap;
@@ -116,12 +117,14 @@ pub(super) fn check(files: &[(String, Vec<u8>)]) -> (Vec<Diagnostic>, usize) {
     let mut between = definition::conflicts(loaded, &[]);
     let mut diagnostics = Vec::new();
     let mut good = 0;
+    let now = SystemClock::new().now();
     for (name, result) in results {
         let conflicts = between.remove(name).unwrap_or_default();
         match result {
             Ok(loaded) => {
                 good += usize::from(conflicts.is_empty());
                 diagnostics.extend(conflicts);
+                diagnostics.extend(definition::outdated(name, &loaded, now));
                 diagnostics.extend(loaded.warnings);
             }
             Err(problems) => diagnostics.extend(problems),

@@ -2,8 +2,11 @@
 //! that can be copied.
 
 pub(super) const CONFIRM: &str = "\
-It counts for rules with `confirm`, from tokens of the roles that they name; one word a person. With the last one that
-is needed the version enters as soon as nothing else stands in its way.
+It counts for rules with `confirm`, from tokens of the roles that they name or higher ones; one word a person, who is
+told by the token's name and its address. With `not_author` it takes a token with an address (`tidegate token create
+--email`), and not that of whoever asked for the build or has a part in its commit. It stands until it lapses
+(`expires`), or the tier's part of the pipeline changes. With the last one that is needed the version enters as soon as
+nothing else stands in its way.
 
 Example: tidegate confirm shop prod 1.4.0 --why \"seen on staging\"";
 

@@ -2,7 +2,7 @@
 
 use super::talk::{self, Tone, tinted};
 use super::words;
-use crate::domain::event::{Action, PromotionEnd, StepSaid};
+use crate::domain::event::{Action, PromotionEnd, StepSaid, VoidReason};
 use crate::domain::{Classification, Envelope, Event, Outcome, Status};
 use crate::printable;
 use chrono::Local;
@@ -121,12 +121,21 @@ fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
         Event::Superseded { tier, version, by_version } => {
             ("superseded", Tone::Quiet, format!("{tier}: {version}, by {by_version}"))
         }
-        Event::ManualConfirm { tier, version, have, need } => {
+        Event::ManualConfirm { tier, version, have, need, .. } => {
             ("confirmed", Tone::Good, format!("{tier}: {version}{by}, {have} of {need}"))
         }
         Event::ConfirmDenied { tier, version } => ("denied", Tone::Bad, format!("{tier}: {version}{by}")),
-        Event::ConfirmVoided { tier, version, .. } => {
-            ("voided", Tone::Wait, format!("{tier}: confirmations of {version} no longer count"))
+        Event::ConfirmVoided { tier, version, reason, whose } => {
+            let why = match reason {
+                VoidReason::Expired => "it has lapsed",
+                VoidReason::Edited => "the tier was edited",
+            };
+            let whose = match whose.as_slice() {
+                [] => String::new(),
+                some => format!(" by {}", some.join(", ")),
+            };
+            let what = format!("{tier}: the confirmation of {version}{whose} no longer counts: {why}");
+            ("voided", Tone::Wait, what)
         }
         Event::ManualAction { action, tier, version, node, pending, .. } => {
             let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();

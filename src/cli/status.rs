@@ -270,8 +270,11 @@ fn tier(tier: &TierView, wide: usize, now: Time) {
         say(held("the tier", hold));
     }
     for waiting in &tier.waiting {
-        let reasons: Vec<String> =
-            waiting.blockers.iter().map(|one| safe(words::blocker(one, now))).collect();
+        let reasons: Vec<String> = waiting
+            .blockers
+            .iter()
+            .map(|one| safe(words::blocker_with(one, &waiting.confirmations, now)))
+            .collect();
         let reasons = if reasons.is_empty() { "enters next".into() } else { reasons.join("; ") };
         say(format!("{} ({reasons})", tint(&format!("waits: {}", safe(&waiting.version)), Tone::Wait)));
     }

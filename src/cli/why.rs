@@ -72,9 +72,12 @@ fn print(view: &WhyView) {
         talk::data(format_args!("  {tier}: {}", tinted(&printable::line(&word), tone, colour)));
         under_way(one, view.at).iter().for_each(|line| talk::data(format_args!("    - {line}")));
         for blocker in &one.blockers {
-            let what = words::blocker(blocker, view.at);
+            let what = words::blocker_with(blocker, &one.confirmations, view.at);
             talk::data(format_args!("    - {}", printable::line(&what)));
             if let Some(way) = words::way_out(blocker, &view.pipeline, &one.tier, &view.version) {
+                let who = one.confirm.as_ref().filter(|_| matches!(blocker, Blocker::ConfirmMissing { .. }));
+                let who = who.and_then(words::who_confirms).map(|who| format!("  ({who})"));
+                let way = way + &who.unwrap_or_default();
                 talk::data(format_args!("      {}", tinted(&printable::line(&way), Tone::Quiet, colour)));
             }
         }

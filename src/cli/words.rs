@@ -1,6 +1,8 @@
 //! How blockers, times and spans read to people.
 
-use crate::domain::{Blocker, PipelineName, TierName, Time, VersionLabel};
+use crate::domain::pipeline::Confirm;
+use crate::domain::{Blocker, PipelineName, Role, TierName, Time, VersionLabel};
+use crate::server::view::ConfirmationView;
 use chrono::{Local, TimeDelta};
 
 /// What stands in the way, in one clause.
@@ -14,7 +16,7 @@ pub(super) fn blocker(blocker: &Blocker, now: Time) -> String {
         Blocker::ConfirmMissing { have, need } => format!("{have} of {need} confirmations"),
         Blocker::Manual => "waits to be promoted by hand".into(),
         Blocker::Window { opens: Some(opens) } => format!("the window opens {}", moment(*opens, now)),
-        Blocker::Window { opens: None } => "the window is shut".into(),
+        Blocker::Window { opens: None } => "no window ever opens".into(),
         Blocker::Freeze { until, why } => format!("frozen until {}{}", moment(*until, now), because(why)),
         Blocker::Hold { by, why } => format!("held by {by}{}", because(why)),
         Blocker::VersionBlocked => "is blocked".into(),
@@ -31,6 +33,28 @@ pub(super) fn blocker(blocker: &Blocker, now: Time) -> String {
         Blocker::BackupStale { age } => format!("the backup is {age} old"),
         Blocker::StepSays { reason, .. } => reason.clone(),
     }
+}
+
+/// The same, with whose words there are.
+pub(super) fn blocker_with(one: &Blocker, words: &[ConfirmationView], now: Time) -> String {
+    let said = blocker(one, now);
+    if !matches!(one, Blocker::ConfirmMissing { .. }) || words.is_empty() {
+        return said;
+    }
+    let of = |word: &ConfirmationView| match word.until {
+        Some(until) => format!("{} until {}", word.by, moment(until, now)),
+        None => word.by.clone(),
+    };
+    format!("{said}: {}", words.iter().map(of).collect::<Vec<_>>().join(", "))
+}
+
+/// Who may give the word that is missing, where the rule says more than that it takes an operator.
+pub(super) fn who_confirms(rule: &Confirm) -> Option<String> {
+    let role = rule.roles.iter().min().filter(|role| **role > Role::Operator);
+    let role = role.map(|role| format!("by a token of role {role}"));
+    let author = rule.not_author.then(|| "not by who asked for it or has a part in its commit".to_owned());
+    let all: Vec<String> = role.into_iter().chain(author).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 /// What would lift it: a command, or what to do; none: time or a version before it.

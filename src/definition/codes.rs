@@ -40,6 +40,7 @@ pub(super) enum Code {
     PipelineTwice,
     UnknownKind,
     UnknownDefinitionShape,
+    FreezeIsOver,
 }
 
 impl Code {

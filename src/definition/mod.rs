@@ -10,6 +10,7 @@
 //! | `lower` | what the words mean together, and the pipeline that comes of it |
 //! | `names`, `graph` | single words; what comes after what |
 //! | `support` | keys that this release does not execute yet |
+//! | [`outdated`](fn@outdated) | what a good file says that is over by now |
 //! | `report`, `codes`, `places` | collecting problems, their stable codes, where things stand |
 //! | `render` | drawing problems for people |
 
@@ -17,6 +18,7 @@ mod codes;
 mod graph;
 mod lower;
 mod names;
+mod outdated;
 mod places;
 mod raw;
 mod render;
@@ -26,6 +28,7 @@ mod shape;
 mod support;
 mod text;
 
+pub use outdated::outdated;
 pub use render::render;
 
 use crate::domain::{Diagnostic, Digest, Pipeline, PipelineName, Severity};

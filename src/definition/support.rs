@@ -59,21 +59,6 @@ fn of_pipeline(pipeline: &Pipeline) -> Vec<Key> {
 
 fn of_tier(tier: &Tier, path: &str) -> Vec<Key> {
     let mut keys = Vec::new();
-    let promote = &tier.promote;
-    if !promote.window.is_empty() {
-        keys.push(Key::new(format!("{path}.promote.window"), "promote.window"));
-    }
-    if let Some(confirm) = &promote.confirm {
-        let said = [
-            ("roles", !confirm.roles.is_empty()),
-            ("not_author", confirm.not_author),
-            ("expires", confirm.expires.is_some()),
-        ];
-        let said = said.into_iter().filter(|(_, is_said)| *is_said);
-        keys.extend(said.map(|(key, _)| {
-            Key::new(format!("{path}.promote.confirm.{key}"), &format!("promote.confirm.{key}"))
-        }));
-    }
     for (at, _) in tier.nodes.iter().enumerate().filter(|(_, node)| node.ssh.is_some()) {
         keys.push(Key::new(format!("{path}.node[{at}].ssh"), "node.ssh"));
     }

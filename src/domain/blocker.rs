@@ -36,7 +36,7 @@ pub enum Blocker {
     Manual,
     /// It is outside the windows.
     Window {
-        /// When the next one opens.
+        /// When the next one opens; none: none ever does.
         opens: Option<DateTime<Utc>>,
     },
     /// It is within a freeze.
@@ -141,6 +141,16 @@ impl Blocker {
             Blocker::Unsupported { .. } => "unsupported",
             Blocker::BackupStale { .. } => "backup_stale",
             Blocker::StepSays { .. } => "step_says",
+        }
+    }
+
+    /// The moment at which time alone lifts it, where that is known.
+    pub fn until(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Blocker::Soak { until } => *until,
+            Blocker::Window { opens } => *opens,
+            Blocker::Freeze { until, .. } => Some(*until),
+            _ => None,
         }
     }
 

@@ -2,9 +2,10 @@
 
 use super::Time;
 use super::blocker::Blocker;
+use super::confirmation;
 use super::id::*;
-use super::pipeline::{Mode, Pick, Promote, Require, Tier};
-use super::state::{PipelineState, Standing, TierState, Verdict};
+use super::pipeline::{Mode, Pick, Promote, Require, Tier, Windows};
+use super::state::{ByHand, PipelineState, Standing, TierState, Verdict};
 
 /// A version that waits in front of a tier, and what stands in its way now.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Waiting {
     pub by_hand: bool,
     /// The earliest moment at which time alone lifts something.
     pub until: Option<Time>,
+    /// The earliest moment at which time alone changes what stands in its way: lifts something, or puts something there.
+    pub changes: Option<Time>,
 }
 
 /// The versions that wait in front of a tier, oldest first.
@@ -26,11 +29,22 @@ pub struct Waiting {
 pub fn waiting(p: &PipelineState, tier: &Tier, now: Time) -> Vec<Waiting> {
     let empty = TierState::default();
     let t = p.tiers.get(&tier.name).unwrap_or(&empty);
+    let windows = Windows::at(&tier.promote.window, now);
     let mut found: Vec<Waiting> = that_wait(p, tier, t)
         .map(|version| {
-            let blockers = blockers(p, tier, version, now);
-            let by_hand = promoted(t, version).is_some();
-            Waiting { version: version.clone(), until: lifts_at(t, version, &blockers), blockers, by_hand }
+            let blockers = blockers_with(p, tier, version, windows, now);
+            let promoted = t.standings.get(version).and_then(|s| s.promoted.as_ref());
+            let back = t.standings.get(version).and_then(|s| s.stepped_back.as_ref());
+            let again = back.map(|back| back.not_before).filter(|moment| *moment > now);
+            let until = lifts_at(&blockers).into_iter().chain(again).min();
+            let comes = comes_at(tier, promoted, windows, now);
+            Waiting {
+                version: version.clone(),
+                blockers,
+                by_hand: promoted.is_some(),
+                until,
+                changes: until.into_iter().chain(comes).min(),
+            }
         })
         .collect();
     if tier.promote.pick == Pick::Every {
@@ -130,12 +144,19 @@ fn has_passed_since(p: &PipelineState, tier: &Tier, version: &VersionLabel, sinc
     }
 }
 
-fn promoted<'a>(t: &'a TierState, version: &VersionLabel) -> Option<&'a super::state::ByHand> {
-    t.standings.get(version).and_then(|s| s.promoted.as_ref())
-}
-
 /// Everything that stands between a version and a tier at that moment, whether it waits there or is further back.
 pub fn blockers(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Vec<Blocker> {
+    blockers_with(p, tier, version, Windows::at(&tier.promote.window, now), now)
+}
+
+/// The same, for windows that were looked at already.
+fn blockers_with(
+    p: &PipelineState,
+    tier: &Tier,
+    version: &VersionLabel,
+    windows: Windows,
+    now: Time,
+) -> Vec<Blocker> {
     let empty = (TierState::default(), Standing::default());
     let t = p.tiers.get(&tier.name).unwrap_or(&empty.0);
     let standing = t.standings.get(version).unwrap_or(&empty.1);
@@ -160,12 +181,15 @@ pub fn blockers(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Tim
             found.push(Blocker::Manual);
         }
         found.extend(soak(p, tier, version, now));
+        if let Windows::Shut { opens } = windows {
+            found.push(Blocker::Window { opens });
+        }
     }
     if !lift {
         let frozen = tier.promote.freeze.iter().filter(|f| f.from <= now && now < f.to);
         found.extend(frozen.map(|f| Blocker::Freeze { until: f.to, why: f.why.clone() }));
     }
-    found.extend(confirm_missing(tier, standing));
+    found.extend(confirm_missing(p, tier, standing, now));
     if let Some(back) = standing.stepped_back.as_ref().filter(|back| back.not_before > now) {
         found.extend(back.blockers.iter().cloned());
     }
@@ -203,9 +227,9 @@ fn unsupported<'a>(p: &'a PipelineState, tier: &'a Tier) -> impl Iterator<Item =
     everywhere.iter().chain(&tier.unsupported).map(|key| Blocker::Unsupported { key: key.clone() })
 }
 
-fn confirm_missing(tier: &Tier, standing: &Standing) -> Option<Blocker> {
+fn confirm_missing(p: &PipelineState, tier: &Tier, standing: &Standing, now: Time) -> Option<Blocker> {
     let need = tier.promote.confirm.as_ref()?.count;
-    let have = standing.confirmations.len() as u32;
+    let have = confirmation::counted(p, tier, standing, now).len() as u32;
     (have < need).then_some(Blocker::ConfirmMissing { have, need })
 }
 
@@ -239,13 +263,19 @@ fn soak(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Op
 }
 
 /// The earliest moment at which time alone lifts one of these.
-fn lifts_at(t: &TierState, version: &VersionLabel, blockers: &[Blocker]) -> Option<Time> {
-    let back = t.standings.get(version).and_then(|s| s.stepped_back.as_ref()).map(|back| back.not_before);
-    let in_blockers = blockers.iter().filter_map(|blocker| match blocker {
-        Blocker::Soak { until } => *until,
-        Blocker::Window { opens } => *opens,
-        Blocker::Freeze { until, .. } => Some(*until),
+pub fn lifts_at(blockers: &[Blocker]) -> Option<Time> {
+    blockers.iter().filter_map(Blocker::until).min()
+}
+
+/// The earliest moment at which time alone puts something in the way that is not there now: the windows shut, or a freeze
+/// begins. That a confirmation lapses has an event of its own.
+fn comes_at(tier: &Tier, promoted: Option<&ByHand>, windows: Windows, now: Time) -> Option<Time> {
+    let shuts = match windows {
+        Windows::Open { until } if promoted.is_none() => until,
         _ => None,
-    });
-    in_blockers.chain(back).min()
+    };
+    let lifted = promoted.is_some_and(|by| by.lift);
+    let freezes = tier.promote.freeze.iter().map(|freeze| freeze.from);
+    let freezes = freezes.filter(|from| *from > now && !lifted).min();
+    shuts.into_iter().chain(freezes).min()
 }

@@ -31,6 +31,12 @@ pub enum Rejection {
     NotWaiting(VersionLabel, TierName),
     /// The tier asks for no confirmation.
     NoConfirmation(TierName),
+    /// The version is inside the tier already.
+    IsInside(VersionLabel, TierName),
+    /// The tier does not count its version's authors, and the actor has no address to tell by.
+    AddressMissing(TierName, Role),
+    /// The actor is one of the version's authors, who do not count in the tier.
+    IsAuthor(VersionLabel, TierName),
     /// There is nothing to go back to.
     NothingBefore(TierName),
     /// That version is not one to go back to.
@@ -84,6 +90,9 @@ impl Rejection {
             Rejection::NothingCurrent(_) => "TG-ASK-018",
             Rejection::NoDeploy(_) => "TG-ASK-019",
             Rejection::Moved(..) => "TG-ASK-020",
+            Rejection::IsInside(..) => "TG-ASK-021",
+            Rejection::IsAuthor(..) => "TG-ASK-022",
+            Rejection::AddressMissing(..) => "TG-AUTH-003",
             Rejection::HasCurrent(..) => "TG-ADOPT-001",
             Rejection::LabelTaken(..) => "TG-ADOPT-002",
             Rejection::OtherLabel(..) => "TG-ADOPT-003",
@@ -113,6 +122,13 @@ impl Rejection {
             }
             Rejection::NotWaiting(..) => "`tidegate why PIPELINE TIER VERSION` shows where it stands".into(),
             Rejection::NoConfirmation(_) => "use `tidegate promote` to let a version in".into(),
+            Rejection::IsInside(_, tier) => {
+                format!("it needs nobody's word any more; `tidegate cancel PIPELINE {tier}` ends it")
+            }
+            Rejection::AddressMissing(_, role) => {
+                format!("`tidegate token create NAME --role {role} --email ADDRESS` makes a token that has one")
+            }
+            Rejection::IsAuthor(..) => "let somebody else confirm it".into(),
             Rejection::NothingBefore(_) => {
                 "`tidegate cancel` ends what is inside; nodes stay as they are".into()
             }
@@ -155,6 +171,16 @@ impl fmt::Display for Rejection {
             }
             Rejection::NotWaiting(version, tier) => write!(f, "`{version}` does not wait for tier `{tier}`"),
             Rejection::NoConfirmation(tier) => write!(f, "tier `{tier}` asks for no confirmation"),
+            Rejection::IsInside(version, tier) => write!(f, "`{version}` is inside tier `{tier}` already"),
+            Rejection::AddressMissing(tier, _) => {
+                write!(
+                    f,
+                    "tier `{tier}` counts no word of an author, and this token has no address to tell by"
+                )
+            }
+            Rejection::IsAuthor(version, tier) => {
+                write!(f, "tier `{tier}` counts no word of an author, and `{version}` has yours in it")
+            }
             Rejection::NothingBefore(tier) => write!(f, "tier `{tier}` has no version to go back to"),
             Rejection::NotATarget(version, tier) => {
                 write!(f, "tier `{tier}` cannot go back to `{version}`")

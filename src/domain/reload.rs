@@ -60,6 +60,7 @@ fn put_in_force(state: &mut State, in_force: InForce, id: EventId) {
     }
     p.known.insert(in_force.digest.clone(), definition);
     p.in_force = Some(in_force);
+    super::confirmation::carry_over(p);
     p.let_go_of_definitions();
 }
 

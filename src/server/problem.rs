@@ -286,7 +286,7 @@ impl From<Rejection> for Problem {
             UnknownPipeline(_) | UnknownTier(..) | UnknownNode(..) | UnknownVersion(..) => {
                 StatusCode::NOT_FOUND
             }
-            RoleMissing(_) => StatusCode::FORBIDDEN,
+            RoleMissing(_) | AddressMissing(..) | IsAuthor(..) => StatusCode::FORBIDDEN,
             WhyMissing => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::CONFLICT,
         };

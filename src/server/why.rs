@@ -5,10 +5,10 @@ use super::asking::Parameters;
 use super::problem::Problem;
 use super::state::settled;
 use super::view::{
-    CurrentView, GoingBackView, InsideView, StandingView, StandstillView, WentBackView, going_back_view,
-    inside_view, standing_view,
+    ConfirmationView, CurrentView, GoingBackView, InsideView, StandingView, StandstillView, WentBackView,
+    confirmation_views, going_back_view, inside_view, standing_view,
 };
-use crate::domain::pipeline::{Pipeline, Tier};
+use crate::domain::pipeline::{Confirm, Pipeline, Tier};
 use crate::domain::state::{GoingBack, PipelineState, Stage, TierState, Version};
 use crate::domain::{
     Blocker, EventId, PipelineName, Rejection, Sha, TierName, Time, VersionLabel, promotion,
@@ -106,6 +106,12 @@ pub struct WhyTier {
     /// The earliest moment at which time alone lifts one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
+    /// Whose confirmation it needs there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirm>,
+    /// Whose word it has there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confirmations: Vec<ConfirmationView>,
 }
 
 impl WhyTier {
@@ -238,6 +244,7 @@ fn step(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Wh
     let empty = TierState::default();
     let t = p.tiers.get(&tier.name).unwrap_or(&empty);
     let standing = standing_view(t, version);
+    let mut again = None;
     let blockers = match &standing {
         Some(StandingView::Passed { .. }) => Vec::new(),
         Some(StandingView::Inside) => blocked_inside(t),
@@ -251,6 +258,7 @@ fn step(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Wh
         }
         Some(StandingView::Waiting) | None => {
             let waiting = promotion::waiting(p, tier, now).into_iter().find(|w| w.version == *version);
+            again = waiting.as_ref().and_then(|w| w.until);
             waiting.map_or_else(|| promotion::blockers(p, tier, version, now), |w| w.blockers)
         }
     };
@@ -259,7 +267,9 @@ fn step(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Wh
     let left = |back: &&GoingBack| is_left || !back.failed && back.from == *version;
     WhyTier {
         tier: tier.name.clone(),
-        until: earliest(&blockers),
+        until: again.or_else(|| promotion::lifts_at(&blockers)),
+        confirm: tier.promote.confirm.clone(),
+        confirmations: confirmation_views(p, t, tier, version, now),
         inside: inside.map(|inside| inside_view(p, &tier.name, inside)),
         going_back: t.going_back.as_ref().filter(left).map(|back| going_back_view(p, &tier.name, back)),
         standing,
@@ -271,14 +281,4 @@ fn step(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Wh
 fn blocked_inside(t: &TierState) -> Vec<Blocker> {
     let gates = t.inside.iter().flat_map(|inside| inside.gates.values());
     gates.filter_map(|attempts| attempts.outcome.as_ref()).flat_map(|o| o.blockers.clone()).collect()
-}
-
-fn earliest(blockers: &[Blocker]) -> Option<Time> {
-    let times = blockers.iter().filter_map(|blocker| match blocker {
-        Blocker::Soak { until } => *until,
-        Blocker::Window { opens } => *opens,
-        Blocker::Freeze { until, .. } => Some(*until),
-        _ => None,
-    });
-    times.min()
 }

@@ -65,7 +65,8 @@ fn window(report: &mut Report, path: &str, raw: &raw::Window) -> Option<Window> 
     let from = clock(report, &format!("{path}.from"), raw.from.as_deref().unwrap_or("00:00"));
     let to = clock(report, &format!("{path}.to"), raw.to.as_deref().unwrap_or("24:00"));
     let (from, to) = (from?, to?);
-    if from == to {
+    // What opens at the end of a day opens at midnight, too.
+    if from == to || (from, to) == (24 * 60, 0) {
         let problem =
             report.error(Code::WindowNeverOpens, path, "this window never opens: it closes when it opens");
         problem.help("for the whole day, leave `from` and `to` out");

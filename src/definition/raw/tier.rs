@@ -47,10 +47,10 @@ pub(in crate::definition) struct Promote {
     /// How many of the tiers in `after` it must have passed.
     #[schemars(extend("default" = "all"))]
     pub(in crate::definition) require: Option<Require>,
-    /// Times at which it may enter. Default: always.
+    /// Times at which it may enter; one that is open is enough. `tidegate promote` lifts them. Default: always.
     #[serde(default)]
     pub(in crate::definition) window: Vec<Window>,
-    /// Times at which it may not. Default: none.
+    /// Times at which it may not, whatever windows say; an admin lifts them with `tidegate promote --lift`. Default: none.
     #[serde(default)]
     pub(in crate::definition) freeze: Vec<Freeze>,
 }
@@ -88,29 +88,34 @@ pub(in crate::definition) enum Require {
 /// Whose confirmation a version needs.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::definition) struct Confirm {
-    /// So many different people.
+    /// So many different people: tokens of one name or one address are one person.
     #[schemars(range(min = 1, max = 100), extend("default" = 1))]
     pub(in crate::definition) count: Option<i64>,
-    /// Roles, of which they must have at least one. Default: `operator`.
+    /// Roles, of which each must have at least one; roles are ordered (viewer, trigger, operator, admin), and a higher one
+    /// counts as all below it. An operator it takes in any case. Default: `operator`.
     #[serde(default)]
     pub(in crate::definition) roles: Vec<Role>,
-    /// Whether the word of the version's author does not count.
+    /// Whether an author's word does not count: that of whoever asked for the build, and of author and committer of the
+    /// commit, by their addresses. A token without an address (`token create --email`) cannot confirm then.
     #[schemars(extend("default" = false))]
     pub(in crate::definition) not_author: Option<bool>,
-    /// How long one confirmation stands. Default: for ever.
+    /// How long one confirmation stands, from the moment at which it was given. All are void when this tier's part of the
+    /// definition changes. Default: for ever.
     #[schemars(with = "Option<Span>")]
     pub(in crate::definition) expires: Option<String>,
 }
 
-/// A recurring time at which versions may enter. One that closes before it opens goes on over midnight.
+/// A recurring time at which versions may enter, asked only on entering. One that closes before it opens goes on over
+/// midnight. A time that the clock leaves out on that day means the first moment after; of one that comes twice the first
+/// is meant for opening and the last for closing.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::definition) struct Window {
-    /// Days of the week on which it opens. Default: every day.
+    /// Days of the week on which it opens: a window over midnight belongs to the day on which it opens. Default: every day.
     pub(in crate::definition) days: Option<Vec<Day>>,
-    /// When it opens.
+    /// When it opens, by the clock of the zone.
     #[schemars(with = "Option<Clock>", extend("default" = "00:00"))]
     pub(in crate::definition) from: Option<String>,
-    /// When it closes.
+    /// When it closes: on the same day, or on the next if that is before `from`.
     #[schemars(with = "Option<Clock>", extend("default" = "24:00"))]
     pub(in crate::definition) to: Option<String>,
     /// IANA name of the time zone.

@@ -10,7 +10,7 @@ pub(super) fn apply(
     p: &mut PipelineState,
     tier: &TierName,
     version: &VersionLabel,
-    sha: &Sha,
+    (sha, emails): (&Sha, &[String]),
     moment: &Moment<'_>,
 ) {
     let Some(in_force) = &p.in_force else { return };
@@ -23,7 +23,7 @@ pub(super) fn apply(
         .map(|node| node.name.clone())
         .collect();
     if !p.versions.contains_key(version) {
-        register(p, version, sha, moment);
+        register(p, version, (sha, emails), moment);
     }
     let t = p.tiers.entry(tier.clone()).or_default();
     t.adopting = None;
@@ -46,13 +46,13 @@ pub(super) fn begin(
     p: &mut PipelineState,
     tier: &TierName,
     version: &VersionLabel,
-    sha: &Sha,
+    (sha, emails): (&Sha, &[String]),
     moment: &Moment<'_>,
 ) {
     match p.versions.get_mut(version).filter(|known| known.adopted) {
         // One that could not be built the last time has its place still.
         Some(known) => drop(p.built.insert(known.order, version.clone())),
-        None => register(p, version, sha, moment),
+        None => register(p, version, (sha, emails), moment),
     }
     let (version, sha) = (version.clone(), sha.clone());
     let adopting = Adopting { version, sha, by: moment.by.into(), why: moment.why.into() };
@@ -75,7 +75,12 @@ pub(super) fn give_up(p: &mut PipelineState, sha: &Sha) {
     }
 }
 
-fn register(p: &mut PipelineState, label: &VersionLabel, sha: &Sha, moment: &Moment<'_>) {
+fn register(
+    p: &mut PipelineState,
+    label: &VersionLabel,
+    (sha, emails): (&Sha, &[String]),
+    moment: &Moment<'_>,
+) {
     // `decide` has seen to it that there is a place.
     let order = place_before_all(p, moment.id).unwrap_or(EventId(0));
     let version = Version {
@@ -83,8 +88,9 @@ fn register(p: &mut PipelineState, label: &VersionLabel, sha: &Sha, moment: &Mom
         ref_name: None,
         author: String::new(),
         subject: "adopted: it was there before".into(),
-        emails: Vec::new(),
+        emails: emails.to_vec(),
         by: Some(moment.by.into()),
+        askers: vec![Asker { name: moment.by.into(), email: None }],
         order,
         stage: Stage::Adopted,
         done: BEFORE_ALL,

@@ -21,6 +21,14 @@ pub(super) fn rebuild_requested(p: &mut PipelineState, request: Request) {
         version.order = request.id;
         version.done = request.id;
         version.adopted = false;
+        // Older releases noted only the last one who asked.
+        let before = version.by.take().filter(|_| version.askers.is_empty());
+        let before = before.map(|name| Asker { name, email: None });
+        for asker in before.into_iter().chain(request.asker()) {
+            if !version.askers.contains(&asker) {
+                version.askers.push(asker);
+            }
+        }
         version.by = request.by;
     }
     for tier in p.tiers.values_mut() {
@@ -47,14 +55,22 @@ pub(super) fn start(
     let Some(position) = p.queue.iter().position(|r| r.id == request) else { return };
     let Some(request) = p.queue.remove(position) else { return };
     // What was adopted keeps its place: it is not newer for being built now.
-    let adopted = p.versions.get(label).filter(|_| p.is_adopted(label)).map(|known| known.order);
+    let known = p.versions.get(label).filter(|_| p.is_adopted(label));
+    let adopted = known.map(|known| known.order);
+    let mut emails = request.emails.clone();
+    let mut askers: Vec<Asker> = request.asker().into_iter().collect();
+    if let Some(known) = known {
+        emails.extend(known.emails.iter().cloned());
+        askers.extend(known.askers.iter().cloned());
+    }
     let version = Version {
         sha: sha.clone(),
         ref_name: request.ref_name.clone(),
         author: request.author.clone(),
         subject: request.subject.clone(),
-        emails: request.emails.clone(),
+        emails,
         by: request.by.clone(),
+        askers,
         order: adopted.unwrap_or(request.id),
         stage: Stage::Building,
         done: adopted.map_or(request.id, |_| BEFORE_ALL),

@@ -114,7 +114,7 @@ fn count_runs(state: &mut State, envelope: &Envelope) {
 
 fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) {
     match event {
-        Event::RebuildRequested { sha, ref_name, author, subject, emails } => {
+        Event::RebuildRequested { sha, ref_name, author, subject, emails, by_email } => {
             let request = Request {
                 id: moment.id,
                 at: moment.at,
@@ -124,6 +124,7 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
                 subject: subject.clone(),
                 emails: emails.clone(),
                 by: (moment.by != "tidegate").then(|| moment.by.to_owned()),
+                by_email: by_email.clone(),
             };
             build::rebuild_requested(p, request);
         }

@@ -20,10 +20,11 @@ pub(super) fn apply(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) {
             deploy_failed(p, &name, node, *mode, *failure, *will_retry, moment.at);
         }
         Event::Rollback { from, to, cause, .. } => rollback(p, &name, from, to, cause, moment.at),
-        Event::ManualConfirm { version, .. } => {
+        Event::ManualConfirm { version, by_email, .. } => {
             let digest = p.in_force.as_ref().map(|f| f.digest.clone());
             if let Some(digest) = digest {
-                let word = Confirmation { by: moment.by.into(), at: moment.at, digest };
+                let email = by_email.clone();
+                let word = Confirmation { by: moment.by.into(), email, at: moment.at, digest };
                 p.tiers.entry(name).or_default().standing(version).confirmations.push(word);
             }
         }
@@ -32,10 +33,11 @@ pub(super) fn apply(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) {
             version: Some(version),
             sha: Some(sha),
             pending,
+            emails,
             ..
         } => match pending {
-            true => adopt::begin(p, &name, version, sha, moment),
-            false => adopt::apply(p, &name, version, sha, moment),
+            true => adopt::begin(p, &name, version, (sha, emails), moment),
+            false => adopt::apply(p, &name, version, (sha, emails), moment),
         },
         Event::ManualAction { action, version, node, lift, .. } => {
             by_hand::apply(p, &name, *action, version.as_ref(), node.as_ref(), *lift, moment);
@@ -118,7 +120,10 @@ fn apply_in_tier(t: &mut TierState, event: &Event, moment: &Moment<'_>) {
             standing.stepped_back = None;
             standing.confirmations.clear();
         }
-        Event::ConfirmVoided { version, .. } => t.standing(version).confirmations.clear(),
+        Event::ConfirmVoided { version, whose, .. } => {
+            let words = &mut t.standing(version).confirmations;
+            words.retain(|word| !whose.is_empty() && !whose.contains(&word.by));
+        }
         Event::HoldSet { of_rollback, .. } => t.hold = Some(moment.hold(*of_rollback)),
         Event::HoldLifted { .. } => t.hold = None,
         _ => {}

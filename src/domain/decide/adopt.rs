@@ -48,6 +48,7 @@ impl Place<'_> {
             lift: false,
             sha: Some(sha.clone()),
             pending,
+            emails: about.emails.iter().chain(&self.actor.email).cloned().collect(),
         };
         if pending {
             return self.done([adopted].into_iter().chain(self.build_for_adoption(sha, about)));
@@ -69,6 +70,7 @@ impl Place<'_> {
             author: about.author.clone(),
             subject: about.subject.clone(),
             emails: about.emails.clone(),
+            by_email: self.actor.email.clone(),
         })
     }
 

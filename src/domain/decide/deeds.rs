@@ -1,8 +1,9 @@
-//! What people do by hand (rules 12, 16, 19 to 23): each idempotent, each with who and why.
+//! What people do by hand (rules 16, 19 to 23): each idempotent, each with who and why.
 
 use super::Decision;
+use crate::domain::Time;
 use crate::domain::command::{Actor, Deed};
-use crate::domain::event::{Action, Event, Fact, PromotionEnd};
+use crate::domain::event::{Action, Event, Fact};
 use crate::domain::id::*;
 use crate::domain::promotion::has_passed_before;
 use crate::domain::rejection::Rejection;
@@ -15,6 +16,7 @@ pub(super) struct Place<'a> {
     pub(super) name: &'a PipelineName,
     pub(super) actor: &'a Actor,
     pub(super) why: Option<&'a str>,
+    pub(super) now: Time,
 }
 
 pub(super) fn decide(
@@ -23,13 +25,14 @@ pub(super) fn decide(
     why: Option<&str>,
     name: &PipelineName,
     deed: &Deed,
+    now: Time,
 ) -> Result<Decision, Rejection> {
     if actor.role < Role::Operator {
         return Err(Rejection::RoleMissing(Role::Operator));
     }
     let known = state.pipelines.get(name).filter(|p| p.in_force.is_some() || !p.tiers.is_empty());
     let p = known.ok_or_else(|| Rejection::UnknownPipeline(name.clone()))?;
-    let at = Place { p, name, actor, why };
+    let at = Place { p, name, actor, why, now };
     match deed {
         Deed::Confirm { tier, version } => at.confirm(tier, version),
         Deed::Deny { tier, version } => at.deny(tier, version),
@@ -48,7 +51,13 @@ pub(super) fn decide(
 }
 
 impl Place<'_> {
-    fn fact(&self, event: Event) -> Fact {
+    /// Something that follows by itself.
+    pub(super) fn by_itself(&self, event: Event) -> Fact {
+        Fact::of(self.name, event)
+    }
+
+    /// Something that somebody did.
+    pub(super) fn fact(&self, event: Event) -> Fact {
         Fact {
             pipeline: Some(self.name.clone()),
             by: Some(self.actor.name.clone()),
@@ -63,7 +72,16 @@ impl Place<'_> {
 
     pub(super) fn action(&self, action: Action, tier: &TierName, version: Option<&VersionLabel>) -> Event {
         let (tier, version) = (Some(tier.clone()), version.cloned());
-        Event::ManualAction { action, tier, node: None, version, lift: false, sha: None, pending: false }
+        Event::ManualAction {
+            action,
+            tier,
+            node: None,
+            version,
+            lift: false,
+            sha: None,
+            pending: false,
+            emails: vec![],
+        }
     }
 
     pub(super) fn tier(&self, name: &TierName) -> Result<&TierState, Rejection> {
@@ -76,7 +94,7 @@ impl Place<'_> {
         known.ok_or_else(|| Rejection::UnknownTier(self.name.clone(), name.clone()))
     }
 
-    fn built(&self, version: &VersionLabel) -> Result<(), Rejection> {
+    pub(super) fn built(&self, version: &VersionLabel) -> Result<(), Rejection> {
         if !self.p.versions.contains_key(version) {
             return Err(Rejection::UnknownVersion(self.name.clone(), version.clone()));
         }
@@ -100,64 +118,6 @@ impl Place<'_> {
             Some(meant) if Some(meant) != now => Err(Rejection::Moved(meant.clone(), now.cloned())),
             _ => Ok(()),
         }
-    }
-
-    /// Whether the version waits in front of the tier; a verdict that makes the question moot is the answer.
-    fn waits(&self, tier: &TierName, version: &VersionLabel) -> Result<bool, Rejection> {
-        self.built(version)?;
-        let definition = self.tier_in_force(tier)?;
-        let t = self.tier(tier)?;
-        let inside = t.inside.as_ref().is_some_and(|i| i.version == *version);
-        // A promotion that failed ends only when its way back does.
-        let leaves = t.going_back.as_ref().is_some_and(|g| g.from == *version && g.end.is_some());
-        match t.standings.get(version).and_then(|s| s.verdict.as_ref()) {
-            Some(Verdict::Passed(_)) => Ok(false),
-            Some(Verdict::Rejected(_)) => Err(Rejection::IsRejected(version.clone(), tier.clone())),
-            Some(Verdict::Superseded(_)) => Err(Rejection::NotWaiting(version.clone(), tier.clone())),
-            None if inside || leaves => Ok(false),
-            None if has_passed_before(self.p, definition, version) => Ok(true),
-            None => Err(Rejection::NotPromoted(version.clone(), tier.clone())),
-        }
-    }
-
-    fn confirm(&self, tier: &TierName, version: &VersionLabel) -> Result<Decision, Rejection> {
-        let definition = self.tier_in_force(tier)?;
-        let rule = definition.promote.confirm.as_ref();
-        let need = rule.ok_or_else(|| Rejection::NoConfirmation(tier.clone()))?.count;
-        if !self.waits(tier, version)? {
-            return Ok(Decision::already());
-        }
-        let given = self.p.standing(tier, version).map(|s| s.confirmations.as_slice()).unwrap_or_default();
-        if given.iter().any(|word| word.by == self.actor.name) {
-            return Ok(Decision::already());
-        }
-        let have = given.len() as u32 + 1;
-        self.done([Event::ManualConfirm { tier: tier.clone(), version: version.clone(), have, need }])
-    }
-
-    fn deny(&self, tier: &TierName, version: &VersionLabel) -> Result<Decision, Rejection> {
-        match self.waits(tier, version) {
-            Err(Rejection::IsRejected(..)) => return Ok(Decision::already()),
-            Err(other) => return Err(other),
-            Ok(false) => return Err(Rejection::NotWaiting(version.clone(), tier.clone())),
-            Ok(true) => {}
-        }
-        let by = &self.actor.name;
-        let cause = match self.why {
-            Some(why) => format!("denied by {by}: {why}"),
-            None => format!("denied by {by}"),
-        };
-        let (t, v) = (tier.clone(), version.clone());
-        self.done([
-            Event::ConfirmDenied { tier: t.clone(), version: v.clone() },
-            Event::PromoteFailed {
-                tier: t,
-                version: v,
-                end: PromotionEnd::Rejected,
-                cause,
-                nodes: self.tier(tier)?.what_is_where(),
-            },
-        ])
     }
 
     fn promote(&self, tier: &TierName, version: &VersionLabel, lift: bool) -> Result<Decision, Rejection> {
@@ -196,6 +156,7 @@ impl Place<'_> {
             lift,
             sha: None,
             pending: false,
+            emails: vec![],
         }])
     }
 
@@ -294,6 +255,7 @@ impl Place<'_> {
             lift: false,
             sha: None,
             pending: false,
+            emails: vec![],
         }])
     }
 
@@ -313,6 +275,7 @@ impl Place<'_> {
                 lift: false,
                 sha: None,
                 pending: false,
+                emails: vec![],
             }]);
         }
         let front = self.p.queue.front().ok_or(Rejection::NothingToCancel)?;

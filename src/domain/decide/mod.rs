@@ -2,6 +2,7 @@
 //! `proceed`'s.
 
 mod adopt;
+mod confirm;
 mod deeds;
 mod definitions;
 mod look;
@@ -54,7 +55,7 @@ pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, R
         }
         Command::ForgetRefs { pipeline, gone } => look::forget(state, pipeline, gone),
         Command::ByHand { actor, why, pipeline, deed } => {
-            deeds::decide(state, actor, why.as_deref(), pipeline, deed)?
+            deeds::decide(state, actor, why.as_deref(), pipeline, deed, now)?
         }
         Command::Prepared { request, label } => reports::prepared(state, *request, label),
         Command::Collected { request, artifacts } => reports::collected(state, *request, artifacts, now),

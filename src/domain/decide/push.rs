@@ -33,7 +33,7 @@ pub(super) fn decide(
                     fact: facts.len(),
                     version: p.by_sha.get(&push.sha).filter(|v| p.is_built(v)).cloned(),
                 };
-                facts.push(fact(requested(push)));
+                facts.push(fact(requested(push, by)));
                 facts.extend(dropped(p, push).map(fact));
                 taken
             }
@@ -142,13 +142,14 @@ fn moved_back(p: &PipelineState, push: &Push) -> bool {
     seen.is_some_and(|seen| *seen != push.sha && push.old.as_ref() == Some(seen))
 }
 
-fn requested(push: &Push) -> Event {
+fn requested(push: &Push, by: Option<&Actor>) -> Event {
     Event::RebuildRequested {
         sha: push.sha.clone(),
         ref_name: push.ref_name.clone(),
         author: push.author.clone(),
         subject: push.subject.clone(),
         emails: push.emails.clone(),
+        by_email: by.and_then(|actor| actor.email.clone()),
     }
 }
 

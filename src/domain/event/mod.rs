@@ -44,6 +44,9 @@ pub enum Event {
         /// Addresses of author and committer.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         emails: Vec<String>,
+        /// Address of whoever asked, `by`, where one is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_email: Option<String>,
     },
     /// A push that was ruled out by `paths` or a missing tag.
     PushIgnored {
@@ -346,6 +349,9 @@ pub enum Event {
         /// Confirmations needed.
         #[serde(default)]
         need: u32,
+        /// Their address, where one is known: who has two tokens is one person.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_email: Option<String>,
     },
     /// One person said no.
     ConfirmDenied {
@@ -362,6 +368,9 @@ pub enum Event {
         version: VersionLabel,
         /// Why.
         reason: VoidReason,
+        /// Whose; empty: everybody's.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        whose: Vec<String>,
     },
     /// A person did something that has no event of its own.
     ManualAction {
@@ -386,6 +395,9 @@ pub enum Event {
         /// once more when it is so. Its build enters no tier.
         #[serde(default, skip_serializing_if = "is_false")]
         pending: bool,
+        /// Of a version that is adopted: the addresses of author and committer of its commit, and of who adopts it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        emails: Vec<String>,
     },
     /// Entry by automation is stopped.
     HoldSet {

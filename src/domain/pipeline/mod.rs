@@ -6,12 +6,14 @@ mod forge;
 mod gate;
 mod notify;
 mod tier;
+mod window;
 
 pub use deploy::{Deploy, Health, OnFailure, Probe, Upload, Wave};
 pub use forge::Forge;
 pub use gate::{Check, Gate, Phase};
 pub use notify::{Notify, STATUS_KINDS};
-pub use tier::{Confirm, Freeze, Mode, Node, Pick, Promote, Require, Tier, Window};
+pub use tier::{Confirm, Freeze, Mode, Node, Pick, Promote, Require, Tier};
+pub use window::{Window, Windows};
 
 use crate::domain::id::{PipelineName, StepName, TierName};
 use crate::domain::outcome::Classification;

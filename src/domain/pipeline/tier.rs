@@ -1,5 +1,6 @@
 //! Tiers: when a version may enter, and the hosts that it reaches.
 
+use super::window::Window;
 use super::{Check, Deploy, Gate, Phase};
 use crate::domain::id::{GateName, NodeName, TierName};
 use crate::domain::role::Role;
@@ -108,10 +109,10 @@ pub enum Mode {
 pub struct Confirm {
     /// Distinct people.
     pub count: u32,
-    /// Roles of which they must have at least one; empty: operator.
+    /// Roles of which they must have at least one, or a higher one; empty: operator.
     #[serde(default)]
     pub roles: Vec<Role>,
-    /// Whether the author's own word does not count.
+    /// Whether the word does not count of who asked for the build, or has a part in its commit.
     #[serde(default)]
     pub not_author: bool,
     /// How long one confirmation stands.
@@ -137,20 +138,6 @@ pub enum Require {
     All,
     /// One.
     Any,
-}
-
-/// A recurring time at which versions may enter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Window {
-    /// Days of the week, from 0 for Monday to 6; empty: every day. A window over midnight belongs to the day it opens on.
-    #[serde(default)]
-    pub days: Vec<u8>,
-    /// Minutes after midnight at which it opens.
-    pub from: u16,
-    /// Minutes after midnight at which it closes; not above `from`: on the next day.
-    pub to: u16,
-    /// IANA name of the time zone.
-    pub zone: String,
 }
 
 /// A time at which versions may not enter.

@@ -10,7 +10,7 @@ pub use next::{Ends, NextVersion, TierPlan};
 use super::Time;
 use super::blocker::Blocker;
 use super::command::Command;
-use super::event::Event;
+use super::event::{Event, VoidReason};
 use super::id::*;
 use super::pipeline::Pipeline;
 use super::promotion::waiting_when;
@@ -181,7 +181,7 @@ fn changes_in(event: &Event) -> Vec<String> {
 
 fn voided(event: &Event) -> Option<Voided> {
     match event {
-        Event::ConfirmVoided { tier, version, .. } => {
+        Event::ConfirmVoided { tier, version, reason: VoidReason::Edited, .. } => {
             Some(Voided { tier: tier.clone(), version: version.clone() })
         }
         _ => None,

@@ -20,6 +20,7 @@ pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState, name: &TierName, t
         lift: false,
         sha: Some(adopting.sha.clone()),
         pending: false,
+        emails: vec![],
     };
     flow.next.facts.push(Fact {
         pipeline: Some(flow.name.clone()),

@@ -31,7 +31,7 @@ pub(super) fn say_blockers(flow: &mut Flow<'_>, p: &PipelineState, name: &TierNa
 
 fn say(flow: &mut Flow<'_>, p: &PipelineState, name: &TierName, all: &[Waiting]) {
     for waiting in all {
-        if let Some(moment) = waiting.until {
+        if let Some(moment) = waiting.changes {
             flow.wake_at(moment);
         }
         let said = p.standing(name, &waiting.version).and_then(|s| s.said.as_deref()).unwrap_or_default();

@@ -13,6 +13,7 @@ mod inside;
 
 pub(super) use build::{goes_on, is_complete, overtaken_by};
 
+use super::confirmation;
 use super::event::{Event, Fact};
 use super::id::*;
 use super::pipeline::{Gate, Phase, Tier};
@@ -211,16 +212,17 @@ impl<'a> Flow<'a> {
         }
     }
 
-    fn void_confirmations(&mut self, p: &PipelineState, tier: &TierName) {
-        let Some(now) = p.tier_in_force(tier) else { return };
-        let Some(t) = p.tiers.get(tier) else { return };
-        for (version, standing) in &t.standings {
-            let edited = |digest: &Digest| p.tier_of(digest, tier) != Some(now);
-            if standing.confirmations.iter().any(|word| edited(&word.digest)) {
-                let (tier, version) = (tier.clone(), version.clone());
-                let reason = super::event::VoidReason::Edited;
-                self.say(Event::ConfirmVoided { tier, version, reason });
+    /// Says which confirmations count no longer, and asks to be asked again when the next one lapses.
+    fn void_confirmations(&mut self, p: &PipelineState, name: &TierName) {
+        let Some(tier) = p.tier_in_force(name) else { return };
+        let standings = p.tiers.get(name).into_iter().flat_map(|t| &t.standings);
+        for (version, standing) in standings.filter(|(_, standing)| !standing.confirmations.is_empty()) {
+            for (reason, whose) in confirmation::void(p, tier, standing, self.room.now) {
+                let (tier, version) = (name.clone(), version.clone());
+                self.say(Event::ConfirmVoided { tier, version, reason, whose });
             }
+            let lapses = standing.confirmations.iter().filter_map(|word| confirmation::lapses_at(tier, word));
+            lapses.for_each(|moment| self.wake_at(moment));
         }
     }
 }

@@ -23,6 +23,26 @@ pub struct Request {
     pub emails: Vec<String>,
     /// Who asked.
     pub by: Option<String>,
+    /// Their address, where one is known.
+    #[serde(default)]
+    pub by_email: Option<String>,
+}
+
+/// Somebody who asked for a build of a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// The name of the token or person.
+    pub name: String,
+    /// Their address, where one is known.
+    #[serde(default)]
+    pub email: Option<String>,
+}
+
+impl Request {
+    /// Who asked for it.
+    pub(in crate::domain) fn asker(&self) -> Option<Asker> {
+        self.by.clone().map(|name| Asker { name, email: self.by_email.clone() })
+    }
 }
 
 /// A build under way.
@@ -82,8 +102,11 @@ pub struct Version {
     pub subject: String,
     /// Addresses of author and committer.
     pub emails: Vec<String>,
-    /// Who asked for it.
+    /// Who asked for it last.
     pub by: Option<String>,
+    /// Everybody who ever asked for what was built: its authors, beside those whom its commit names.
+    #[serde(default)]
+    pub askers: Vec<Asker>,
     /// The number of its latest request: its place among the versions.
     pub order: EventId,
     /// How far it is.

@@ -21,7 +21,7 @@ mod pipeline;
 mod refs;
 mod tier;
 
-pub use build::{Attempts, Build, Request, Stage, Version};
+pub use build::{Asker, Attempts, Build, Request, Stage, Version};
 pub use inside::{Adopting, Ending, GoingBack, Inside, NodeState, NodeTry, Redeploy, WentBack};
 pub(in crate::domain) use pipeline::beginning;
 pub use pipeline::{Hold, InForce, PipelineState};

@@ -92,6 +92,9 @@ pub struct SteppedBack {
 pub struct Confirmation {
     /// Who.
     pub by: String,
+    /// Their address, where one is known.
+    #[serde(default)]
+    pub email: Option<String>,
     /// When.
     pub at: Time,
     /// The definition in force then.

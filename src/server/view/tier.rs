@@ -3,7 +3,7 @@
 use super::node::{NodeTryView, NodeView, node_try_views, node_views};
 use super::{HoldView, ProgressView};
 use crate::domain::event::PromotionEnd;
-use crate::domain::pipeline::{Gate, Mode, Phase, Tier};
+use crate::domain::pipeline::{Confirm, Gate, Mode, Phase, Tier};
 use crate::domain::state::{
     Attempts, Confirmation, Current, GoingBack, Inside, PipelineState, Redeploy, TierState, WentBack,
 };
@@ -24,6 +24,9 @@ pub struct TierView {
     /// By itself, or by a person's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// Whose confirmation a version needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirm>,
     /// Whether something is deployed here.
     pub deploys: bool,
     /// The version that last passed, or that it was rolled back to.
@@ -173,6 +176,21 @@ pub struct WaitingView {
     /// Whose word it has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confirmed_by: Vec<String>,
+    /// The same, with when each was given and until when it counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub confirmations: Vec<ConfirmationView>,
+}
+
+/// One person's word for a version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfirmationView {
+    /// Whose.
+    pub by: String,
+    /// When it was given.
+    pub at: Time,
+    /// Until when it counts; none: until the tier's part of the definition changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
 }
 
 impl TierView {
@@ -203,6 +221,7 @@ impl TierView {
             removed: tier.is_none(),
             after: tier.map(|tier| tier.after.clone()).unwrap_or_default(),
             mode: tier.map(|tier| tier.promote.mode),
+            confirm: tier.and_then(|tier| tier.promote.confirm.clone()),
             deploys: tier.is_some_and(|tier| tier.deploy.is_some()),
             current: t.current.as_ref().map(CurrentView::from),
             rollback_to: t.rollback_target(&p.blocked).map(|past| past.version.clone()),
@@ -284,18 +303,35 @@ fn waiting_views(
     tier: &Tier,
     (now, disk_full): (Time, bool),
 ) -> Vec<WaitingView> {
-    let confirmed_by = |version: &VersionLabel| {
-        let given = t.standings.get(version).map(|s| s.confirmations.as_slice()).unwrap_or_default();
-        given.iter().map(|word: &Confirmation| word.by.clone()).collect()
-    };
     promotion::waiting_when(p, tier, now, disk_full)
         .into_iter()
-        .map(|w| WaitingView {
-            confirmed_by: confirmed_by(&w.version),
-            version: w.version,
-            blockers: w.blockers,
-            by_hand: w.by_hand,
-            until: w.until,
+        .map(|w| {
+            let confirmations = confirmation_views(p, t, tier, &w.version, now);
+            WaitingView {
+                confirmed_by: confirmations.iter().map(|word| word.by.clone()).collect(),
+                confirmations,
+                version: w.version,
+                blockers: w.blockers,
+                by_hand: w.by_hand,
+                until: w.until,
+            }
         })
         .collect()
+}
+
+/// The words that count for a version.
+pub(crate) fn confirmation_views(
+    p: &PipelineState,
+    t: &TierState,
+    tier: &Tier,
+    version: &VersionLabel,
+    now: Time,
+) -> Vec<ConfirmationView> {
+    let words = t.standings.get(version).map(|standing| confirmation::counted(p, tier, standing, now));
+    let view = |word: &Confirmation| ConfirmationView {
+        by: word.by.clone(),
+        at: word.at,
+        until: confirmation::lapses_at(tier, word),
+    };
+    words.into_iter().flatten().map(view).collect()
 }

@@ -1,8 +1,8 @@
 //! What a good file means.
 
-use tidegate::definition::{Holder, Loaded, conflicts, load};
-use tidegate::domain::Span;
+use tidegate::definition::{Holder, Loaded, conflicts, load, outdated};
 use tidegate::domain::pipeline::{Phase, Script, VersionRule, Wave};
+use tidegate::domain::{Severity, Span};
 
 const SHOP: &str = r#"
 [source]
@@ -84,11 +84,46 @@ fn the_digest_is_of_the_meaning() {
 
 #[test]
 fn keys_that_are_not_executed_keep_the_tier_shut() {
-    let text = format!("{SHOP}\n[tier.promote]\nwindow = [{{ days = [\"mon\"] }}]\n");
+    let text = SHOP.replace("[tier.deploy]\n", "[tier.deploy]\nsandbox = \"landlock\"\n");
     let loaded = good("shop.toml", &text);
     assert!(loaded.pipeline.tiers[0].unsupported.is_empty());
-    assert_eq!(loaded.pipeline.tiers[1].unsupported, ["promote.window"]);
+    assert_eq!(loaded.pipeline.tiers[1].unsupported, ["deploy.sandbox"]);
     assert_eq!(loaded.warnings.len(), 1, "and it is said");
+}
+
+#[test]
+fn every_key_of_a_promotion_rule_is_executed() {
+    let text = format!(
+        r#"{SHOP}
+        [tier.promote]
+        mode = "manual"
+        soak = "1h"
+        confirm = {{ count = 2, roles = ["admin"], not_author = true, expires = "24h" }}
+        pick = "every"
+        require = "any"
+        window = [{{ days = ["mon"], from = "22:00", to = "04:00", zone = "Europe/Berlin" }}]
+        freeze = [{{ from = 2026-12-19T00:00:00+01:00, to = 2027-01-04T00:00:00+01:00, why = "holidays" }}]
+        "#
+    );
+    let loaded = good("shop.toml", &text);
+    assert!(loaded.pipeline.tiers[1].unsupported.is_empty() && loaded.warnings.is_empty());
+}
+
+#[test]
+fn a_freeze_that_is_over_is_told_to_whoever_looks_the_file_over() {
+    let text = format!(
+        "{SHOP}\n[tier.promote]\nfreeze = [\n{}{}]\n",
+        "  { from = 2026-01-01T00:00:00Z, to = 2026-01-02T00:00:00Z, why = \"over\" },\n",
+        "  { from = 2026-01-01T00:00:00Z, to = 2027-01-02T00:00:00Z, why = \"not yet\" },\n",
+    );
+    let loaded = good("shop.toml", &text);
+    assert!(loaded.warnings.is_empty(), "what a definition means does not change with time");
+    let at = |text: &str| outdated("shop.toml", &loaded, text.parse().unwrap());
+    assert_eq!(at("2026-01-01T23:59:59Z"), []);
+    let [one] = &at("2026-01-02T00:00:00Z")[..] else { panic!("one of the two is over") };
+    assert_eq!((one.code.as_str(), one.severity), ("TG-DEF-038", Severity::Warning));
+    let line = text.lines().nth(one.line as usize - 1).unwrap();
+    assert!(line.contains("over\""), "{line}");
 }
 
 #[test]

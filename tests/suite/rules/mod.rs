@@ -3,6 +3,7 @@
 pub(crate) mod world;
 
 mod adopt;
+mod confirm;
 mod crash;
 mod definitions;
 mod disk;
@@ -13,3 +14,4 @@ mod plan;
 mod prune;
 mod push;
 mod rollback;
+mod windows;

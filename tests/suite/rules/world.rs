@@ -351,6 +351,11 @@ pub(crate) fn actor(name: &str, role: Role) -> Actor {
     Actor { name: name.into(), role, email: None }
 }
 
+/// An operator with an address.
+pub(crate) fn person(name: &str) -> Actor {
+    Actor { email: Some(format!("{name}@example.org")), ..actor(name, Role::Operator) }
+}
+
 fn run_name(work: &Work) -> String {
     match &work.job {
         Job::Prepare { .. } => "prepare".into(),
@@ -386,6 +391,7 @@ fn line(envelope: &Envelope) -> String {
         "by_version",
         "failure",
         "reason",
+        "whose",
     ] {
         if let Some(value) = value.get(field) {
             line += &format!(" {}", text(value));

@@ -230,6 +230,45 @@ async fn a_word_that_only_stands_says_what_it_waits_for() {
 }
 
 #[tokio::test]
+async fn whose_words_there_are_and_until_when_is_shown() {
+    let stand = Stand::new().await;
+    let change = |json: &mut serde_json::Value| {
+        let confirm =
+            serde_json::json!({"count": 2, "roles": ["operator"], "not_author": true, "expires": "1h"});
+        json["tiers"][1]["promote"]["confirm"] = confirm;
+        let closed = serde_json::json!([{"days": [], "from": 60, "to": 59, "zone": "No/Where"}]);
+        json["tiers"][1]["promote"]["window"] = closed;
+    };
+    stand.load_with("shop", "/nowhere", change).await;
+    stand.push("shop", '1').await;
+    stand.until_passed("shop", "host", "1.0.1").await;
+    let path = "/api/pipelines/shop/tiers/prod/confirm";
+    stand.post(path, r#"{"version":"1.0.1"}"#).await.is_problem(403, "TG-AUTH-003");
+    let confirm = |name: &str, email: &str| Command::ByHand {
+        actor: Actor { name: name.into(), role: Role::Operator, email: Some(email.into()) },
+        why: None,
+        pipeline: "shop".into(),
+        deed: Deed::Confirm { tier: "prod".into(), version: "1.0.1".into() },
+    };
+    let refused = stand.engine.ask(confirm("ann", "ann@example.org")).await;
+    assert!(refused.is_err(), "she is the author");
+    stand.engine.ask(confirm("bob", "bob@example.org")).await.unwrap();
+    let answer = stand.get("/api/pipelines/shop/tiers/prod/why").await;
+    let view: WhyView = serde_json::from_slice(&answer.body).unwrap();
+    let prod = view.chain.last().unwrap();
+    let [word] = &prod.confirmations[..] else { panic!("one word: {}", answer.text()) };
+    assert_eq!((word.by.as_str(), word.until), ("bob", Some(word.at + chrono::TimeDelta::hours(1))));
+    assert!(prod.confirm.as_ref().is_some_and(|rule| rule.count == 2 && rule.not_author));
+    assert!(prod.blockers.contains(&Blocker::ConfirmMissing { have: 1, need: 2 }), "{:?}", prod.blockers);
+    assert!(prod.blockers.contains(&Blocker::Window { opens: None }), "{:?}", prod.blockers);
+    let state = stand.get("/api/state").await.json();
+    let prod = &state["pipelines"][0]["tiers"][1];
+    assert_eq!(prod["waiting"][0]["confirmed_by"][0], "bob");
+    assert_eq!(prod["waiting"][0]["confirmations"][0]["by"], "bob");
+    assert_eq!(prod["confirm"]["count"], 2);
+}
+
+#[tokio::test]
 async fn nothing_is_shown_before_it_is_durable() {
     let stand = Arc::new(Stand::new().await);
     stand.load("shop", "/nowhere").await;

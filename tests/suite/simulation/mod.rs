@@ -1,9 +1,11 @@
 //! Seeded simulation of the real engine: a clock that is told, an interpreter that only pretends, a journal that fails
 //! now and then, people who do anything, and a controller that is killed at any moment. After every event the
-//! promises are asserted; `promises` lists them.
+//! promises are asserted; `promises` and
+//! `doors` list them.
 //!
 //! `TIDEGATE_SEEDS=N` runs N seeds, `TIDEGATE_SEED=K` only one, and prints what happened.
 
+mod doors;
 mod hands;
 mod promises;
 mod story;

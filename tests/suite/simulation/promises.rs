@@ -16,7 +16,10 @@
 //! 14. No version is forgotten that is current, inside, on its way back, on its way to a node, or being built.
 //! 15. What is adopted has its place before everything: no tier takes it, built or not, before a person promotes it.
 //! 16. In the end everything that began has ended, and every request for a build has an end with a name.
+//!
+//! What is promised of the way into a tier is `doors`' subject.
 
+use super::doors::Doors;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate::domain::event::DeployMode;
 use tidegate::domain::*;
@@ -35,6 +38,7 @@ struct TierView {
 
 /// The judge over one journal.
 pub(crate) struct Promises {
+    doors: Doors,
     jobs: usize,
     last: u64,
     /// Since the last look the disk has been full.
@@ -60,6 +64,7 @@ pub(crate) struct Promises {
 impl Promises {
     pub(crate) fn new(jobs: u32) -> Promises {
         Promises {
+            doors: Doors::default(),
             jobs: jobs as usize,
             last: 0,
             disk_full: false,
@@ -97,6 +102,7 @@ impl Promises {
         self.judge_runs(&envelope.fact.event);
         self.judge_disk(envelope);
         let Some(pipeline) = &envelope.fact.pipeline else { return };
+        self.doors.judge(envelope);
         self.judge_builds(pipeline, envelope);
         self.judge_tier(pipeline, &envelope.fact);
     }
@@ -320,7 +326,8 @@ impl Promises {
     }
 
     /// What must be so once nothing follows any more.
-    pub(crate) fn judge_end(&self) {
+    pub(crate) fn judge_end(&self, now: Time) {
+        self.doors.judge_end(now);
         let open: Vec<_> = self.started.keys().filter(|run| !self.ended.contains(run)).collect();
         assert!(open.is_empty(), "promise 16: runs without an end: {open:?}");
         let open: Vec<_> = self.requests.iter().filter(|(_, ended)| !**ended).collect();

@@ -1,6 +1,7 @@
 //! One story: what happens under one seed.
 
 use super::Chance;
+use super::doors;
 use super::hands::{Hands, ended, well};
 use super::promises::Promises;
 use crate::rules::world::*;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use tidegate::bus::Bus;
 use tidegate::clock::Clock;
 use tidegate::disk::{Disk as _, ToldDisk};
-use tidegate::domain::pipeline::{Phase, Pick, Require, Wave};
+use tidegate::domain::pipeline::{Confirm, Freeze, Phase, Pick, Require, Wave, Window};
 use tidegate::domain::*;
 use tidegate::engine::{self, Engine, Options, Parts, Refusal};
 use tidegate::journal::{self, Filter, Journal, MemoryJournal, Watermark};
@@ -77,10 +78,50 @@ struct Shape {
     max_failures: u32,
     stop: bool,
     uploads: bool,
+    doors: Vec<DoorShape>,
+}
+
+/// What a tier asks of those that want in, beside `manual` and `pick`.
+#[derive(Clone, Default)]
+struct DoorShape {
+    confirm: Option<Confirm>,
+    window: Vec<Window>,
+    freeze: Vec<Freeze>,
+    soak: Option<Span>,
+}
+
+impl DoorShape {
+    /// The story begins at nine and takes some hours.
+    fn draw(chance: &mut Chance, begin: Time) -> DoorShape {
+        let mut door = DoorShape::default();
+        if chance.percent(40) {
+            let roles = [vec![], vec![Role::Viewer], vec![Role::Operator], vec![Role::Admin]];
+            door.confirm = Some(Confirm {
+                count: 1 + chance.below(2) as u32,
+                roles: roles[chance.below(4)].clone(),
+                not_author: chance.percent(40),
+                expires: chance.percent(60).then(|| Span::seconds([5, 90, 3_600][chance.below(3)])),
+            });
+        }
+        while chance.percent(25) {
+            let from = (8 * 60 + chance.below(300)) as u16;
+            let length = [1, 30, 120, 1_300][chance.below(4)];
+            // Closing at midnight of the same day is written otherwise; what matters here is which minutes are open.
+            let to = ((from + length) % 1_440).max(1);
+            door.window.push(Window { days: vec![], from, to, zone: "UTC".into() });
+        }
+        while chance.percent(15) {
+            let from = begin + chrono::TimeDelta::seconds(chance.below(9_000) as i64 - 1_000);
+            let to = from + chrono::TimeDelta::seconds(1 + chance.below(4_000) as i64);
+            door.freeze.push(Freeze { from, to, why: "a sale".into() });
+        }
+        door.soak = chance.percent(15).then(|| Span::seconds([10, 600][chance.below(2)]));
+        door
+    }
 }
 
 impl Shape {
-    fn draw(chance: &mut Chance) -> Shape {
+    fn draw(chance: &mut Chance, begin: Time) -> Shape {
         let tiers = 1 + chance.below(TIERS.len());
         let mut each = |most: usize| (0..tiers).map(|_| chance.below(most)).collect::<Vec<_>>();
         let (nodes, checks) = (each(4), each(3));
@@ -98,6 +139,7 @@ impl Shape {
             max_failures: chance.below(2) as u32,
             stop: chance.percent(20),
             uploads: chance.percent(50),
+            doors: (0..tiers).map(|_| DoorShape::draw(chance, begin)).collect(),
         }
     }
 
@@ -128,7 +170,17 @@ impl Shape {
                 t.gates.push(gate(&format!("edit{edits}"), Phase::Check));
             }
             if self.manual[i] {
-                t = t.manual().confirmed_by(1);
+                t = t.manual();
+            }
+            let door = self.doors[i].clone();
+            t.promote.confirm = door.confirm;
+            t.promote.window = door.window;
+            t.promote.freeze = door.freeze;
+            t.promote.soak = door.soak;
+            if edits % 4 == 2
+                && let Some(rule) = &mut t.promote.confirm
+            {
+                rule.count = 3 - rule.count;
             }
             if self.every[i] {
                 t.promote.pick = Pick::Every;
@@ -149,9 +201,9 @@ impl Shape {
 impl Story {
     async fn begin(seed: u64, aloud: bool) -> Story {
         let mut chance = Chance::new(seed);
-        let shape = Shape::draw(&mut chance);
         let journal = Arc::new(MemoryJournal::new());
         let clock = Arc::new(StoryClock { begin: Instant::now() });
+        let shape = Shape::draw(&mut chance, clock.now());
         let disk = ToldDisk::new();
         let (hands, engine, task) = start(&journal, &clock, &disk);
         let mut story = Story {
@@ -281,13 +333,14 @@ impl Story {
             news: if self.chance.percent(30) { News::Looked } else { News::Told },
             author: "Ann".into(),
             subject: "A change".into(),
-            emails: vec![],
+            emails: addresses_in(number),
             ref_taken: self.chance.percent(95),
             touched: self.chance.percent(95),
             tag_missing: false,
         };
         let again = self.chance.percent(10);
-        self.ask(Command::Push { by: None, why: None, again, pushes: vec![push] }).await;
+        let by = self.chance.percent(50).then(|| doors::person(self.chance.below(doors::PEOPLE.len())));
+        self.ask(Command::Push { by, why: None, again, pushes: vec![push] }).await;
     }
 
     async fn something_ends(&mut self) {
@@ -313,8 +366,8 @@ impl Story {
         let tier = TierName::from(TIERS[self.chance.below(self.shape.tiers)]);
         let version = self.chance.pick(&versions).cloned().unwrap_or_else(|| "9.9.9".into());
         let some = self.chance.percent(50).then(|| version.clone());
-        let deed = match self.chance.below(15) {
-            0 | 1 => Deed::Confirm { tier, version },
+        let deed = match self.chance.below(18) {
+            0 | 1 | 15..=17 => Deed::Confirm { tier, version },
             2 => Deed::Deny { tier, version },
             3 | 4 => Deed::Promote { tier, version, lift: self.chance.percent(20) },
             5 => Deed::Rollback { tier, to: some, from: None },
@@ -333,7 +386,8 @@ impl Story {
             12 => Deed::Block { version },
             _ => Deed::Unblock { version },
         };
-        let actor = Actor { name: "ann".into(), role: Role::Admin, email: None };
+        let is_word = matches!(deed, Deed::Confirm { .. } | Deed::Deny { .. });
+        let actor = doors::person(if is_word { self.chance.below(doors::PEOPLE.len()) } else { 0 });
         self.ask(Command::ByHand { actor, why: Some("why not".into()), pipeline: "shop".into(), deed }).await;
     }
 
@@ -398,7 +452,7 @@ impl Story {
             };
             self.hands.end(item, well);
         }
-        self.promises.judge_end();
+        self.promises.judge_end(self.clock.now());
         let state = self.engine.read(State::clone);
         assert!(engine::replay(&*self.journal).unwrap() == state, "promise 2");
         assert!(state.running.is_empty() && state.busy_slots == 0, "promise 16");
@@ -406,6 +460,12 @@ impl Story {
             assert!(t.busy_with().is_none(), "promise 16: {name} is busy for ever");
         }
     }
+}
+
+/// Whom a commit names: the same people, whoever pushes it.
+fn addresses_in(commit: usize) -> Vec<String> {
+    let people = doors::PEOPLE.iter().enumerate().filter(|(at, _)| (commit + at).is_multiple_of(7));
+    people.filter_map(|(_, (.., email))| email.map(str::to_owned)).collect()
 }
 
 fn start(
