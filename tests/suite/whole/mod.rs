@@ -1,5 +1,6 @@
 //! The whole thing: the real program, real git, real processes.
 
+mod backup;
 mod boots;
 mod cargo;
 mod commands;
