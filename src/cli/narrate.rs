@@ -46,6 +46,9 @@ fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
             let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             ("looked", Tone::Quiet, format!("{}{reason}", short_ref(ref_name.as_str())))
         }
+        Event::LookedOver => {
+            ("looked", Tone::Quiet, "all branches and tags: what comes up from here on is new".into())
+        }
         Event::RefsForgotten { refs } => (
             "forgot",
             Tone::Quiet,
