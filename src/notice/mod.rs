@@ -16,6 +16,7 @@
 //! - *Patience.* What is not taken is tried again, after a second, then twice as long, up to ten minutes, for a day after
 //!   the event, or after the start of the controller if that was later; then it is given up, with a warning
 //!   (`patience`). What a receiver refuses for good is given up at once.
+//! - *A journal that cannot be read for a while* delays notices, and each of them says so (`unread`).
 //! - *Only events of the notice's own pipeline.* A filter on a tier does not match an event without one, as on
 //!   `/events`.
 //!
@@ -35,6 +36,7 @@ mod rule;
 mod sending;
 mod status;
 mod tally;
+mod unread;
 
 pub use courier::{Courier, LookAtNotices, Parts};
 pub use tally::{NoticeState, Notices, Trouble};

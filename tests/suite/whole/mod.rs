@@ -17,7 +17,7 @@ mod load;
 mod many;
 mod notice_places;
 mod notices;
-mod receiver;
+pub(crate) mod receiver;
 mod plan;
 mod reload;
 mod reload_edges;
