@@ -59,7 +59,8 @@ pub struct Parts {
 /// The courier at work.
 pub struct Courier {
     stop: CancellationToken,
-    work: JoinHandle<()>,
+    /// None: it has ended.
+    work: Option<JoinHandle<()>>,
     tally: Tally,
 }
 
@@ -71,7 +72,19 @@ impl Courier {
     pub fn start(parts: Parts) -> Courier {
         let (stop, tally) = (CancellationToken::new(), Tally::default());
         let work = tokio::spawn(run(parts, stop.clone(), tally.clone()));
-        Courier { stop, work, tally }
+        Courier { stop, work: Some(work), tally }
+    }
+
+    /// Resolves when the work panicked: no notice is told any more. Nothing is lost when this is dropped before.
+    pub async fn broken(&mut self) {
+        if let Some(work) = &mut self.work {
+            let ended = work.await;
+            self.work = None;
+            if ended.is_err() {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     /// Tells how the notices do, whenever it is asked.
@@ -83,7 +96,9 @@ impl Courier {
     /// Ends it: what is under way has two seconds, and the rest is told by the next controller.
     pub async fn stop(self) {
         self.stop.cancel();
-        if self.work.await.is_err() {
+        if let Some(work) = self.work
+            && work.await.is_err()
+        {
             tracing::error!("BUG: the courier of notices broke");
         }
     }
@@ -114,6 +129,8 @@ struct Work {
     stop: CancellationToken,
     tasks: TaskTracker,
     progress: Arc<Notify>,
+    /// A queue panicked.
+    broken: Arc<Notify>,
     instance: String,
     file: PathBuf,
     /// Every event up to and with this one was looked at.
@@ -202,6 +219,7 @@ impl Work {
             stop,
             tasks,
             progress: Arc::default(),
+            broken: Arc::default(),
             instance,
             file,
             upto,
@@ -272,7 +290,12 @@ impl Work {
             began: self.began,
             stop: self.stop.clone(),
         };
-        self.tasks.spawn(queue.work());
+        let (work, broken) = (self.tasks.spawn(queue.work()), self.broken.clone());
+        self.tasks.spawn(async move {
+            if work.await.is_err() {
+                broken.notify_one();
+            }
+        });
         Held { digest, orders, done, number }
     }
 
@@ -388,7 +411,7 @@ impl Work {
     /// Follows the events until the controller stops, and writes down how far everything is.
     async fn follow(mut self) {
         let (mut listening, mut unread) = (self.listen(), Unread::default());
-        let (stop, progress) = (self.stop.clone(), self.progress.clone());
+        let (stop, progress, broken) = (self.stop.clone(), self.progress.clone(), self.broken.clone());
         let mut writing: Option<JoinHandle<io::Result<()>>> = None;
         loop {
             if self.is_behind && writing.is_none() {
@@ -397,6 +420,8 @@ impl Work {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
+                // Its events would be told by nobody, and nobody would miss them.
+                () = broken.notified() => panic!("BUG: a queue of notices broke"),
                 () = progress.notified() => self.is_behind = true,
                 written = finished(&mut writing) => self.is_behind |= !written,
                 item = listening.next() => match item {

@@ -1,5 +1,6 @@
 //! `tidegate serve`: the controller, from its options to its last word.
 
+mod background;
 mod controller;
 mod definitions;
 mod logging;
