@@ -44,6 +44,14 @@ impl LookError {
         }
     }
 
+    /// Whether every other look ends the same.
+    pub(in crate::server) fn is_final(&self) -> bool {
+        match self {
+            Self::Git(error) => error.is_final(),
+            Self::Engine(refusal) => matches!(refusal, Refusal::Rejected(_)),
+        }
+    }
+
     /// The way out.
     pub fn help(&self) -> String {
         match self {

@@ -402,14 +402,36 @@ async fn what_git_cannot_say_for_one_pipeline_of_several_is_owed() {
 }
 
 #[tokio::test]
-async fn a_repository_that_cannot_be_had_is_said_to_the_forge() {
+async fn a_repository_that_cannot_be_had_for_a_while_loses_no_push() {
     let hosted = Hosted::new();
     let stand = hosted.stand().await;
     let sha = hosted.work.git(&["rev-parse", "HEAD"]);
     std::fs::rename(hosted.path("acme/shop.git"), hosted.path("acme/gone")).unwrap();
     let delivery = to_main(Forge::Github, "1", NOWHERE, &sha);
     let answer = deliver(&stand, &delivery).await;
-    assert!([502, 503].contains(&answer.status), "{}", answer.text());
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    assert_eq!(answer.json(), serde_json::json!({"accepted": [], "ignored": [], "looking": ["shop"]}));
+    let owed = stand.get("/api/events?kind=look_owed").await.json();
+    assert_eq!((&owed["sha"], &owed["by"]), (&sha.as_str().into(), &"github:ann".into()), "{owed}");
     std::fs::rename(hosted.path("acme/gone"), hosted.path("acme/shop.git")).unwrap();
-    accepted(&deliver(&stand, &delivery).await);
+    stand.until("looked at again", |state| state.pipelines["shop"].looks.is_empty()).await;
+    assert!(requests(&stand).await[0].contains("github:ann"));
+}
+
+#[tokio::test]
+async fn a_repository_that_lets_nobody_in_for_a_while_loses_no_push() {
+    let hosted = Hosted::new();
+    // As git says it when a credential is out of date, until it was renewed.
+    let (program, renewed) = (hosted.path("git"), hosted.path("renewed"));
+    let refuses = "fatal: Authentication failed for 'https://forge.example/acme/shop.git/'";
+    let script = format!("[ -e '{}' ] || {{ echo \"{refuses}\" >&2; exit 128; }}", renewed.display());
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\nexec git \"$@\"\n")).unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let stand = hosted.stand_with(hosted.git().with_program(&program), Limits::default()).await;
+    let sha = hosted.work.git(&["rev-parse", "HEAD"]);
+    let answer = deliver(&stand, &to_main(Forge::Gitlab, "1", NOWHERE, &sha)).await;
+    assert_eq!((answer.status, &answer.json()["looking"]), (202, &serde_json::json!(["shop"])));
+    std::fs::write(renewed, "").unwrap();
+    stand.until("looked at again", |state| state.pipelines["shop"].looks.is_empty()).await;
+    assert_eq!(requests(&stand).await.len(), 1);
 }
