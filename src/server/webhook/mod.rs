@@ -129,7 +129,7 @@ async fn prove(
     unproven: Unproven,
     now: Time,
 ) -> Result<Vec<u8>, Problem> {
-    let judging = move || place.read().map(|secret| unproven.proven(&proof, &secret, now));
+    let judging = move || place.read(forge).map(|secret| unproven.proven(&proof, &secret, now));
     let judged = spawn_blocking(judging).await.expect("BUG: judging a signature panicked");
     let judged = judged.map_err(|error| {
         let (code, help) = (error.code(), error.help());
