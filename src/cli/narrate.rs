@@ -24,12 +24,60 @@ pub(super) fn say(envelope: &Envelope) {
     ));
 }
 
-/// The word, its tone, and the rest.
-fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
-    let fact = &envelope.fact;
-    let why = fact.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-    let by = fact.by.as_ref().map(|by| format!(" by {by}{why}")).unwrap_or_default();
-    match &fact.event {
+/// A word, its tone, and the rest of the line.
+type Line = (&'static str, Tone, String);
+
+/// What an event is told as, by its subject.
+fn told(envelope: &Envelope) -> Line {
+    match &envelope.fact.event {
+        Event::RebuildRequested { .. }
+        | Event::PushIgnored { .. }
+        | Event::LookOwed { .. }
+        | Event::LookDone { .. }
+        | Event::LookedOver
+        | Event::RefsForgotten { .. } => pushed(envelope),
+        Event::BuildAborted { .. }
+        | Event::BuildStart { .. }
+        | Event::BuildOk { .. }
+        | Event::BuildFailed { .. }
+        | Event::StepStart { .. }
+        | Event::StepDone { .. }
+        | Event::GateStart { .. }
+        | Event::GateDone { .. }
+        | Event::StepEvent { .. }
+        | Event::BackupFetched { .. }
+        | Event::VersionsPruned { .. } => built(envelope),
+        Event::DeployStart { .. }
+        | Event::DeployOk { .. }
+        | Event::DeployFailed { .. }
+        | Event::PromoteStart { .. }
+        | Event::PromoteBlocked { .. }
+        | Event::PromoteComplete { .. }
+        | Event::PromoteFailed { .. }
+        | Event::Rollback { .. }
+        | Event::RollbackComplete { .. }
+        | Event::RollbackFailed { .. }
+        | Event::Superseded { .. } => brought(envelope),
+        Event::ManualConfirm { .. }
+        | Event::ConfirmDenied { .. }
+        | Event::ConfirmVoided { .. }
+        | Event::ManualAction { .. }
+        | Event::HoldSet { .. }
+        | Event::HoldLifted { .. }
+        | Event::VersionBlocked { .. }
+        | Event::VersionUnblocked { .. } => decided(envelope),
+        Event::PipelineLoaded { .. }
+        | Event::PipelineRemoved { .. }
+        | Event::PipelineRejected { .. }
+        | Event::ControllerStarted { .. }
+        | Event::ControllerStopping { .. } => defined(envelope),
+    }
+}
+
+/// Pushes, and looks at refs.
+fn pushed(envelope: &Envelope) -> Line {
+    let by = by(envelope);
+    match &envelope.fact.event {
         Event::RebuildRequested { sha, ref_name, subject, .. } => {
             let at =
                 ref_name.as_ref().map(|name| format!(" on {}", short_ref(name.as_str()))).unwrap_or_default();
@@ -46,11 +94,22 @@ fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
             let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             ("looked", Tone::Quiet, format!("{}{reason}", short_ref(ref_name.as_str())))
         }
+        Event::LookedOver => {
+            ("looked", Tone::Quiet, "all branches and tags: what comes up from here on is new".into())
+        }
         Event::RefsForgotten { refs } => (
             "forgot",
             Tone::Quiet,
             format!("{} that are gone from the repository", words::counted(refs.len(), "ref")),
         ),
+        other => (other.kind(), Tone::Quiet, String::new()),
+    }
+}
+
+/// Builds, and what their steps and the gates come to.
+fn built(envelope: &Envelope) -> Line {
+    let by = by(envelope);
+    match &envelope.fact.event {
         Event::BuildAborted { sha_aborted, by_sha, .. } => {
             let by = by_sha.as_ref().map(|sha| format!(" for {}", short(sha.as_str()))).unwrap_or(by);
             ("aborted", Tone::Wait, format!("build of {}{by}", short(sha_aborted.as_str())))
@@ -74,6 +133,24 @@ fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
         Event::GateDone { run_id, tier, name, outcome, will_retry, .. } => {
             ended(outcome, *will_retry, format!("{tier}: `{name}` (run {run_id})"))
         }
+        Event::StepEvent { run_id, event, .. } => {
+            ("says", Tone::Quiet, format!("run {run_id}: {}", said(event)))
+        }
+        Event::BackupFetched { source, byte_size, .. } => {
+            ("backup", Tone::Good, format!("{byte_size} bytes from {source}"))
+        }
+        Event::VersionsPruned { versions } => (
+            "forgot",
+            Tone::Quiet,
+            format!("{} that nothing needs", words::counted(versions.len(), "version")),
+        ),
+        other => (other.kind(), Tone::Quiet, String::new()),
+    }
+}
+
+/// The way of a version through a tier.
+fn brought(envelope: &Envelope) -> Line {
+    match &envelope.fact.event {
         Event::DeployStart { run_id, tier, node, version, mode } => {
             (mode.as_str(), Tone::Wait, format!("{tier}: {version} to node {node} (run {run_id})"))
         }
@@ -121,6 +198,14 @@ fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
         Event::Superseded { tier, version, by_version } => {
             ("superseded", Tone::Quiet, format!("{tier}: {version}, by {by_version}"))
         }
+        other => (other.kind(), Tone::Quiet, String::new()),
+    }
+}
+
+/// What people say.
+fn decided(envelope: &Envelope) -> Line {
+    let by = by(envelope);
+    match &envelope.fact.event {
         Event::ManualConfirm { tier, version, have, need, .. } => {
             ("confirmed", Tone::Good, format!("{tier}: {version}{by}, {have} of {need}"))
         }
@@ -148,11 +233,13 @@ fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
         Event::HoldLifted { tier } => ("resumed", Tone::Good, format!("{}{by}", place(tier.as_ref()))),
         Event::VersionBlocked { version } => ("blocked", Tone::Bad, format!("{version}{by}")),
         Event::VersionUnblocked { version } => ("unblocked", Tone::Good, format!("{version}{by}")),
-        Event::VersionsPruned { versions } => (
-            "forgot",
-            Tone::Quiet,
-            format!("{} that nothing needs", words::counted(versions.len(), "version")),
-        ),
+        other => (other.kind(), Tone::Quiet, String::new()),
+    }
+}
+
+/// Definitions, and the controller itself.
+fn defined(envelope: &Envelope) -> Line {
+    match &envelope.fact.event {
         Event::PipelineLoaded { changes, file, .. } => {
             ("loaded", Tone::Good, format!("{file}: {}", changes.join("; ")))
         }
@@ -164,20 +251,21 @@ fn told(envelope: &Envelope) -> (&'static str, Tone, String) {
             }
             None => ("gone", Tone::Quiet, file.clone()),
         },
-        Event::StepEvent { run_id, event, .. } => {
-            ("says", Tone::Quiet, format!("run {run_id}: {}", said(event)))
-        }
-        Event::BackupFetched { source, byte_size, .. } => {
-            ("backup", Tone::Good, format!("{byte_size} bytes from {source}"))
-        }
         Event::ControllerStarted { release } => {
             ("controller", Tone::Strong, format!("started, tidegate {release}"))
         }
         Event::ControllerStopping { .. } => ("controller", Tone::Strong, "stopping".into()),
+        other => (other.kind(), Tone::Quiet, String::new()),
     }
 }
 
-fn ended(outcome: &Outcome, will_retry: bool, what: String) -> (&'static str, Tone, String) {
+/// Who did it, and why, if somebody did.
+fn by(envelope: &Envelope) -> String {
+    let why = envelope.fact.why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    envelope.fact.by.as_ref().map(|by| format!(" by {by}{why}")).unwrap_or_default()
+}
+
+fn ended(outcome: &Outcome, will_retry: bool, what: String) -> Line {
     let message = match (&outcome.message, outcome.classification) {
         (Some(message), _) => format!(": {message}"),
         (None, Classification::Interrupted) => ": the controller stopped meanwhile".into(),

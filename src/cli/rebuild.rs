@@ -55,7 +55,7 @@ fn wait_for(args: &Args, answer: &Value) -> Result<Exit, Trouble> {
         let which = wait::Which::Request(EventId(one["id"].as_u64()?));
         Some(wait::Wanted { pipeline: one["pipeline"].as_str()?.to_owned(), tier: None, which })
     });
-    wait::for_all(&args.place, &args.patience, &wanted.collect::<Vec<_>>())
+    wait::for_all(&args.place, &args.patience, wanted.collect())
 }
 
 fn has_accepted(answer: &Value) -> bool {

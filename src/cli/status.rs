@@ -32,22 +32,20 @@ pub(super) fn run(args: &Args) -> Exit {
     done.unwrap_or_else(|trouble| trouble.say())
 }
 
-/// Waits for a version of the pipeline that is named, or of each.
+/// Waits for a version of the pipeline that is named, or of each that is in force.
 fn wait_for(args: &Args) -> Result<Exit, Trouble> {
-    let pipelines = match &args.pipeline {
-        Some(name) => vec![name.clone()],
-        None => {
-            let all: StateView = args.place.client()?.read("/api/state?limit=0")?;
-            all.pipelines.iter().map(|one| one.name.to_string()).collect()
-        }
+    let Some(name) = &args.pipeline else {
+        let all: StateView = args.place.client()?.read("/api/state?limit=0")?;
+        let in_force = all.pipelines.iter().filter(|one| one.definition.is_some());
+        let names = in_force.map(|one| one.name.to_string());
+        return wait::for_each(&args.place, &args.patience, names.collect());
     };
-    let which = || args.version.clone().map_or(wait::Which::Newest, wait::Which::Named);
-    let wanted = pipelines.into_iter().map(|pipeline| wait::Wanted {
-        pipeline,
+    let wanted = wait::Wanted {
+        pipeline: name.clone(),
         tier: args.tier.clone(),
-        which: which(),
-    });
-    wait::for_all(&args.place, &args.patience, &wanted.collect::<Vec<_>>())
+        which: args.version.clone().map_or(wait::Which::Newest, wait::Which::Named),
+    };
+    wait::for_all(&args.place, &args.patience, vec![wanted])
 }
 
 fn ask(args: &Args) -> Result<(), Trouble> {

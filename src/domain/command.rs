@@ -78,6 +78,13 @@ pub enum Command {
         /// Why nothing is built of it; none: it is.
         reason: Option<String>,
     },
+    /// Every ref of a pipeline's repository was looked at, and what followed is decided.
+    LookedOver {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The definition under which the look began.
+        digest: Digest,
+    },
     /// Git was asked, and refs that the journal knows are not there any more.
     ForgetRefs {
         /// The pipeline.

@@ -58,6 +58,11 @@ fn put_in_force(state: &mut State, in_force: InForce, id: EventId) {
         // What a forge told is about the repository of before.
         p.looks.clear();
     }
+    // What nobody looked for meanwhile, or nobody wanted, stood there before.
+    p.is_looked_over &= p.definition().is_some_and(|before| {
+        let (before, now) = (&before.source, &definition.source);
+        now.poll.is_some() && before.repo == now.repo && before.refs == now.refs
+    });
     p.known.insert(in_force.digest.clone(), definition);
     p.in_force = Some(in_force);
     super::confirmation::carry_over(p);

@@ -29,6 +29,8 @@ struct Inner {
     checkpoint: Option<Checkpoint>,
     meta: BTreeMap<String, String>,
     fail_next: VecDeque<Error>,
+    fail_next_reads: VecDeque<Error>,
+    fail_next_meta: VecDeque<Error>,
     is_held: bool,
     is_closed: bool,
 }
@@ -50,6 +52,16 @@ impl MemoryJournal {
     /// The next `count` appends fail with this error and keep nothing.
     pub fn fail_next_appends(&self, count: usize, error: Error) {
         self.lock().fail_next.extend(std::iter::repeat_n(error, count));
+    }
+
+    /// The next `count` pages cannot be read, for this reason.
+    pub fn fail_next_reads(&self, count: usize, error: Error) {
+        self.lock().fail_next_reads.extend(std::iter::repeat_n(error, count));
+    }
+
+    /// The next `count` values beside the events cannot be read, for this reason.
+    pub fn fail_next_meta(&self, count: usize, error: Error) {
+        self.lock().fail_next_meta.extend(std::iter::repeat_n(error, count));
     }
 
     /// From now on what is committed does not become durable by itself.
@@ -118,7 +130,10 @@ impl MemoryJournal {
     }
 
     fn read_now(&self, after: EventId, limit: usize, filter: &Filter) -> Result<Page, Error> {
-        let inner = self.open()?;
+        let mut inner = self.open()?;
+        if let Some(error) = inner.fail_next_reads.pop_front() {
+            return Err(error);
+        }
         let mut page = Page { scanned: after, ..Page::default() };
         for record in inner.after(after).take(SCAN_LIMIT) {
             page.first.get_or_insert(record.id);
@@ -202,7 +217,11 @@ impl Journal for MemoryJournal {
     }
 
     fn meta_get(&self, key: &str) -> BoxFuture<'static, Result<Option<String>, Error>> {
-        ready(self.open().map(|inner| inner.meta.get(key).cloned())).boxed()
+        let get = self.open().and_then(|mut inner| match inner.fail_next_meta.pop_front() {
+            Some(error) => Err(error),
+            None => Ok(inner.meta.get(key).cloned()),
+        });
+        ready(get).boxed()
     }
 
     fn meta_set(&self, key: &str, value: &str) -> BoxFuture<'static, Result<(), Error>> {

@@ -7,8 +7,9 @@ use super::queue::{Orders, Queue};
 use super::rule::{self, InForce, Rule};
 use super::sending::Sending;
 use super::tally::{Notices, Tally};
+use super::unread::Unread;
 use super::{POSTS, PROGRAMS, codes};
-use crate::bus::{Frame, Item, Start};
+use crate::bus::{Frame, Item, Start, Subscription};
 use crate::clock::Clock;
 use crate::domain::{EventId, PipelineName, Time};
 use crate::engine::Engine;
@@ -26,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -57,7 +59,8 @@ pub struct Parts {
 /// The courier at work.
 pub struct Courier {
     stop: CancellationToken,
-    work: JoinHandle<()>,
+    /// None: it has ended.
+    work: Option<JoinHandle<()>>,
     tally: Tally,
 }
 
@@ -69,7 +72,19 @@ impl Courier {
     pub fn start(parts: Parts) -> Courier {
         let (stop, tally) = (CancellationToken::new(), Tally::default());
         let work = tokio::spawn(run(parts, stop.clone(), tally.clone()));
-        Courier { stop, work, tally }
+        Courier { stop, work: Some(work), tally }
+    }
+
+    /// Resolves when the work panicked: no notice is told any more. Nothing is lost when this is dropped before.
+    pub async fn broken(&mut self) {
+        if let Some(work) = &mut self.work {
+            let ended = work.await;
+            self.work = None;
+            if ended.is_err() {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     /// Tells how the notices do, whenever it is asked.
@@ -81,7 +96,9 @@ impl Courier {
     /// Ends it: what is under way has two seconds, and the rest is told by the next controller.
     pub async fn stop(self) {
         self.stop.cancel();
-        if self.work.await.is_err() {
+        if let Some(work) = self.work
+            && work.await.is_err()
+        {
             tracing::error!("BUG: the courier of notices broke");
         }
     }
@@ -112,6 +129,8 @@ struct Work {
     stop: CancellationToken,
     tasks: TaskTracker,
     progress: Arc<Notify>,
+    /// A queue panicked.
+    broken: Arc<Notify>,
     instance: String,
     file: PathBuf,
     /// Every event up to and with this one was looked at.
@@ -128,12 +147,8 @@ struct Work {
 }
 
 async fn run(parts: Parts, stop: CancellationToken, tally: Tally) {
-    let journal = parts.engine.journal().clone();
     let (state, file) = (parts.state.clone(), parts.state.notices());
-    let instance = match journal.meta_get(META_INSTANCE).await {
-        Ok(instance) => instance.unwrap_or_default(),
-        Err(error) => return tracing::error!(code = codes::JOURNAL, "no notice is told: failed to {error}"),
-    };
+    let Some(instance) = instance(&parts, &stop, &tally).await else { return };
     let (to_read, name, begin) = (file.clone(), instance.clone(), parts.begin);
     let opened = tokio::task::spawn_blocking(move || {
         program::sweep(&state);
@@ -143,6 +158,31 @@ async fn run(parts: Parts, stop: CancellationToken, tally: Tally) {
     let mut work = Work::new(parts, book.upto, stop, tally, instance, file);
     work.take_up(book).await;
     work.follow().await;
+}
+
+/// The name of the journal, however long it takes to read it; none: the controller stops. Until then no notice is told,
+/// and each that is in force says so.
+async fn instance(parts: &Parts, stop: &CancellationToken, tally: &Tally) -> Option<String> {
+    let journal = parts.engine.journal();
+    let (mut unread, mut shown) = (Unread::default(), 0);
+    loop {
+        let read = journal.meta_get(META_INSTANCE).await;
+        (1..=shown).for_each(|number| tally.leave(number));
+        let error = match read {
+            Ok(instance) => {
+                unread.is_over(tally);
+                return Some(instance.unwrap_or_default());
+            }
+            Err(error) => error,
+        };
+        let rules = parts.engine.read(rule::in_force).into_iter().flat_map(|it| it.rules);
+        shown = rules.zip(1..).map(|(rule, number)| tally.enter(number, &rule)).count() as u64;
+        let pause = unread.pause(&error, EventId(parts.begin.0 + 1), parts.clock.now(), tally);
+        tokio::select! {
+            () = stop.cancelled() => return None,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
 }
 
 impl Work {
@@ -179,6 +219,7 @@ impl Work {
             stop,
             tasks,
             progress: Arc::default(),
+            broken: Arc::default(),
             instance,
             file,
             upto,
@@ -249,7 +290,12 @@ impl Work {
             began: self.began,
             stop: self.stop.clone(),
         };
-        self.tasks.spawn(queue.work());
+        let (work, broken) = (self.tasks.spawn(queue.work()), self.broken.clone());
+        self.tasks.spawn(async move {
+            if work.await.is_err() {
+                broken.notify_one();
+            }
+        });
         Held { digest, orders, done, number }
     }
 
@@ -364,20 +410,9 @@ impl Work {
 
     /// Follows the events until the controller stops, and writes down how far everything is.
     async fn follow(mut self) {
-        let start = Start { logs: false, ..Start::since(self.upto) };
-        let subscription = self.sending.engine.bus().subscribe(start);
-        let mut subscription = match subscription {
-            Ok(subscription) => subscription,
-            Err(error) => {
-                return tracing::error!(
-                    code = crate::bus::Future::CODE,
-                    "BUG: no notice is told: failed to {error}"
-                );
-            }
-        };
-        let (stop, progress) = (self.stop.clone(), self.progress.clone());
+        let (mut listening, mut unread) = (self.listen(), Unread::default());
+        let (stop, progress, broken) = (self.stop.clone(), self.progress.clone(), self.broken.clone());
         let mut writing: Option<JoinHandle<io::Result<()>>> = None;
-        let mut is_open = true;
         loop {
             if self.is_behind && writing.is_none() {
                 writing = Some(self.write());
@@ -385,17 +420,25 @@ impl Work {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
+                // Its events would be told by nobody, and nobody would miss them.
+                () = broken.notified() => panic!("BUG: a queue of notices broke"),
                 () = progress.notified() => self.is_behind = true,
                 written = finished(&mut writing) => self.is_behind |= !written,
-                item = subscription.next(), if is_open => match item {
-                    Item::Event(frame) => self.look_at(&frame),
-                    Item::Gap { oldest } => self.upto = self.upto.max(EventId(oldest.0 - 1)),
-                    // Only chunks of logs are lost by that: events are made up from the journal.
-                    Item::Lagged { .. } => {}
-                    Item::Failed(error) => {
-                        tracing::error!(code = codes::JOURNAL, "no more notices are told: failed to {error}");
+                item = listening.next() => match item {
+                    Some(Item::Event(frame)) => {
+                        unread.is_over(&self.tally);
+                        self.look_at(&frame);
                     }
-                    Item::Ended => is_open = false,
+                    Some(Item::Gap { oldest }) => self.upto = self.upto.max(EventId(oldest.0 - 1)),
+                    // Only chunks of logs are lost by that: events are made up from the journal.
+                    Some(Item::Lagged { .. }) => {}
+                    Some(Item::Failed(error)) => {
+                        let (next, now) = (EventId(self.upto.0 + 1), self.sending.clock.now());
+                        let pause = unread.pause(&error, next, now, &self.tally);
+                        listening = Listening::Again(Instant::now() + pause);
+                    }
+                    Some(Item::Ended) => listening = Listening::Over,
+                    None => listening = self.listen(),
                 },
             }
         }
@@ -405,6 +448,19 @@ impl Work {
             let _ = writing.await;
         }
         let _ = self.write_once().await;
+    }
+
+    /// Begins to listen to what was not looked at yet.
+    fn listen(&self) -> Listening {
+        let start = Start { logs: false, ..Start::since(self.upto) };
+        match self.sending.engine.bus().subscribe(start) {
+            Ok(subscription) => Listening::To(Box::new(subscription)),
+            Err(error) => {
+                let code = crate::bus::Future::CODE;
+                tracing::error!(code, "BUG: no more notices are told: failed to {error}");
+                Listening::Over
+            }
+        }
     }
 
     /// Begins to write down how far everything is; after a failure with a pause behind it.
@@ -437,6 +493,30 @@ impl Work {
                 tracing::warn!(code = codes::NOT_KEPT, help, "failed to write `{}`: {error}", file.display());
             })
         })
+    }
+}
+
+/// Where events come from.
+enum Listening {
+    /// A subscription.
+    To(Box<Subscription>),
+    /// The last one failed: another one from then on.
+    Again(Instant),
+    /// None come any more.
+    Over,
+}
+
+impl Listening {
+    /// What comes next; none: it is time for another subscription.
+    async fn next(&mut self) -> Option<Item> {
+        match self {
+            Self::To(subscription) => Some(subscription.next().await),
+            Self::Again(moment) => {
+                sleep_until(*moment).await;
+                None
+            }
+            Self::Over => std::future::pending().await,
+        }
     }
 }
 

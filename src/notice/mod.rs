@@ -15,7 +15,9 @@
 //!   from then on. Where the whole pipeline was removed and comes back within a week, its notices go on where they were.
 //! - *Patience.* What is not taken is tried again, after a second, then twice as long, up to ten minutes, for a day after
 //!   the event, or after the start of the controller if that was later; then it is given up, with a warning
-//!   (`patience`). What a receiver refuses for good is given up at once.
+//!   (`patience`). That goes for 401, 403 and 404 too: secrets are read anew for each try, so one that was renewed in its
+//!   place is enough. What a receiver refuses for good is given up at once.
+//! - *A journal that cannot be read for a while* delays notices, and each of them says so (`unread`).
 //! - *Only events of the notice's own pipeline.* A filter on a tier does not match an event without one, as on
 //!   `/events`.
 //!
@@ -35,6 +37,7 @@ mod rule;
 mod sending;
 mod status;
 mod tally;
+mod unread;
 
 pub use courier::{Courier, LookAtNotices, Parts};
 pub use tally::{NoticeState, Notices, Trouble};

@@ -76,9 +76,10 @@ pub(super) fn judge(answer: &Answer, now: DateTime<Utc>) -> Sent {
             let why = format!("it answered {status} and points to `{}`", printable::line(to));
             Sent::Never { why, help: "redirects are not followed: say the address that it points to" }
         }
-        // Forges say so when too much was asked at once.
-        403 if after.is_some() => Sent::Later { why: said(answer), after },
-        400..=499 if !matches!(status, 408 | 425 | 429) => {
+        // A credential that is out of date, one that may not do it yet, or a place that is hidden from it, may be mended
+        // meanwhile: the next try reads it anew. Forges say 403 also when too much was asked at once.
+        401 | 403 | 404 | 408 | 425 | 429 => Sent::Later { why: said(answer), after },
+        400..=499 => {
             let help = "what is wrong with the request is in the answer; mend the notice or its receiver";
             Sent::Never { why: said(answer), help }
         }
@@ -107,10 +108,10 @@ mod tests {
     fn answers_are_success_or_worth_another_try_or_final() {
         assert_eq!(judged(200, None), Sent::Taken);
         assert_eq!(judged(204, None), Sent::Taken);
-        for again in [408, 425, 429, 500, 502, 503, 599, 100] {
+        for again in [401, 403, 404, 408, 425, 429, 500, 502, 503, 599, 100] {
             assert!(matches!(judged(again, None), Sent::Later { after: None, .. }), "{again}");
         }
-        for never in [301, 302, 307, 400, 401, 403, 404, 410, 422] {
+        for never in [301, 302, 307, 400, 405, 410, 422] {
             assert!(matches!(judged(never, None), Sent::Never { .. }), "{never}");
         }
     }
@@ -118,10 +119,10 @@ mod tests {
     #[test]
     fn retry_after_is_passed_on() {
         let wait = Some(Duration::from_secs(30));
-        for status in [403, 429, 503] {
+        for status in [401, 403, 404, 429, 503] {
             assert!(matches!(judged(status, Some("30")), Sent::Later { after, .. } if after == wait));
         }
-        assert!(matches!(judged(404, Some("30")), Sent::Never { .. }));
+        assert!(matches!(judged(410, Some("30")), Sent::Never { .. }));
     }
 
     #[test]

@@ -49,6 +49,15 @@ pub struct Trouble {
     pub error: String,
 }
 
+impl Trouble {
+    /// One more try, after these with the same event.
+    fn after(before: Option<Trouble>, event: EventId, now: Time, error: &str) -> Trouble {
+        let before = before.filter(|trouble| trouble.event == event);
+        let (since, tries) = before.map_or((now, 0), |trouble| (trouble.since, trouble.tries));
+        Trouble { event, since, tries: tries + 1, error: error.into() }
+    }
+}
+
 /// The counters themselves. Clones are the same ones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally(Arc<Mutex<Inner>>);
@@ -58,6 +67,8 @@ struct Inner {
     totals: Notices,
     /// By the number of its queue.
     queues: BTreeMap<u64, NoticeState>,
+    /// Why nothing is known of what is to be told.
+    unread: Option<Trouble>,
 }
 
 impl Tally {
@@ -99,10 +110,21 @@ impl Tally {
         let mut inner = self.lock();
         inner.totals.failed_tries += 1;
         if let Some(entry) = inner.queues.get_mut(&queue) {
-            let before = entry.trouble.take().filter(|trouble| trouble.event == event);
-            let (since, tries) = before.map_or((now, 0), |trouble| (trouble.since, trouble.tries));
-            entry.trouble = Some(Trouble { event, since, tries: tries + 1, error: error.into() });
+            let before = entry.trouble.take();
+            entry.trouble = Some(Trouble::after(before, event, now, error));
         }
+    }
+
+    /// The journal cannot be read for what comes with this event: that is in the way of every notice.
+    pub(super) fn unread(&self, event: EventId, now: Time, error: &str) {
+        let mut inner = self.lock();
+        let before = inner.unread.take();
+        inner.unread = Some(Trouble::after(before, event, now, error));
+    }
+
+    /// It can be read again.
+    pub(super) fn read_again(&self) {
+        self.lock().unread = None;
     }
 
     /// A try failed, and the event is given up.
@@ -119,6 +141,9 @@ impl Tally {
     /// As of now.
     pub(super) fn look(&self) -> Notices {
         let inner = self.lock();
-        Notices { notices: inner.queues.values().cloned().collect(), ..inner.totals.clone() }
+        let of_all = |notice: &NoticeState| notice.trouble.clone().or_else(|| inner.unread.clone());
+        let each = inner.queues.values();
+        let notices = each.map(|notice| NoticeState { trouble: of_all(notice), ..notice.clone() }).collect();
+        Notices { notices, ..inner.totals.clone() }
     }
 }

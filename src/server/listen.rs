@@ -15,13 +15,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -54,6 +55,13 @@ pub(super) struct Peer {
     pub(super) local: SocketAddr,
 }
 
+/// Resolves when a task panicked, and never when it ended.
+async fn broken(task: JoinHandle<()>) {
+    if task.await.is_ok() {
+        std::future::pending().await
+    }
+}
+
 /// Serves until `shutdown` is cancelled, then lets what is under way finish for [`Limits::farewell`], and ends.
 ///
 /// # Errors
@@ -69,12 +77,13 @@ pub async fn serve(
     listener.local_addr()?;
     let farewell = options.limits.farewell;
     let server = Arc::new(Server::new(engine, options, shutdown.clone()));
-    tokio::spawn(server.pushes.clone().pay(shutdown.clone()));
+    let mut broken = pin!(broken(tokio::spawn(server.pushes.clone().pay(shutdown.clone()))));
     let mut door = Door::new(server.clone());
     loop {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
+            () = &mut broken => return Err(io::Error::other("BUG: looking at what is owed to forges panicked")),
             accepted = listener.accept() => match accepted {
                 Ok((stream, remote)) => door.let_in(stream, remote),
                 // The client is gone again already: nothing is wrong here.

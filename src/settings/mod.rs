@@ -8,12 +8,14 @@ mod error;
 mod file;
 mod quantity;
 pub mod schema;
+mod signing;
 mod state_folder;
 mod tokens;
 mod webhook;
 mod words;
 
 pub use error::SettingsError;
+pub use signing::{signing_key, unbase64};
 pub use state_folder::{StateDir, StateDirError};
 pub use tokens::{Entry, NewToken, OWNER, Privacy, Role, Secret, TokenError, Tokens, read_token_file};
 pub use webhook::{SecretPlace, WebhookError, Webhooks};

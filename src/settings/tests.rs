@@ -133,20 +133,24 @@ fn the_secret_of_a_webhook_is_read_anew_each_time_and_kept_from_others() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("hook");
     let place = SecretPlace::File(path.clone());
-    assert_eq!(place.read().unwrap_err().code(), "TG-TOKEN-001");
-    for secret in ["first", "second"] {
+    assert_eq!(place.read(Forge::Gitea).unwrap_err().code(), "TG-TOKEN-001");
+    for secret in ["the-first-of-them", "the-second-of-them"] {
         std::fs::write(&path, format!("{secret}\n")).unwrap();
         chmod(&path, 0o640);
-        assert_eq!(place.read().unwrap().expose(), secret);
+        assert_eq!(place.read(Forge::Gitea).unwrap().expose(), secret);
     }
     for open in [0o644, 0o660, 0o604] {
         chmod(&path, open);
-        assert_eq!(place.read().unwrap_err().code(), "TG-TOKEN-002", "{open:o}");
+        assert_eq!(place.read(Forge::Gitea).unwrap_err().code(), "TG-TOKEN-002", "{open:o}");
     }
     chmod(&path, 0o600);
     std::fs::write(&path, " \n").unwrap();
-    assert_eq!(place.read().unwrap_err().code(), "TG-TOKEN-003", "no secret is no key");
-    let unset = SecretPlace::Env("TIDEGATE_NO_SUCH_VARIABLE".into()).read().unwrap_err();
+    assert_eq!(place.read(Forge::Gitea).unwrap_err().code(), "TG-TOKEN-003", "no secret is no key");
+    std::fs::write(&path, "whsec_\n").unwrap();
+    let weak = place.read(Forge::Gitlab).unwrap_err();
+    assert_eq!(weak.code(), "TG-HOOK-008");
+    assert!(weak.to_string().contains("too short") && weak.help().contains("openssl"), "{weak}");
+    let unset = SecretPlace::Env("TIDEGATE_NO_SUCH_VARIABLE".into()).read(Forge::Gitea).unwrap_err();
     assert_eq!(unset.code(), "TG-HOOK-005");
     assert!(unset.to_string().contains("TIDEGATE_NO_SUCH_VARIABLE"), "{unset}");
 }

@@ -3,6 +3,7 @@
 //!
 //! A secret is read when a delivery comes, so that a new one is in force from the next delivery on.
 
+use super::signing::{self, CHARACTERS, KEY_BYTES};
 use super::tokens::{Privacy, Secret, TokenError, read_token_file};
 use crate::domain::pipeline::Forge;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -24,17 +25,21 @@ pub enum SecretPlace {
 }
 
 impl SecretPlace {
-    /// The secret as it is now.
+    /// The secret of a forge as it is now.
     ///
     /// # Errors
-    /// It cannot be read, others can read it, or it is none.
-    pub fn read(&self) -> Result<Secret, WebhookError> {
-        match self {
-            Self::File(path) => read_token_file(path, Privacy::Group).map_err(WebhookError::File),
+    /// It cannot be read, others can read it, it is none, or anybody could guess it.
+    pub fn read(&self, forge: Forge) -> Result<Secret, WebhookError> {
+        let secret = match self {
+            Self::File(path) => read_token_file(path, Privacy::Group).map_err(WebhookError::File)?,
             Self::Env(name) => {
                 let text = std::env::var(name).unwrap_or_default();
-                Secret::of(text.trim()).ok_or_else(|| WebhookError::Variable { name: name.clone() })
+                Secret::of(text.trim()).ok_or_else(|| WebhookError::Variable { name: name.clone() })?
             }
+        };
+        match signing::is_good(forge, &secret) {
+            true => Ok(secret),
+            false => Err(WebhookError::Weak { place: self.clone() }),
         }
     }
 }
@@ -71,6 +76,11 @@ pub enum WebhookError {
         /// Its name.
         name: String,
     },
+    /// Anybody could guess it: it is too short, or its key is.
+    Weak {
+        /// Where it is.
+        place: SecretPlace,
+    },
 }
 
 impl WebhookError {
@@ -79,6 +89,7 @@ impl WebhookError {
         match self {
             Self::File(error) => error.code(),
             Self::Variable { .. } => "TG-HOOK-005",
+            Self::Weak { .. } => "TG-HOOK-008",
         }
     }
 
@@ -91,6 +102,10 @@ impl WebhookError {
                                       `openssl rand -hex 32` makes"
                     .to_owned()
             }
+            Self::Weak { .. } => format!(
+                "make one of {CHARACTERS} characters or more, as `openssl rand -hex 32` does, and enter it at the \
+                 forge too; a signing token of GitLab is `whsec_` and {KEY_BYTES} bytes or more in base64, copied whole"
+            ),
         }
     }
 }
@@ -100,6 +115,12 @@ impl fmt::Display for WebhookError {
         match self {
             Self::File(error) => error.fmt(f),
             Self::Variable { name } => write!(f, "find a secret in the environment variable `{name}`"),
+            Self::Weak { place: SecretPlace::File(path) } => {
+                write!(f, "take the secret in `{}`: it is too short", path.display())
+            }
+            Self::Weak { place: SecretPlace::Env(name) } => {
+                write!(f, "take the secret in the environment variable `{name}`: it is too short")
+            }
         }
     }
 }
@@ -108,7 +129,7 @@ impl std::error::Error for WebhookError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::File(error) => Some(error),
-            Self::Variable { .. } => None,
+            Self::Variable { .. } | Self::Weak { .. } => None,
         }
     }
 }

@@ -218,6 +218,21 @@ impl Error {
         matches!(self, Self::Unreachable { .. } | Self::Timeout { .. } | Self::MirrorBusy { .. })
     }
 
+    /// Whether every other try ends the same, whatever becomes of the repository and of the way to it: what was asked is
+    /// nothing that git could be asked.
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::BadObjectName { .. }
+                | Self::ZeroObjectName
+                | Self::BadLocation { .. }
+                | Self::BadGlob { .. }
+                | Self::RefStartsWithDash { .. }
+                | Self::RefTooLong { .. }
+                | Self::BadRef { .. }
+        )
+    }
+
     /// The way out.
     pub fn help(&self) -> String {
         match self {

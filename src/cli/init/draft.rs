@@ -218,20 +218,7 @@ impl Draft {
             "[[tier]]\nname = \"staging\"\n\n  [[tier.node]]\n  name = \"local\"  # a host reached by ssh would have: ssh = \"deploy@staging.internal\""
         )?;
         writeln!(out, "\n  [tier.deploy]")?;
-        let to = format!("{place}/$TIDEGATE_VERSION/");
-        let uploads: Vec<String> = self
-            .artifacts
-            .iter()
-            .map(|artifact| format!("{{ artifact = {}, to = {} }}", quoted(artifact), quoted(&to)))
-            .collect();
-        match uploads.as_slice() {
-            [one] => writeln!(out, "  upload = [{one}]")?,
-            several => {
-                writeln!(out, "  upload = [")?;
-                several.iter().try_for_each(|one| writeln!(out, "    {one},"))?;
-                writeln!(out, "  ]")?;
-            }
-        }
+        self.write_uploads(out, &place)?;
         let mut run = format!("cd \"{place}\"");
         if let Some(unpack) = &self.unpack {
             let _ = write!(run, " && (cd \"$TIDEGATE_VERSION\" && {unpack})");
@@ -243,18 +230,36 @@ impl Draft {
             out,
             "  # health = {{ http = \"http://127.0.0.1:8080/health\", healthy_for = \"5s\", within = \"60s\" }}"
         )?;
-        if let Some(proof) = &self.proof {
-            writeln!(out, "\n  # After the deploy: what is current is what was just put there.")?;
-            writeln!(
-                out,
-                "  [[tier.gate]]\n  name = \"in-place\"\n  kind = \"command\"\n  phase = \"verify\""
-            )?;
-            let run = format!(
-                "cd \"{place}\" && test \"$(readlink current)\" = \"$TIDEGATE_VERSION\" && test -e {proof}"
-            );
-            writeln!(out, "  run = {}", quoted(&run))?;
+        self.write_proof(out, &place)
+    }
+
+    /// What a deploy puts below that place.
+    fn write_uploads(&self, out: &mut String, place: &str) -> std::fmt::Result {
+        let to = format!("{place}/$TIDEGATE_VERSION/");
+        let uploads: Vec<String> = self
+            .artifacts
+            .iter()
+            .map(|artifact| format!("{{ artifact = {}, to = {} }}", quoted(artifact), quoted(&to)))
+            .collect();
+        match uploads.as_slice() {
+            [one] => writeln!(out, "  upload = [{one}]"),
+            several => {
+                writeln!(out, "  upload = [")?;
+                several.iter().try_for_each(|one| writeln!(out, "    {one},"))?;
+                writeln!(out, "  ]")
+            }
         }
-        Ok(())
+    }
+
+    /// A gate that sees whether it is there.
+    fn write_proof(&self, out: &mut String, place: &str) -> std::fmt::Result {
+        let Some(proof) = &self.proof else { return Ok(()) };
+        writeln!(out, "\n  # After the deploy: what is current is what was just put there.")?;
+        writeln!(out, "  [[tier.gate]]\n  name = \"in-place\"\n  kind = \"command\"\n  phase = \"verify\"")?;
+        let run = format!(
+            "cd \"{place}\" && test \"$(readlink current)\" = \"$TIDEGATE_VERSION\" && test -e {proof}"
+        );
+        writeln!(out, "  run = {}", quoted(&run))
     }
 }
 

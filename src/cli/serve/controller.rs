@@ -1,5 +1,6 @@
 //! The parts of a controller put together, in the order in which each needs the ones before, and taken apart again.
 
+use super::background::Background;
 use super::definitions::Definitions;
 use super::polling;
 use super::supervisor::passed_listener;
@@ -20,7 +21,7 @@ use crate::runner::{LocalRunner, Runner};
 use crate::server::{self, Limits, Pushes, ServerOptions};
 use crate::settings::{Settings, StateDir, Tokens};
 use crate::source::Git;
-use crate::watch::Watch;
+use crate::watch::{Change, Watch};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub(super) struct Controller {
     address: SocketAddr,
     watch: Watch,
     courier: Courier,
+    background: Background,
     /// Ends the server, and what belongs to it.
     shutdown: CancellationToken,
     working: JoinHandle<Result<(), journal::Error>>,
@@ -48,95 +50,32 @@ pub(super) struct Controller {
 impl Controller {
     /// Starts everything; what does not work is found before anything is begun.
     pub(super) async fn start(settings: &Settings) -> Result<Controller, Trouble> {
-        settings.state.prepare()?;
-        let folder = settings.state.path().to_owned();
-        let journal = Arc::new(blocking(move || SqliteJournal::open(&folder)).await?);
-        let listener = listen(settings).await?;
-        let address = listener.local_addr().map_err(|error| cannot_listen(settings.listen, &error))?;
-        let tokens = Arc::new(Tokens::open(&settings.state)?);
-        let store = Store::open(settings.state.artifacts()).await?;
-        let for_replay = journal.clone();
-        let state = blocking(move || engine::replay(&*for_replay)).await?;
-        sweep(&settings.state, &builds(&state), &runs(&state)).await;
-
-        let git = Git::default().with_ssh_command(&settings.ssh_command);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let (reporter, reports) = mpsc::channel(REPORTS);
-        let runner: Arc<dyn Runner> = Arc::new(LocalRunner::new());
-        let interpreter = LocalInterpreter::new(
-            settings.state.clone(),
-            runner.clone(),
-            git.clone(),
-            store.clone(),
-            settings.log_limit_bytes,
-            reporter,
-        );
-        let kept: Arc<dyn Journal> = journal.clone();
-        let parts = Parts {
-            journal: kept.clone(),
-            bus: Bus::new(kept),
-            clock: clock.clone(),
-            disk: Arc::new(
-                FolderDisk::new(settings.state.path(), settings.retention.min_free_bytes)
-                    .with_reserve(settings.state.reserve()),
-            ),
-            interpreter: Arc::new(interpreter),
-            reports,
+        let opened = Opened::open(settings).await?;
+        let journal = opened.journal.clone();
+        let address = opened.address;
+        let shutdown = CancellationToken::new();
+        let common = Common {
+            git: Git::default().with_ssh_command(&settings.ssh_command),
+            clock: Arc::new(SystemClock::new()),
+            runner: Arc::new(LocalRunner::new()),
+            store: opened.store.clone(),
+            gauge: Gauge::default(),
         };
-        let jobs = u32::try_from(settings.jobs.get()).unwrap_or(u32::MAX);
-        let options = engine::Options { jobs, release: env!("CARGO_PKG_VERSION").into() };
-        let begin = state.last;
-        let (engine, work) = engine::start(state, parts, options);
-        let working = tokio::spawn(work);
+        let begin = opened.state.last;
+        let (engine, working) = begin_engine(settings, &common, opened.state, journal.clone());
         let courier = Courier::start(notice::Parts {
             engine: engine.clone(),
-            clock: clock.clone(),
-            runner,
+            clock: common.clock.clone(),
+            runner: common.runner.clone(),
             state: settings.state.clone(),
             pipelines: settings.pipelines.clone(),
             begin,
         });
-
-        let shutdown = CancellationToken::new();
-        let gauge = Gauge::default();
-        let serving = tokio::spawn(server::serve(
-            listener,
-            engine.clone(),
-            ServerOptions {
-                clock: clock.clone(),
-                gauge: gauge.clone(),
-                notices: courier.notices(),
-                tokens,
-                read: settings.read,
-                hosts: settings.hosts.clone(),
-                state: settings.state.clone(),
-                git: git.clone(),
-                stall: settings.stall,
-                jobs,
-                log_ref,
-                webhooks: settings.webhooks.clone(),
-                limits: Limits::default(),
-            },
-            shutdown.clone(),
-        ));
+        let options = server_options(settings, &common, &courier, opened.tokens);
+        let serving = tokio::spawn(server::serve(opened.listener, engine.clone(), options, shutdown.clone()));
         let (watch, changes) = Watch::start(settings.pipelines.clone());
-        let reloaded = Arc::new(Notify::new());
-        tokio::spawn(Definitions::new(engine.clone(), reloaded.clone()).follow(changes));
-        let pushes = Pushes::new(engine.clone(), git.clone(), &settings.state);
-        tokio::spawn(polling::follow(engine.clone(), pushes.clone(), reloaded, shutdown.clone()));
-        let tidier = Tidier {
-            engine: engine.clone(),
-            clock,
-            git,
-            pushes,
-            state: settings.state.clone(),
-            store,
-            retention: settings.retention.clone(),
-            gauge,
-            end: shutdown.clone(),
-        };
-        tokio::spawn(tidier.run());
-        Ok(Controller { engine, journal, address, watch, courier, shutdown, working, serving })
+        let background = begin_background(settings, common, &engine, changes, &shutdown);
+        Ok(Controller { engine, journal, address, watch, courier, background, shutdown, working, serving })
     }
 
     /// Where it answers.
@@ -172,6 +111,8 @@ impl Controller {
                 Ok(()) => "it ended by itself".into(),
                 Err(error) => error.to_string(),
             })),
+            what = self.background.broken() => End::Broke(what),
+            () = self.courier.broken() => End::Broke("telling notices"),
         }
     }
 
@@ -187,6 +128,11 @@ impl Controller {
                     "start the controller again",
                     Exit::Failed,
                 ));
+            }
+            End::Broke(what) => {
+                let message = format!("BUG: {what} panicked; the log says where");
+                let help = "start the controller again: it goes on where the journal ends";
+                return Err(Trouble::new("TG-SERVE-006", message, help, Exit::Failed));
             }
         };
         // Subscribers hear the last event before they are let go.
@@ -207,6 +153,134 @@ pub(super) enum End {
     Worked(Result<(), journal::Error>),
     /// The server, which should not.
     Served(String),
+    /// A task beside them panicked: what it did.
+    Broke(&'static str),
+}
+
+/// What is on the disk and on the network, opened.
+struct Opened {
+    journal: Arc<SqliteJournal>,
+    /// What the journal comes to.
+    state: State,
+    tokens: Arc<Tokens>,
+    store: Store,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Opened {
+    async fn open(settings: &Settings) -> Result<Opened, Trouble> {
+        settings.state.prepare()?;
+        let folder = settings.state.path().to_owned();
+        let journal = Arc::new(blocking(move || SqliteJournal::open(&folder)).await?);
+        let listener = listen(settings).await?;
+        let address = listener.local_addr().map_err(|error| cannot_listen(settings.listen, &error))?;
+        let tokens = Arc::new(Tokens::open(&settings.state)?);
+        let store = Store::open(settings.state.artifacts()).await?;
+        let for_replay = journal.clone();
+        let state = blocking(move || engine::replay(&*for_replay)).await?;
+        sweep(&settings.state, &builds(&state), &runs(&state)).await;
+        Ok(Opened { journal, state, tokens, store, listener, address })
+    }
+}
+
+/// What several parts work with.
+struct Common {
+    git: Git,
+    clock: Arc<dyn Clock>,
+    runner: Arc<dyn Runner>,
+    store: Store,
+    gauge: Gauge,
+}
+
+/// The engine with those who work for it.
+fn begin_engine(
+    settings: &Settings,
+    common: &Common,
+    state: State,
+    journal: Arc<dyn Journal>,
+) -> (Engine, JoinHandle<Result<(), journal::Error>>) {
+    let (reporter, reports) = mpsc::channel(REPORTS);
+    let interpreter = LocalInterpreter::new(
+        settings.state.clone(),
+        common.runner.clone(),
+        common.git.clone(),
+        common.store.clone(),
+        settings.log_limit_bytes,
+        reporter,
+    );
+    let parts = Parts {
+        journal: journal.clone(),
+        bus: Bus::new(journal),
+        clock: common.clock.clone(),
+        disk: Arc::new(
+            FolderDisk::new(settings.state.path(), settings.retention.min_free_bytes)
+                .with_reserve(settings.state.reserve()),
+        ),
+        interpreter: Arc::new(interpreter),
+        reports,
+    };
+    let options = engine::Options { jobs: jobs(settings), release: env!("CARGO_PKG_VERSION").into() };
+    let (engine, work) = engine::start(state, parts, options);
+    (engine, tokio::spawn(work))
+}
+
+fn server_options(
+    settings: &Settings,
+    common: &Common,
+    courier: &Courier,
+    tokens: Arc<Tokens>,
+) -> ServerOptions {
+    ServerOptions {
+        clock: common.clock.clone(),
+        gauge: common.gauge.clone(),
+        notices: courier.notices(),
+        tokens,
+        read: settings.read,
+        hosts: settings.hosts.clone(),
+        state: settings.state.clone(),
+        git: common.git.clone(),
+        stall: settings.stall,
+        jobs: jobs(settings),
+        log_ref,
+        webhooks: settings.webhooks.clone(),
+        limits: Limits::default(),
+    }
+}
+
+/// What works beside them: files to definitions, looking for pushes, and tidying.
+fn begin_background(
+    settings: &Settings,
+    common: Common,
+    engine: &Engine,
+    changes: mpsc::Receiver<Change>,
+    shutdown: &CancellationToken,
+) -> Background {
+    let mut background = Background::default();
+    let reloaded = Arc::new(Notify::new());
+    let definitions = Definitions::new(engine.clone(), reloaded.clone());
+    background.begin("taking definitions", definitions.follow(changes));
+    let pushes = Pushes::new(engine.clone(), common.git.clone(), &settings.state);
+    let polling = polling::follow(engine.clone(), pushes.clone(), reloaded, shutdown.clone());
+    background.begin("looking for pushes", polling);
+    let tidier = Tidier {
+        engine: engine.clone(),
+        clock: common.clock,
+        git: common.git,
+        pushes,
+        state: settings.state.clone(),
+        store: common.store,
+        retention: settings.retention.clone(),
+        gauge: common.gauge,
+        end: shutdown.clone(),
+    };
+    background.begin("tidying", tidier.run());
+    background
+}
+
+/// Build steps and gates at once.
+fn jobs(settings: &Settings) -> u32 {
+    u32::try_from(settings.jobs.get()).unwrap_or(u32::MAX)
 }
 
 /// What was passed, or else what the settings name.

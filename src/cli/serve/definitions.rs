@@ -59,7 +59,7 @@ impl Definitions {
     async fn take(&mut self, changed: Vec<FileState>, lost: bool) -> Result<(), Refusal> {
         let mut touched: BTreeSet<String> = changed.iter().map(|file| file.name.clone()).collect();
         for file in changed {
-            match read(file).await {
+            match read(file, definition::load).await {
                 (name, Some(read)) => self.files.insert(name, read),
                 (name, None) => self.files.remove(&name),
             };
@@ -148,8 +148,11 @@ fn say(note: &Note) {
     }
 }
 
-/// What is in a file; none: it is gone.
-async fn read(file: FileState) -> (String, Option<Read>) {
+/// What is in a file, as it is loaded by that; none: it is gone.
+async fn read(
+    file: FileState,
+    load: impl FnOnce(&str, &[u8]) -> Read + Send + 'static,
+) -> (String, Option<Read>) {
     let name = file.name;
     match file.content {
         Content::Gone => (name, None),
@@ -159,8 +162,9 @@ async fn read(file: FileState) -> (String, Option<Read>) {
         }
         Content::Text(bytes) => {
             let file = name.clone();
-            let read = tokio::task::spawn_blocking(move || definition::load(&file, &bytes)).await;
-            let read = read.expect("BUG: reading a definition panicked");
+            let read = tokio::task::spawn_blocking(move || load(&file, &bytes)).await;
+            // A text that nobody thought of is in the way of its own pipeline only.
+            let read = read.unwrap_or_else(|_| Err(vec![not_understood(&name)]));
             match &read {
                 Ok(loaded) => loaded.warnings.iter().for_each(log),
                 Err(diagnostics) => diagnostics.iter().for_each(log),
@@ -179,6 +183,12 @@ fn log(diagnostic: &Diagnostic) {
     }
 }
 
+/// Reading the file panicked.
+fn not_understood(file: &str) -> Diagnostic {
+    let help = "the controller's log says where; change what was edited last, and tell of it";
+    unreadable(file, "TG-FILE-007", "read this file: BUG: it broke what reads it".into(), help.into())
+}
+
 fn unreadable(file: &str, code: &str, message: String, help: String) -> Diagnostic {
     Diagnostic {
         code: code.into(),
@@ -190,5 +200,20 @@ fn unreadable(file: &str, code: &str, message: String, help: String) -> Diagnost
         end_column: 1,
         message: format!("failed to {message}"),
         help: Some(help).filter(|help| !help.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_while_a_file_is_read_is_a_problem_of_that_file() {
+        let content = Content::Text(b"name = \"shop\"".as_slice().into());
+        let file = FileState { path: "/shop.toml".into(), name: "shop.toml".into(), content };
+        let (name, read) = read(file, |_, _| panic!("nobody saw it coming")).await;
+        let problems = read.expect("it is there").expect_err("it is refused");
+        assert_eq!((name.as_str(), problems[0].code.as_str()), ("shop.toml", "TG-FILE-007"));
+        assert_eq!(problems[0].file, "shop.toml");
     }
 }

@@ -1,5 +1,6 @@
 //! `tidegate serve`: the controller, from its options to its last word.
 
+mod background;
 mod controller;
 mod definitions;
 mod logging;
@@ -57,7 +58,7 @@ pub(super) fn run(args: Args) -> Exit {
         Err(error) => return Trouble::from(error).say(),
     };
     for (forge, place) in settings.webhooks.iter() {
-        if let Err(error) = place.read() {
+        if let Err(error) = place.read(forge) {
             let (code, help) = (error.code(), error.help());
             tracing::warn!(code, help, "deliveries of {forge} will not be taken: failed to {error}");
         }

@@ -78,8 +78,6 @@ struct Watched {
     due: Option<Instant>,
     /// How often in a row that failed.
     failures: u32,
-    /// Whether all of it was looked at under this definition, by this process: what comes up later is new.
-    is_known: bool,
 }
 
 /// A look that ended.
@@ -112,7 +110,6 @@ impl Polling {
                 interval,
                 due: Some(now + soon()),
                 failures: 0,
-                is_known: false,
             });
             self.watched.insert(name, watched);
         }
@@ -133,9 +130,8 @@ impl Polling {
             }
             watched.due = None;
             let (pipeline, digest, pushes) = (name.clone(), watched.digest.clone(), self.pushes.clone());
-            let is_known = watched.is_known;
             self.looks.spawn(async move {
-                let result = pushes.poll(&pipeline, is_known).await;
+                let result = pushes.poll(&pipeline).await;
                 Look { pipeline, digest, result }
             });
         }
@@ -155,7 +151,6 @@ impl Polling {
                     tracing::info!(pipeline, repo, "the repository can be looked at again");
                 }
                 watched.failures = 0;
-                watched.is_known = true;
                 say(&pipeline, &polled);
             }
             Err(error) => {

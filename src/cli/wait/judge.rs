@@ -10,6 +10,9 @@ use crate::server::view::{
 };
 use serde_json::{Value, json};
 
+/// The code of what is said where a pipeline has no such version.
+pub(super) const NO_VERSION: &str = "TG-ASK-004";
+
 /// How something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -118,7 +121,7 @@ pub(super) fn commit(pipeline: &PipelineView, which: &Which) -> Result<Sha, Trou
             _ => format!("pipeline `{}` has no version that could be waited for", pipeline.name),
         };
         let help = format!("`tidegate status {}` lists its versions", pipeline.name);
-        Trouble::new("TG-ASK-004", message, help, Exit::Usage)
+        Trouble::new(NO_VERSION, message, help, Exit::Usage)
     })
 }
 

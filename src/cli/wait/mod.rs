@@ -6,7 +6,7 @@ mod judge;
 use super::client::{Client, Where, segment};
 use super::trouble::Trouble;
 use super::{Exit, talk, words};
-use crate::domain::{EventId, Sha, Span, Time};
+use crate::domain::{EventId, Sha, Span, TierName, Time};
 use crate::printable;
 use crate::server::OnePipeline;
 use crate::server::view::PipelineView;
@@ -29,6 +29,13 @@ pub(super) struct Patience {
     timeout: Option<Span>,
 }
 
+impl Patience {
+    /// When it is over; none: never.
+    fn until(&self) -> Option<Instant> {
+        self.timeout.map(|span| Instant::now() + span.duration())
+    }
+}
+
 /// What is waited for.
 pub(super) struct Wanted {
     /// The pipeline.
@@ -49,12 +56,49 @@ pub(super) enum Which {
     Request(EventId),
 }
 
+/// What is waited for, once it is settled which commit that is: what is pushed later is another one.
+struct Settled {
+    wanted: Wanted,
+    sha: Sha,
+    tiers: Vec<TierName>,
+}
+
 /// Waits for each of these in turn, says how it came out, and how the command ends: the worst counts.
-pub(super) fn for_all(place: &Where, patience: &Patience, all: &[Wanted]) -> Result<Exit, Trouble> {
-    let until = patience.timeout.map(|span| Instant::now() + span.duration());
+pub(super) fn for_all(place: &Where, patience: &Patience, all: Vec<Wanted>) -> Result<Exit, Trouble> {
+    let until = patience.until();
+    let settled: Result<Vec<Settled>, Trouble> =
+        all.into_iter().map(|wanted| settle(place, until, wanted)).collect();
+    in_turn(place, until, &settled?)
+}
+
+/// The same for the newest version of each of these pipelines, without those that have none yet.
+pub(super) fn for_each(place: &Where, patience: &Patience, names: Vec<String>) -> Result<Exit, Trouble> {
+    let until = patience.until();
+    let mut all = Vec::new();
+    for pipeline in names {
+        match settle(place, until, Wanted { pipeline, tier: None, which: Which::Newest }) {
+            Ok(settled) => all.push(settled),
+            Err(trouble) if trouble.code == judge::NO_VERSION => {}
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    if all.is_empty() {
+        talk::say("no pipeline has a version that could be waited for");
+    }
+    in_turn(place, until, &all)
+}
+
+fn settle(place: &Where, until: Option<Instant>, wanted: Wanted) -> Result<Settled, Trouble> {
+    let pipeline = look(&client(place, until)?, &wanted)?.pipeline;
+    let sha = judge::commit(&pipeline, &wanted.which)?;
+    let tiers = judge::tiers(&pipeline, wanted.tier.as_deref())?;
+    Ok(Settled { wanted, sha, tiers })
+}
+
+fn in_turn(place: &Where, until: Option<Instant>, all: &[Settled]) -> Result<Exit, Trouble> {
     let mut worst = Exit::Done;
-    for wanted in all {
-        let exit = for_one(place, until, wanted)?;
+    for settled in all {
+        let exit = for_one(place, until, settled)?;
         worst = match (worst, exit) {
             (Exit::Failed, _) | (_, Exit::Failed) => Exit::Failed,
             (Exit::Blocked, _) | (_, Exit::Blocked) => Exit::Blocked,
@@ -64,16 +108,15 @@ pub(super) fn for_all(place: &Where, patience: &Patience, all: &[Wanted]) -> Res
     Ok(worst)
 }
 
-fn for_one(place: &Where, until: Option<Instant>, wanted: &Wanted) -> Result<Exit, Trouble> {
+fn for_one(place: &Where, until: Option<Instant>, settled: &Settled) -> Result<Exit, Trouble> {
+    let Settled { wanted, sha, tiers } = settled;
     let mut seen = look(&client(place, until)?, wanted)?;
-    let sha = judge::commit(&seen.pipeline, &wanted.which)?;
-    let tiers = judge::tiers(&seen.pipeline, wanted.tier.as_deref())?;
     let mut tries = AGAIN.0;
     let mut is_said = false;
     loop {
-        let judgement = judge::judge(&seen.pipeline, &sha, &tiers);
+        let judgement = judge::judge(&seen.pipeline, sha, tiers);
         if judgement.verdict() != Verdict::UnderWay {
-            return Ok(tell(place, &seen.pipeline, seen.at, &sha, &judgement));
+            return Ok(tell(place, &seen.pipeline, seen.at, sha, &judgement));
         }
         if !std::mem::replace(&mut is_said, true) {
             let how = judgement.in_words().join("; ");

@@ -45,7 +45,7 @@ pub(super) fn gates(report: &mut Report, around: &Around, tier: &Tier<'_>, raw: 
 }
 
 fn gate(report: &mut Report, around: &Around, tier: &Tier<'_>, path: &str, raw: &Raw) -> Gate {
-    let (common, check) = lower(report, around, tier, path, raw);
+    let (common, check) = (common(raw), check(report, around, tier, path, raw));
     let name = common.name.clone().unwrap_or_else(|| check.kind().into());
     names::name(report, &format!("{path}.name"), &name);
     let phase = match common.phase {
@@ -63,80 +63,105 @@ fn gate(report: &mut Report, around: &Around, tier: &Tier<'_>, path: &str, raw: 
     }
 }
 
-fn lower<'a>(
-    report: &mut Report,
-    around: &Around,
-    tier: &Tier<'_>,
-    path: &str,
-    raw: &'a Raw,
-) -> (&'a raw::GateCommon, Check) {
+/// What every kind of gate has.
+fn common(raw: &Raw) -> &raw::GateCommon {
+    match raw {
+        Raw::Command { common, .. }
+        | Raw::CargoTest { common, .. }
+        | Raw::CargoClippy { common, .. }
+        | Raw::CargoFmt { common, .. }
+        | Raw::CargoDeny { common, .. }
+        | Raw::HttpProbe { common, .. }
+        | Raw::TcpProbe { common, .. }
+        | Raw::BootSmoke { common, .. }
+        | Raw::Backup { common, .. }
+        | Raw::MigrationDryRun { common, .. } => common,
+    }
+}
+
+/// What it checks.
+fn check(report: &mut Report, around: &Around, tier: &Tier<'_>, path: &str, raw: &Raw) -> Check {
+    match raw {
+        Raw::Command { run, .. } => {
+            Check::Command { run: terms::needed_script(report, &format!("{path}.run"), run.as_ref()) }
+        }
+        Raw::CargoTest { args, .. } => Check::CargoTest { args: args.clone() },
+        Raw::CargoClippy { args, .. } => Check::CargoClippy { args: args.clone() },
+        Raw::CargoFmt { args, .. } => Check::CargoFmt { args: args.clone() },
+        Raw::CargoDeny { args, .. } => Check::CargoDeny { args: args.clone() },
+        Raw::HttpProbe { .. } | Raw::TcpProbe { .. } | Raw::BootSmoke { .. } => {
+            probing(report, around, path, raw)
+        }
+        Raw::Backup { .. } | Raw::MigrationDryRun { .. } => of_data(report, tier, path, raw),
+    }
+}
+
+/// Gates that see whether something answers.
+fn probing(report: &mut Report, around: &Around, path: &str, raw: &Raw) -> Check {
     let at = |key: &str| format!("{path}.{key}");
     match raw {
-        Raw::Command { common, run } => {
-            (common, Check::Command { run: terms::needed_script(report, &at("run"), run.as_ref()) })
-        }
-        Raw::CargoTest { common, args } => (common, Check::CargoTest { args: args.clone() }),
-        Raw::CargoClippy { common, args } => (common, Check::CargoClippy { args: args.clone() }),
-        Raw::CargoFmt { common, args } => (common, Check::CargoFmt { args: args.clone() }),
-        Raw::CargoDeny { common, args } => (common, Check::CargoDeny { args: args.clone() }),
-        Raw::HttpProbe { common, url, status, contains, within, every } => {
+        Raw::HttpProbe { url, status, contains, within, every, .. } => {
             if let Some(url) = url {
                 terms::address(report, &at("url"), url, true);
             }
-            let check = Check::HttpProbe {
+            Check::HttpProbe {
                 url: url.clone().unwrap_or_default(),
                 status: status.map(|status| status as u16),
                 contains: contains.clone(),
                 within: names::span(report, &at("within"), within.as_ref()),
                 every: every_second(report, path, every.as_ref()),
-            };
-            (common, check)
+            }
         }
-        Raw::TcpProbe { common, tcp, within, every } => {
+        Raw::TcpProbe { tcp, within, every, .. } => {
             if let Some(tcp) = tcp {
                 terms::address(report, &at("tcp"), tcp, false);
             }
-            let check = Check::TcpProbe {
+            Check::TcpProbe {
                 tcp: tcp.clone().unwrap_or_default(),
                 within: names::span(report, &at("within"), within.as_ref()),
                 every: every_second(report, path, every.as_ref()),
-            };
-            (common, check)
+            }
         }
-        Raw::BootSmoke { common, artifact, args, http, tcp, probe, within, healthy_for } => {
+        Raw::BootSmoke { artifact, args, http, tcp, probe, within, healthy_for, .. } => {
             terms::say_one(report, path, &["http", "tcp", "probe"]);
             if let Some(artifact) = artifact {
                 around.artifact(report, &at("artifact"), artifact);
             }
             let probe = probe.as_ref().map(|probe| ("probe", probe));
-            let check = Check::BootSmoke {
+            Check::BootSmoke {
                 artifact: artifact.clone().unwrap_or_default(),
                 args: args.clone(),
                 probe: terms::probe(report, path, http.as_ref(), tcp.as_ref(), probe),
                 within: names::span(report, &at("within"), within.as_ref()).unwrap_or(Span::seconds(30)),
                 healthy_for: names::span(report, &at("healthy_for"), healthy_for.as_ref())
                     .unwrap_or(Span::seconds(5)),
-            };
-            (common, check)
+            }
         }
-        Raw::Backup { common, node, run, path: file, verify, shrink, keep } => {
+        _ => panic!("BUG: this gate does not probe"),
+    }
+}
+
+/// Gates around data that a deploy could harm.
+fn of_data(report: &mut Report, tier: &Tier<'_>, path: &str, raw: &Raw) -> Check {
+    let at = |key: &str| format!("{path}.{key}");
+    match raw {
+        Raw::Backup { node, run, path: file, verify, shrink, keep, .. } => {
             terms::say_one(report, path, &["run", "path"]);
             if let Some(node) = node {
                 known_node(report, tier, &at("node"), node);
             }
-            let check = Check::Backup {
+            Check::Backup {
                 node: node.clone().unwrap_or_default().into(),
                 run: terms::script(report, &at("run"), run.as_ref()),
                 path: file.clone(),
                 verify: terms::script(report, &at("verify"), verify.as_ref()),
                 shrink: shrink.as_ref().and_then(|share| names::percent(report, &at("shrink"), share)),
                 keep: keep.unwrap_or(7) as u32,
-            };
-            (common, check)
+            }
         }
-        Raw::MigrationDryRun { common, engine, migrate, restore, within } => {
+        Raw::MigrationDryRun { engine, migrate, restore, within, .. } => {
             restore_goes_with_engine(report, path, *engine, restore.is_some());
-            let check = Check::MigrationDryRun {
+            Check::MigrationDryRun {
                 engine: match engine {
                     Some(raw::Engine::Postgres) | None => "postgres".into(),
                     Some(raw::Engine::Sqlite) => "sqlite".into(),
@@ -145,9 +170,9 @@ fn lower<'a>(
                 migrate: terms::needed_script(report, &at("migrate"), migrate.as_ref()),
                 restore: terms::script(report, &at("restore"), restore.as_ref()),
                 within: names::span_above_zero(report, &at("within"), within.as_ref()),
-            };
-            (common, check)
+            }
         }
+        _ => panic!("BUG: this gate is not about data"),
     }
 }
 

@@ -140,6 +140,7 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
                 p.looks.remove(ref_name);
             }
         }
+        Event::LookedOver => p.is_looked_over = true,
         Event::RefsForgotten { refs } => p.refs.retain(|name, _| !refs.contains(name)),
         Event::BuildAborted { request, sha_aborted, .. } => {
             adopt::give_up(p, sha_aborted);

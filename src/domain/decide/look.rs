@@ -1,11 +1,11 @@
-//! Looks at refs: those that are owed to a forge, from its answer until git has said where the ref stands (rule 1); and
-//! refs that are not there any more.
+//! Looks at refs: those that are owed to a forge, from its answer until git has said where the ref stands (rule 1); the
+//! first that saw all there are; and refs that are not there any more.
 
 use super::Decision;
 use crate::domain::command::{Actor, Answer};
 use crate::domain::event::{Event, Fact};
 use crate::domain::id::*;
-use crate::domain::state::State;
+use crate::domain::state::{PipelineState, State};
 
 /// One is owed for each of these pipelines. One that is owed for the ref already and has not begun is as good.
 pub(super) fn owe(
@@ -42,6 +42,18 @@ pub(super) fn done(
     }
     let reason = reason.map(str::to_owned);
     Decision::done(vec![Fact::of(pipeline, Event::LookDone { ref_name: ref_name.clone(), owed, reason })])
+}
+
+/// Everything was looked at: worth a word once under each source. A look under a definition that is no longer in force
+/// says nothing about the one that is.
+pub(super) fn over(state: &State, pipeline: &PipelineName, digest: &Digest) -> Decision {
+    let is_first = |p: &PipelineState| {
+        !p.is_looked_over && p.in_force.as_ref().is_some_and(|in_force| in_force.digest == *digest)
+    };
+    match state.pipelines.get(pipeline).is_some_and(is_first) {
+        true => Decision::done(vec![Fact::of(pipeline, Event::LookedOver)]),
+        false => Decision::already(),
+    }
 }
 
 /// Refs that are gone are forgotten, unless they were seen elsewhere since.

@@ -53,6 +53,7 @@ pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, R
         Command::LookDone { pipeline, ref_name, owed, reason } => {
             look::done(state, pipeline, ref_name, *owed, reason.as_deref())
         }
+        Command::LookedOver { pipeline, digest } => look::over(state, pipeline, digest),
         Command::ForgetRefs { pipeline, gone } => look::forget(state, pipeline, gone),
         Command::ByHand { actor, why, pipeline, deed } => {
             deeds::decide(state, actor, why.as_deref(), pipeline, deed, now)?

@@ -78,6 +78,9 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// All branches and tags of the repository were looked at for the first time under this `[source]`: one that comes up
+    /// from here on is new, also while no controller is there to see it.
+    LookedOver,
     /// Branches or tags are gone from the repository: where they stood is forgotten.
     RefsForgotten {
         /// Their full names.

@@ -4,11 +4,12 @@ use super::Event;
 use crate::domain::id::{RunId, TierName};
 
 /// All kinds that are journaled.
-pub const KINDS: [&str; 40] = [
+pub const KINDS: [&str; 41] = [
     "rebuild_requested",
     "push_ignored",
     "look_owed",
     "look_done",
+    "looked_over",
     "refs_forgotten",
     "build_aborted",
     "build_start",
@@ -55,6 +56,7 @@ impl Event {
             Event::PushIgnored { .. } => "push_ignored",
             Event::LookOwed { .. } => "look_owed",
             Event::LookDone { .. } => "look_done",
+            Event::LookedOver => "looked_over",
             Event::RefsForgotten { .. } => "refs_forgotten",
             Event::BuildAborted { .. } => "build_aborted",
             Event::BuildStart { .. } => "build_start",

@@ -24,6 +24,9 @@ pub struct PipelineState {
     /// Refs that are still to be looked at because a forge told of them.
     #[serde(default)]
     pub looks: BTreeMap<RefName, OwedLook>,
+    /// Whether all refs were looked at under the source in force: one that comes up after that is new.
+    #[serde(default)]
+    pub is_looked_over: bool,
     /// Builds that have not begun, oldest first.
     pub queue: VecDeque<Request>,
     /// The build under way.
@@ -89,6 +92,7 @@ impl PipelineState {
             hold: None,
             refs: BTreeMap::new(),
             looks: BTreeMap::new(),
+            is_looked_over: false,
             queue: VecDeque::new(),
             build: None,
             versions: BTreeMap::new(),

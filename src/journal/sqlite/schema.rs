@@ -78,13 +78,14 @@ pub(super) fn check_header(path: &Path) -> Result<(), Error> {
             let number = |at: usize| {
                 i64::from(u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]))
             };
-            // The write format of a file in WAL mode, which ours are from their first byte on. Opening any other would
-            // change it.
-            if header[18] != 2 {
+            let (application_id, version) = (number(68), number(60));
+            // Both are 0 when the first migration is still in the write-ahead log only: then the file is in WAL mode, as
+            // ours are from their first byte on. A copy that SQLite made is not (`VACUUM INTO`), and has its number.
+            // Anything else is somebody's, and opening it would change it.
+            if header[18] != 2 && application_id != APPLICATION_ID {
                 return Err(foreign());
             }
-            // Both are 0 when the first migration is still in the write-ahead log only.
-            admit(number(68), number(60), MIGRATIONS.len()).ok_or_else(foreign)??;
+            admit(application_id, version, MIGRATIONS.len()).ok_or_else(foreign)??;
         }
         _ => return Err(foreign()),
     }

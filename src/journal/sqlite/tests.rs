@@ -342,6 +342,23 @@ fn what_is_not_a_journal_is_refused() {
 }
 
 #[tokio::test]
+async fn a_copy_that_sqlite_made_is_the_same_journal() {
+    let (home, copy) = (home(), home());
+    let journal = SqliteJournal::open(home.path()).unwrap();
+    journal.append(records(1..=3)).await.unwrap();
+    journal.sync(EventId(3)).await.unwrap();
+    let into = copy.path().join(FILE);
+    raw(home.path()).execute("VACUUM INTO ?1", [into.to_str().unwrap()]).unwrap();
+    assert_eq!(std::fs::read(&into).unwrap()[18], 1, "it is not in WAL mode");
+    assert_eq!(all(copy.path()), [1, 2, 3]);
+    let restored = SqliteJournal::open(copy.path()).unwrap();
+    restored.append(records(4..=4)).await.unwrap();
+    restored.close().await.unwrap();
+    assert_eq!(all(copy.path()), [1, 2, 3, 4]);
+    journal.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn what_fails_in_the_middle_leaves_nothing() {
     let home = home();
     let journal = SqliteJournal::open(home.path()).unwrap();

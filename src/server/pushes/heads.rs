@@ -42,11 +42,15 @@ impl<T: Clone + Send + Sync + 'static> Questions<T> {
                 }
             }
         };
-        let answered = answer.wait_for(Option::is_some).await;
-        answered
-            .expect("BUG: asking a repository ended without a word")
-            .clone()
-            .expect("BUG: it was waited for")
+        match answer.wait_for(Option::is_some).await {
+            Ok(answered) => answered.clone().expect("BUG: it was waited for"),
+            // The question panicked, which the log says. Others and later ones are none the worse for it.
+            Err(_) => Err(Arc::new(source::Error::Failed {
+                what: "ls-remote".into(),
+                status: "BUG".into(),
+                detail: "reading its answer panicked".into(),
+            })),
+        }
     }
 
     /// Asks as long as somebody wants to know. A question whose askers have all gone is not asked.
@@ -59,6 +63,7 @@ impl<T: Clone + Send + Sync + 'static> Questions<T> {
         F: Future<Output = Result<T, source::Error>> + Send + 'static,
     {
         let mut asked = first;
+        let mut cleared = Cleared { questions: &self, repo: &repo, is_needed: true };
         loop {
             let answer = question().await.map_err(Arc::new);
             asked.send_replace(Some(answer));
@@ -67,6 +72,8 @@ impl<T: Clone + Send + Sync + 'static> Questions<T> {
                 Some(next) => asked = next,
                 None => {
                     lines.remove(&repo);
+                    // Whoever comes from here on has a line of their own.
+                    cleared.is_needed = false;
                     return;
                 }
             }
@@ -75,6 +82,22 @@ impl<T: Clone + Send + Sync + 'static> Questions<T> {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Line<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ends the line of a repository, should the question panic or the task be ended: who waits in it hears so, and the next
+/// one begins anew.
+struct Cleared<'a, T> {
+    questions: &'a Questions<T>,
+    repo: &'a str,
+    is_needed: bool,
+}
+
+impl<T> Drop for Cleared<'_, T> {
+    fn drop(&mut self) {
+        if self.is_needed {
+            self.questions.0.lock().unwrap_or_else(PoisonError::into_inner).remove(self.repo);
+        }
     }
 }
 
@@ -114,6 +137,42 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::sync::Semaphore;
+
+    fn makes_no_sense() -> Result<usize, source::Error> {
+        panic!("what git said makes no sense")
+    }
+
+    #[tokio::test]
+    async fn a_question_that_panics_fails_for_those_who_wait_and_for_nobody_else() {
+        let questions = Arc::new(Questions::<usize>::default());
+        let gate = Arc::new(Semaphore::new(0));
+        let ask = || {
+            let (questions, gate) = (questions.clone(), gate.clone());
+            tokio::spawn(async move {
+                let question = move || {
+                    let gate = gate.clone();
+                    async move {
+                        gate.acquire().await.expect("it stays").forget();
+                        makes_no_sense()
+                    }
+                };
+                questions.ask("shop", question).await
+            })
+        };
+        let first = ask();
+        while questions.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let waiting = ask();
+        while questions.lock().get("shop").is_none_or(Option::is_none) {
+            tokio::task::yield_now().await;
+        }
+        gate.add_permits(1);
+        for asked in [first, waiting] {
+            assert_eq!(asked.await.expect("it is told").unwrap_err().code(), "TG-GIT-013");
+        }
+        assert_eq!(questions.ask("shop", || async { Ok(7) }).await.expect("an answer"), 7);
+    }
 
     #[tokio::test]
     async fn one_question_is_under_way_and_one_is_owed_however_many_ask() {

@@ -2,7 +2,7 @@
 //! for polling.
 
 use super::{Asked, Candidate, Pushes, bare_push};
-use crate::domain::{Actor, Command, News, PipelineName, RefName, Role, Sha};
+use crate::domain::{Actor, Command, Digest, News, PipelineName, RefName, Role, Sha};
 use crate::engine::Refusal;
 use crate::server::rebuild::{Ignored, RebuildAnswer};
 use crate::source::{self, Head, Repo};
@@ -41,6 +41,14 @@ impl LookError {
         match self {
             Self::Git(error) => error.code().to_owned(),
             Self::Engine(refusal) => refusal.code().to_string(),
+        }
+    }
+
+    /// Whether every other look ends the same.
+    pub(in crate::server) fn is_final(&self) -> bool {
+        match self {
+            Self::Git(error) => error.is_final(),
+            Self::Engine(refusal) => matches!(refusal, Refusal::Rejected(_)),
         }
     }
 
@@ -148,16 +156,18 @@ impl Pushes {
     ///
     /// Of a repository that nobody has heard of before, only the branch that HEAD names is built (or the only ref that
     /// is taken); and where more than a few refs are new at once, none of these: they stood there before, and building
-    /// every old tag is not what somebody wants who writes a glob. For the same reason the first look under a definition
-    /// (`is_known` is false) takes no ref for news that the journal does not know: an edit may have let it in, and an old
-    /// tag must not become the newest version.
+    /// every old tag is not what somebody wants who writes a glob. For the same reason the first look under a `[source]`
+    /// takes no ref for news that the journal does not know: an edit may have let it in, and an old tag must not become
+    /// the newest version. That a first look was there is in the journal (`looked_over`), so that a ref which comes up
+    /// while no controller is there is new to the next one.
     ///
     /// # Errors
     /// The repository cannot be asked, or the engine has ended. What could be told before that was.
-    pub async fn poll(&self, pipeline: &PipelineName, is_known: bool) -> Result<Polled, LookError> {
+    pub async fn poll(&self, pipeline: &PipelineName) -> Result<Polled, LookError> {
         let mut polled = Polled::default();
         let found = self.candidates(None).into_iter().find(|candidate| candidate.name == *pipeline);
         let Some(candidate) = found else { return Ok(polled) };
+        let Some((digest, is_known)) = self.looked_over(&candidate) else { return Ok(polled) };
         let repo = self.repo_of(&candidate)?;
         let by = Actor { name: POLL.into(), role: Role::Trigger, email: None };
         let seen = self.seen(pipeline);
@@ -190,7 +200,24 @@ impl Pushes {
                 Err(error) => failed = Some(error),
             }
         }
-        failed.map_or(Ok(polled), Err)
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if !is_known {
+            self.engine.ask(Command::LookedOver { pipeline: pipeline.clone(), digest }).await?;
+        }
+        Ok(polled)
+    }
+
+    /// The digest of a pipeline's definition, and whether all refs were looked at under its source; none: it is another
+    /// one by now, and looked at soon.
+    fn looked_over(&self, candidate: &Candidate) -> Option<(Digest, bool)> {
+        self.engine.read(|state| {
+            let p = state.pipeline(&candidate.name)?;
+            let in_force = p.in_force.as_ref()?;
+            let is_same = Arc::ptr_eq(&in_force.definition, &candidate.definition);
+            is_same.then(|| (in_force.digest.clone(), p.is_looked_over))
+        })
     }
 
     /// Forgets refs of a pipeline that are gone from its repository.
@@ -294,9 +321,9 @@ async fn interest(
 ) -> Result<Interest, source::Error> {
     let unheard = heads.iter().filter(|head| !seen.contains_key(&head.name)).count();
     Ok(match (seen.is_empty(), unheard) {
+        (_, 0..=FEW) if is_known => Interest::All,
         (true, 0..=1) => Interest::All,
         (true, _) => Interest::Only(source::default_branch(repo).await?),
-        (false, 0..=FEW) if is_known => Interest::All,
         (false, _) => Interest::Only(None),
     })
 }

@@ -2,9 +2,9 @@
 //! to look: git is asked where the ref stands now, and that counts. So a delivery that is forged, repeated, late or out
 //! of order moves nothing that did not move.
 //!
-//! A forge waits some ten seconds for an answer. Fetching may take longer: then the answer is that it is being looked at
-//! (202, `looking`), and before that is said `look_owed` is in the journal. Whatever happens then, a look follows, and
-//! `look_done` says what came of it.
+//! A forge waits some ten seconds for an answer. Fetching may take longer, and a repository may be out of reach: then the
+//! answer is that it is being looked at (202, `looking`), and before that is said `look_owed` is in the journal. Whatever
+//! happens then, a look follows, and `look_done` says what came of it.
 //!
 //! Known race: two looks at one ref at once. The engine takes the first, and the second looks again.
 
@@ -16,7 +16,7 @@ use super::asking::{check_type, read_body};
 use super::once::Key;
 use super::problem::{Problem, shorten};
 use super::pushes::{Candidate, Delivered, LookError};
-use super::rebuild::{Accepted, Ignored};
+use super::rebuild::{Accepted, Ignored, RebuildAnswer};
 use crate::domain::pipeline::Forge;
 use crate::domain::{Actor, PipelineName, Role, Time};
 use crate::settings::{Secret, SecretPlace};
@@ -44,6 +44,9 @@ const SMALL_BODY: usize = 64 << 10;
 
 /// Bytes of larger bodies, whose signature is not checked yet, in memory at once.
 pub(super) const ROOM: usize = 64 << 20;
+
+/// What came of a look at one repository; none: it took too long.
+type Looked = Result<Option<RebuildAnswer>, LookError>;
 
 /// What became of a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -126,7 +129,7 @@ async fn prove(
     unproven: Unproven,
     now: Time,
 ) -> Result<Vec<u8>, Problem> {
-    let judging = move || place.read().map(|secret| unproven.proven(&proof, &secret, now));
+    let judging = move || place.read(forge).map(|secret| unproven.proven(&proof, &secret, now));
     let judged = spawn_blocking(judging).await.expect("BUG: judging a signature panicked");
     let judged = judged.map_err(|error| {
         let (code, help) = (error.code(), error.help());
@@ -205,8 +208,9 @@ async fn concerned(server: &Server, moved: &Moved) -> Vec<Candidate> {
     narrowed.await.expect("BUG: comparing repositories panicked")
 }
 
-/// A pipeline for which git did not answer in time, or could not while it could for others, is still to be looked at.
-/// What fails for all is the answer.
+/// A pipeline for which git did not answer in time, or could not, is still to be looked at: a forge seldom delivers again,
+/// and a host, a credential or a disk may be mended. Only what cannot become right is refused, as the answer where it is
+/// so for all.
 async fn look(
     server: &Server,
     by: &Actor,
@@ -218,20 +222,29 @@ async fn look(
     let told = Delivered { ref_name: &moved.ref_name, after, before };
     let looks = iter(candidates).map(async |candidate| {
         let looked = timeout_at(deadline, server.pushes.look(by, &candidate, &told)).await;
-        (candidate.name, looked)
+        (candidate.name, looked.map_or(Ok(None), |looked| looked.map(Some)))
     });
     let mut looks: Vec<_> = looks.buffer_unordered(AT_ONCE).collect().await;
     looks.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let all_failed = looks.iter().all(|(_, looked)| matches!(looked, Ok(Err(_))));
+    sorted(looks)
+}
+
+/// What came of looks, with none for those that took too long.
+fn sorted(looks: Vec<(PipelineName, Looked)>) -> Result<DeliveryAnswer, LookError> {
+    let is_refused = |looked: &Looked| looked.as_ref().is_err_and(LookError::is_final);
+    let all_refused = looks.iter().all(|(_, looked)| is_refused(looked));
     let mut answer = DeliveryAnswer::default();
     for (pipeline, looked) in looks {
         match looked {
-            Ok(Ok(mut one)) => {
+            Ok(Some(mut one)) => {
                 answer.accepted.append(&mut one.accepted);
                 answer.ignored.append(&mut one.ignored);
             }
-            Ok(Err(error)) if all_failed => return Err(error),
-            Ok(Err(_)) | Err(_) => answer.looking.push(pipeline),
+            Err(error) if all_refused => return Err(error),
+            Err(error) if error.is_final() => {
+                answer.ignored.push(Ignored { pipeline, reason: format!("failed to {error}") });
+            }
+            Ok(None) | Err(_) => answer.looking.push(pipeline),
         }
     }
     Ok(answer)
@@ -253,8 +266,29 @@ fn no_secret(code: &'static str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Error;
     use axum::http::HeaderName;
     use tokio::sync::Semaphore;
+
+    #[test]
+    fn what_may_become_right_is_owed_and_the_rest_is_refused() {
+        let nowhere = || "https://forge.example/shop".to_owned();
+        let refused = || Error::BadGlob { glob: "[".into(), why: "it does not end".into() };
+        let down = || Error::Unreachable { location: nowhere(), detail: "timed out".into() };
+        let out = || Error::AuthFailed { location: nowhere(), detail: "who are you".into() };
+        let gone = || Error::NotARepository { location: nowhere() };
+        let looks = |all: Vec<Result<(), Error>>| {
+            let each = all.into_iter().zip(["a", "b", "c"]);
+            let looked = |one: Result<(), Error>| one.map(|()| None).map_err(LookError::from);
+            sorted(each.map(|(one, name)| (PipelineName::from(name), looked(one))).collect())
+        };
+        let owed = |all| looks(all).unwrap().looking.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(owed(vec![Err(down()), Err(out()), Err(gone())]), ["a", "b", "c"]);
+        assert_eq!(owed(vec![Ok(()), Err(refused()), Err(down())]), ["a", "c"]);
+        let answer = looks(vec![Ok(()), Err(refused())]).unwrap();
+        assert!(answer.ignored[0].reason.contains("the glob `[`"), "{answer:?}");
+        assert_eq!(looks(vec![Err(refused()), Err(refused())]).unwrap_err().code(), "TG-GIT-018");
+    }
 
     #[test]
     fn a_body_takes_up_room_until_it_is_known_where_it_comes_from() {

@@ -137,6 +137,8 @@ fn looks(w: &mut World, n: usize) {
     let owed = w.state.last;
     w.tell(Command::LookDone { pipeline: "shop".into(), ref_name: ref_name.clone(), owed, reason: None });
     w.push_with(&format!("topic{n}1"), |push| push.ref_name = Some(ref_name.clone()));
+    let digest = w.shop().in_force.as_ref().map(|in_force| in_force.digest.clone()).unwrap();
+    w.tell(Command::LookedOver { pipeline: "shop".into(), digest });
     w.tell(Command::ForgetRefs {
         pipeline: "shop".into(),
         gone: vec![(ref_name.clone(), sha(&format!("topic{n}1")))],

@@ -447,3 +447,44 @@ fn refs_that_are_gone_are_forgotten_unless_they_were_seen_elsewhere_since() {
     w.crash();
     assert_eq!((w.shop().refs.len(), w.count("refs_forgotten")), (1, 1));
 }
+
+#[test]
+fn what_was_looked_over_is_known_until_the_source_is_another_one() {
+    let polled = || {
+        let mut pipeline = shop([tier("host")]);
+        pipeline.source.poll = Some(Span::parse("1m").unwrap());
+        pipeline
+    };
+    let mut w = World::with(polled());
+    let look = |w: &mut World, digest: Option<Digest>| {
+        let in_force = w.shop().in_force.as_ref().unwrap().digest.clone();
+        w.tell(Command::LookedOver { pipeline: "shop".into(), digest: digest.unwrap_or(in_force) });
+    };
+    let first = w.shop().in_force.as_ref().unwrap().digest.clone();
+    look(&mut w, None);
+    look(&mut w, None);
+    assert_eq!((w.shop().is_looked_over, w.count("looked_over")), (true, 1), "said once");
+    w.crash();
+    w.load(Pipeline { description: Some("a shop".into()), ..polled() });
+    let mut slower = polled();
+    slower.source.poll = Some(Span::parse("5m").unwrap());
+    slower.source.paths = vec!["src/**".into()];
+    w.load(slower);
+    assert!(w.shop().is_looked_over, "the same refs of the same repository");
+    let mut more = polled();
+    more.source.refs.push("v*".into());
+    w.load(more);
+    look(&mut w, Some(first));
+    assert!(!w.shop().is_looked_over, "the look began under another definition");
+    look(&mut w, None);
+    let mut silent = polled();
+    silent.source.refs.push("v*".into());
+    silent.source.poll = None;
+    w.load(silent);
+    assert!(!w.shop().is_looked_over, "nobody looks");
+    w.load(polled());
+    look(&mut w, None);
+    w.tell(Command::Remove { file: "shop.toml".into() });
+    w.load(polled());
+    assert_eq!((w.shop().is_looked_over, w.count("looked_over")), (false, 3), "it was away");
+}

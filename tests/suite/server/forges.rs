@@ -3,6 +3,8 @@
 use super::pushes::Work;
 use super::stand::{Answered, Setup, Stand, test_git};
 use crate::deliveries::{Delivery, NOWHERE, SECRET, SHOP_URL, git_settings, sign};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -272,7 +274,7 @@ async fn a_secret_is_needed_kept_from_others_and_replaced_at_will() {
     }
     let stand = hosted.stand().await;
     let delivery = to_main(Forge::Github, "1", NOWHERE, &sha);
-    hosted.keep_secret("another");
+    hosted.keep_secret("another-of-that-size");
     deliver(&stand, &delivery).await.is_problem(401, "TG-HOOK-002");
     hosted.keep_secret(SECRET);
     std::fs::set_permissions(hosted.path("secret"), PermissionsExt::from_mode(0o644)).unwrap();
@@ -343,8 +345,14 @@ async fn a_forge_is_not_kept_waiting_for_a_slow_repository() {
     assert_eq!((&done["owed"], &done["reason"]), (&owed["id"], &serde_json::Value::Null), "{done}");
     assert!(requests(&stand).await[0].contains("github:ann"));
     // Delivered again it is looked at again, and moves nothing.
-    let again = deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &sha)).await.json();
-    assert_eq!((&again["looking"], &again["accepted"]), (&serde_json::Value::Null, &serde_json::json!([])));
+    let again = loop {
+        // A busy machine may be slower than the limit of this test, once more.
+        let again = deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &sha)).await.json();
+        if again["looking"].is_null() {
+            break again;
+        }
+    };
+    assert_eq!(again["accepted"], serde_json::json!([]));
     assert_eq!(again["ignored"][0]["pipeline"], "shop");
 }
 
@@ -402,14 +410,77 @@ async fn what_git_cannot_say_for_one_pipeline_of_several_is_owed() {
 }
 
 #[tokio::test]
-async fn a_repository_that_cannot_be_had_is_said_to_the_forge() {
+async fn a_repository_that_cannot_be_had_for_a_while_loses_no_push() {
     let hosted = Hosted::new();
     let stand = hosted.stand().await;
     let sha = hosted.work.git(&["rev-parse", "HEAD"]);
     std::fs::rename(hosted.path("acme/shop.git"), hosted.path("acme/gone")).unwrap();
     let delivery = to_main(Forge::Github, "1", NOWHERE, &sha);
     let answer = deliver(&stand, &delivery).await;
-    assert!([502, 503].contains(&answer.status), "{}", answer.text());
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    assert_eq!(answer.json(), serde_json::json!({"accepted": [], "ignored": [], "looking": ["shop"]}));
+    let owed = stand.get("/api/events?kind=look_owed").await.json();
+    assert_eq!((&owed["sha"], &owed["by"]), (&sha.as_str().into(), &"github:ann".into()), "{owed}");
     std::fs::rename(hosted.path("acme/gone"), hosted.path("acme/shop.git")).unwrap();
-    accepted(&deliver(&stand, &delivery).await);
+    stand.until("looked at again", |state| state.pipelines["shop"].looks.is_empty()).await;
+    assert!(requests(&stand).await[0].contains("github:ann"));
+}
+
+#[tokio::test]
+async fn a_repository_that_lets_nobody_in_for_a_while_loses_no_push() {
+    let hosted = Hosted::new();
+    // As git says it when a credential is out of date, until it was renewed.
+    let (program, renewed) = (hosted.path("git"), hosted.path("renewed"));
+    let refuses = "fatal: Authentication failed for 'https://forge.example/acme/shop.git/'";
+    let script = format!("[ -e '{}' ] || {{ echo \"{refuses}\" >&2; exit 128; }}", renewed.display());
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\nexec git \"$@\"\n")).unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let stand = hosted.stand_with(hosted.git().with_program(&program), Limits::default()).await;
+    let sha = hosted.work.git(&["rev-parse", "HEAD"]);
+    let answer = deliver(&stand, &to_main(Forge::Gitlab, "1", NOWHERE, &sha)).await;
+    assert_eq!((answer.status, &answer.json()["looking"]), (202, &serde_json::json!(["shop"])));
+    std::fs::write(renewed, "").unwrap();
+    stand.until("looked at again", |state| state.pipelines["shop"].looks.is_empty()).await;
+    assert_eq!(requests(&stand).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_secret_that_anybody_could_guess_opens_no_door() {
+    let hosted = Hosted::new();
+    let stand = hosted.stand().await;
+    let sha = hosted.work.git(&["rev-parse", "HEAD"]);
+    let now = chrono::Utc::now().timestamp().to_string();
+    // A signing token of GitLab without a key, or with a few bytes, and what is signed with that.
+    for (secret, key) in [("whsec_", &b""[..]), ("whsec_Zm9v", b"foo"), ("whsec_=", b"")] {
+        hosted.keep_secret(secret);
+        let delivery = to_main(Forge::Gitlab, "1", NOWHERE, &sha);
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        mac.update(format!("1.{now}.{}", delivery.body).as_bytes());
+        let signature = format!("v1,{}", base64(&mac.finalize().into_bytes()));
+        let headers = [
+            ("content-type", "application/json".to_owned()),
+            ("x-gitlab-event", "Push Hook".to_owned()),
+            ("webhook-id", "1".to_owned()),
+            ("webhook-timestamp", now.clone()),
+            ("webhook-signature", signature),
+        ];
+        let answer = stand.send("POST", &delivery.path(), &headers, delivery.body.as_bytes()).await;
+        answer.is_problem(503, "TG-HOOK-008");
+    }
+    for forge in Forge::ALL {
+        hosted.keep_secret("short");
+        deliver(&stand, &to_main(forge, "1", NOWHERE, &sha)).await.is_problem(503, "TG-HOOK-008");
+    }
+    assert!(requests(&stand).await.is_empty());
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let of_three = |three: &[u8]| {
+        let held =
+            three.iter().fold(0_u32, |held, byte| held << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        let digit = |at: usize| DIGITS[(held >> (18 - 6 * at) & 63) as usize] as char;
+        (0..4).map(|at| if at <= three.len() { digit(at) } else { '=' }).collect::<String>()
+    };
+    bytes.chunks(3).map(of_three).collect()
 }

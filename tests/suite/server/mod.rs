@@ -11,6 +11,7 @@ mod forges;
 mod hardening;
 mod forgotten;
 mod logs;
+mod notices;
 mod numbers;
 mod pushes;
 mod shown;

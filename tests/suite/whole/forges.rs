@@ -163,7 +163,7 @@ fn publish_over(world: &World, version: &str) -> String {
 }
 
 #[test]
-fn an_edit_that_lets_old_tags_in_builds_none_of_them_and_neither_does_a_restart() {
+fn an_edit_that_lets_old_tags_in_builds_none_of_them_but_one_that_came_while_nobody_was_there_is_built() {
     let (mut world, first) = at_a_forge("1s");
     world.start();
     world.wait("rebuild_requested", &[("sha", &first)]);
@@ -174,14 +174,50 @@ fn an_edit_that_lets_old_tags_in_builds_none_of_them_and_neither_does_a_restart(
     world.edit(&polled("1s").replace("[\"main\"]", "[\"main\", \"v*\"]"));
     let ignored = world.wait("push_ignored", &[("sha", &old), ("ref", "refs/tags/v0.1")]);
     assert!(ignored["reason"].as_str().unwrap().contains("before anybody asked"), "{ignored}");
+    world.until_logged("stood there already");
     world.stop();
     world.hear_the_rest();
-    let while_away = world.commit("0.2.0", &[]);
-    world.git("work", &["tag", "v0.2"]);
-    world.git("work", &["push", "-q", "origin", "v0.2"]);
+    let while_away = tagged(&world, "0.2.0", "v0.2");
+    // An edit of anything but the source changes nothing about what is new.
+    let let_in = polled("1s").replace("[\"main\"]", "[\"main\", \"v*\"]");
+    world.edit(&format!("description = \"a shop\"\n{let_in}"));
     world.start();
-    world.wait("push_ignored", &[("sha", &while_away)]);
-    assert_eq!(world.kinds().iter().filter(|kind| **kind == "rebuild_requested").count(), 1);
+    world.wait("rebuild_requested", &[("sha", &while_away), ("ref", "refs/tags/v0.2"), ("by", "poll")]);
+    world.wait("promote_complete", &[("version", "0.2.0")]);
+    // One of the source does.
+    world.stop();
+    world.hear_the_rest();
+    let before = tagged(&world, "0.3.0", "w0.3");
+    world.edit(&let_in.replace("\"v*\"", "\"v*\", \"w*\""));
+    world.start();
+    world.wait("push_ignored", &[("sha", &before), ("ref", "refs/tags/w0.3")]);
+    assert_eq!(world.kinds().iter().filter(|kind| **kind == "rebuild_requested").count(), 2);
+}
+
+/// Commits a version and publishes it under a tag only; the commit.
+fn tagged(world: &World, version: &str, tag: &str) -> String {
+    let sha = world.commit(version, &[]);
+    world.git("work", &["tag", tag]);
+    world.git("work", &["push", "-q", "origin", tag]);
+    sha
+}
+
+#[test]
+fn the_first_tags_of_a_known_repository_are_built_though_they_came_while_nobody_was_there() {
+    let (mut world, _) = at_a_forge("1s");
+    world.edit(&polled("1s").replace("[\"main\"]", "[\"v*\"]"));
+    world.start();
+    world.wait("looked_over", &[]);
+    world.kill();
+    world.hear_the_rest();
+    let tags = [tagged(&world, "1.1.0", "v1.1"), tagged(&world, "1.2.0", "v1.2")];
+    world.start();
+    for sha in &tags {
+        world.wait("rebuild_requested", &[("sha", sha), ("by", "poll")]);
+    }
+    world.wait("promote_complete", &[("version", "1.2.0")]);
+    let count = |world: &World, kind: &str| world.kinds().iter().filter(|it| **it == kind).count();
+    assert_eq!((count(&world, "looked_over"), count(&world, "push_ignored")), (1, 0));
 }
 
 #[test]

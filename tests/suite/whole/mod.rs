@@ -1,5 +1,6 @@
 //! The whole thing: the real program, real git, real processes.
 
+mod backup;
 mod boots;
 mod cargo;
 mod commands;
@@ -16,7 +17,7 @@ mod load;
 mod many;
 mod notice_places;
 mod notices;
-mod receiver;
+pub(crate) mod receiver;
 mod plan;
 mod reload;
 mod reload_edges;

@@ -76,7 +76,7 @@ fn a_web_hook_gets_the_events_that_it_wants_as_the_stream_has_them() {
 fn a_receiver_that_fails_gets_the_same_event_again_and_one_that_refuses_does_not() {
     let receiver = Receiver::answering(|number, request| {
         Some(match (request.path.as_str(), number) {
-            ("/refuses", _) => answer(404, "no such hook: sesame-open-wide\u{1b}[31m"),
+            ("/refuses", _) => answer(410, "no such hook: sesame-open-wide\u{1b}[31m"),
             (_, 0 | 1) => answer(500, "busy"),
             _ => answer(204, ""),
         })
@@ -96,9 +96,43 @@ fn a_receiver_that_fails_gets_the_same_event_again_and_one_that_refuses_does_not
     assert_eq!(receiver.next().body["kind"], "build_start");
     assert_eq!(receiver.next().body["kind"], "build_ok", "given up at once");
     let line = log_says(&world, "TG-NOTE-001");
-    assert!(line.contains("404") && line.contains("build_start") && !line.contains('\u{1b}'), "{line}");
+    assert!(line.contains("410") && line.contains("build_start") && !line.contains('\u{1b}'), "{line}");
     let log = world.read("log");
     assert!(!log.contains("sesame"), "no secret in the log: {log}");
+}
+
+#[test]
+fn a_credential_that_is_out_of_date_delays_notices_until_it_is_renewed() {
+    let forge = Receiver::answering(|_, request| {
+        Some(match request.header("authorization") {
+            "Bearer renewed" => answer(201, "{}"),
+            _ if request.path.starts_with("/hidden/") => answer(404, "Not Found"),
+            _ => answer(401, "Bad credentials"),
+        })
+    });
+    let status = |place: &str| {
+        let url = forge.url(place);
+        format!(
+            "[[notify]]\nforge = \"github\"\nurl = \"{url}\"\nproject = \"acme/shop\"\nsecrets = [\"TOKEN\"]\nkinds = [\"build_ok\"]\n"
+        )
+    };
+    // Who may not see a repository is told that there is none.
+    let mut world = world_with(&[status("/seen"), status("/hidden")].join("\n"));
+    world.push("1.0.0", &[]);
+    let refused = [forge.next(), forge.next()];
+    assert!(refused.iter().all(|it| it.header("authorization") == "Bearer sesame-open-wide"), "{refused:?}");
+    world.wait("promote_complete", &[("tier", "staging")]);
+    std::fs::write(world.path("place/secret"), "renewed\n").expect("a secret");
+    let mut taken = Vec::new();
+    while taken.len() < 2 {
+        let request = forge.next();
+        if request.header("authorization") == "Bearer renewed" {
+            taken.push(request.path[..5].to_owned());
+        }
+    }
+    taken.sort();
+    assert_eq!(taken, ["/hidd", "/seen"], "each gets what it missed");
+    assert!(!world.read("log").contains("TG-NOTE-001"), "nothing was given up");
 }
 
 #[test]

@@ -125,3 +125,31 @@ fn a_word_that_waits_says_for_what_and_a_bad_version_that_stays_on_a_node_is_sho
     let (_, said) = world.ends(&["confirm", "shop", "prod"]);
     assert!(said.contains("confirm: done"), "{said}");
 }
+
+#[test]
+fn waiting_for_all_leaves_out_what_has_nothing_to_wait_for() {
+    let mut world = World::new(SHOP);
+    let (exit, said) = world.ends(&["status", "--wait", "--timeout", "60s"]);
+    assert_eq!(exit, 0, "there is nothing to wait for: {said}");
+    assert!(said.contains("no pipeline has a version"), "{said}");
+    // One that is gone, and what it left would be waited for in vain.
+    let gone = SHOP.replace("refs = [\"main\"]", "refs = [\"old\"]");
+    std::fs::write(world.path("pipelines/a-gone.toml"), world.filled(&gone)).expect("a pipeline");
+    world.wait("pipeline_loaded", &[("pipeline", "a-gone")]);
+    world.commit("0.1.0", &[]);
+    world.git("work", &["push", "-q", "origin", "main:old"]);
+    world.wait("promote_blocked", &[("pipeline", "a-gone"), ("tier", "prod")]);
+    std::fs::remove_file(world.path("pipelines/a-gone.toml")).expect("removed");
+    world.wait("pipeline_removed", &[("pipeline", "a-gone")]);
+    // One that nobody has pushed to.
+    let quiet = SHOP.replace("refs = [\"main\"]", "refs = [\"quiet\"]");
+    std::fs::write(world.path("pipelines/b-quiet.toml"), world.filled(&quiet)).expect("a pipeline");
+    world.wait("pipeline_loaded", &[("pipeline", "b-quiet")]);
+    world.push("1.0.0", &[]);
+    let output = world.tidegate(&["status", "--wait", "--timeout", "60s"]);
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("shop 1.0.0: blocked") && !said.contains("a-gone"), "{said}");
+    let (exit, said) = world.ends(&["status", "--wait", "b-quiet"]);
+    assert!(exit == 2 && said.contains("TG-ASK-004"), "who names it is told: {said}");
+}

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -173,6 +173,7 @@ impl World {
             }
         };
         let mut log = fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
+        log.write_all(words.as_bytes()).expect("written");
         std::thread::spawn(move || std::io::copy(&mut said, &mut log));
         self.events = Some(self.subscribe());
     }
