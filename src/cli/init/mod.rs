@@ -12,6 +12,7 @@ mod look;
 mod node;
 mod others;
 mod python;
+mod python_tests;
 mod repository;
 mod rust;
 
