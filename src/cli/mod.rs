@@ -7,6 +7,7 @@ mod cargo_gate;
 mod check;
 mod client;
 mod complete;
+mod credential;
 mod demo;
 mod doctor;
 mod events;

@@ -80,6 +80,9 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
     let mut signals = Signals::take()?;
     let supervisor = Supervisor::find();
     let mut controller = Controller::start(&settings).await?;
+    // Commands go by it, so it is there before anybody can know the address.
+    let said = Serving::say(&settings, controller.address());
+    let _sign = said.inspect_err(|error| tracing::warn!(%error, "commands and `doctor` will not find this"));
     talk::say(format_args!(
         "tidegate {} answers at http://{} (pipelines: {}, state: {})",
         env!("CARGO_PKG_VERSION"),
@@ -87,8 +90,6 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
         settings.pipelines.display(),
         settings.state.path().display(),
     ));
-    let said = Serving::say(&settings, controller.address());
-    let _sign = said.inspect_err(|error| tracing::warn!(%error, "`tidegate doctor` will not find this"));
     controller.until_ready().await;
     supervisor.ready(controller.address());
     let engine = controller.engine();

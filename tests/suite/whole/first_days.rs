@@ -1,0 +1,65 @@
+//! What people run into in their first days: tokens that stay at home, failures that say why, files and folders that are
+//! not what they should be, and questions that are answered by what to do.
+
+use super::SHOP;
+use super::world::World;
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::TcpListener;
+use std::process::{Output, Stdio};
+
+/// What a program is told that somebody else's server answers so, and the `Authorization` that it sent.
+fn asked_elsewhere(
+    world: &World,
+    arguments: &[&str],
+    status: &str,
+    body: &'static str,
+) -> (Output, Option<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a request");
+        let mut shown = None;
+        for line in BufReader::new(stream.try_clone().expect("a stream")).lines().map_while(Result::ok) {
+            if line.is_empty() {
+                break;
+            }
+            if line.to_ascii_lowercase().starts_with("authorization:") {
+                shown = Some(line);
+            }
+        }
+        // A program that has gone has its answer.
+        let _ = stream.write_all(head.as_bytes());
+        shown
+    });
+    let mut program = world.program();
+    let output = program.args(arguments).env("TIDEGATE_URL", url).stdin(Stdio::null()).output();
+    (output.expect("tidegate runs"), server.join().expect("a server"))
+}
+
+#[test]
+fn the_owners_token_is_shown_to_no_other_controller() {
+    let world = World::new(SHOP);
+    const REFUSAL: &str = r#"{"code":"TG-AUTH-001","detail":"this takes a valid token","help":"-"}"#;
+    let (output, shown) = asked_elsewhere(&world, &["status"], "401 Unauthorized", REFUSAL);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((shown, output.status.code()), (None, Some(4)), "{said}");
+    let file = world.path("state/token").display().to_string();
+    assert!(
+        said.contains("TG-AUTH-001") && said.contains("no token was sent") && said.contains(&file),
+        "{said}"
+    );
+    // One that is named goes where the user says; what is said of it is where it is from.
+    let arguments = ["status", "--token-file", &file];
+    let (output, shown) = asked_elsewhere(&world, &arguments, "401 Unauthorized", REFUSAL);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let token = world.read("state/token").trim().to_owned();
+    assert!(shown.is_some_and(|line| line.contains(&token)));
+    assert!(said.contains("named by `--token-file`") && !said.contains(&token), "{said}");
+    // Its own controller is shown it, by whichever name of this machine.
+    let port = world.address.rsplit(':').next().expect("a port");
+    world.good(&["hold", "shop", "--url", &format!("http://localhost:{port}")]);
+}
