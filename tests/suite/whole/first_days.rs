@@ -63,3 +63,22 @@ fn the_owners_token_is_shown_to_no_other_controller() {
     let port = world.address.rsplit(':').next().expect("a port");
     world.good(&["hold", "shop", "--url", &format!("http://localhost:{port}")]);
 }
+
+#[test]
+fn a_deploy_that_fails_says_why_wherever_one_looks() {
+    let text = SHOP.replace(
+        "run = \"echo $TIDEGATE_MODE",
+        "run = \"echo no room on the shelf; exit 3; echo $TIDEGATE_MODE",
+    );
+    let mut world = World::new(&text);
+    world.push("1.0.0", &[]);
+    let failed = world.wait("deploy_failed", &[("tier", "staging")]);
+    world.wait("promote_failed", &[("tier", "staging")]);
+    let run = format!("tidegate logs {}", failed["run_id"]);
+    for arguments in [&["status"][..], &["why", "shop", "staging"], &["status", "--wait", "shop"]] {
+        let (_, said) = world.says(arguments);
+        for words in ["exited with status 3", "no room on the shelf", &run] {
+            assert!(said.contains(words), "{arguments:?}: {words}: {said}");
+        }
+    }
+}
