@@ -62,6 +62,7 @@ fn ask(args: &Args) -> Result<(), Trouble> {
             let one: OnePipeline = client.read(&path)?;
             pipeline(&one.pipeline, one.at);
             standstill(one.standstill.as_ref());
+            troubles(&one.troubles);
         }
         None => {
             let all: StateView = client.read("/api/state")?;
@@ -87,6 +88,7 @@ fn everything(all: &StateView) {
     all.rejected.iter().for_each(|file| rejected(file, all.at));
     all.notices.iter().for_each(|notice| in_trouble(notice, all.at));
     standstill(all.standstill.as_ref());
+    troubles(&all.troubles);
     sizes(all.sizes.as_ref());
     if all.pipelines.is_empty() && all.rejected.is_empty() {
         talk::say("no pipeline is loaded yet");
@@ -131,6 +133,17 @@ pub(super) fn standstill(why: Option<&StandstillView>) {
     let what = format!("nothing new begins: {} [{}]", safe(&why.message), safe(&why.code));
     talk::data(format_args!("{}", tint(&what, Tone::Bad)));
     talk::data(format_args!("  help: {}", safe(&why.help)));
+}
+
+/// What is not as it should be with the controller itself.
+fn troubles(all: &[TroubleView]) {
+    for one in all {
+        let what = format!("{} [{}]", safe(&one.message), safe(&one.code));
+        talk::data(format_args!("{}", tint(&what, Tone::Bad)));
+        if !one.help.is_empty() {
+            talk::data(format_args!("  help: {}", safe(&one.help)));
+        }
+    }
 }
 
 /// Text from outside, safe for a terminal.

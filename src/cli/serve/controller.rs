@@ -4,6 +4,7 @@ use super::definitions::Definitions;
 use super::polling;
 use super::supervisor::passed_listener;
 use super::tidy::Tidier;
+use super::troubles::Troubles;
 use crate::artifact::Store;
 use crate::bus::Bus;
 use crate::cli::Exit;
@@ -39,6 +40,7 @@ pub(super) struct Controller {
     address: SocketAddr,
     watch: Watch,
     courier: Courier,
+    troubles: Troubles,
     /// Ends the server, and what belongs to it.
     shutdown: CancellationToken,
     working: JoinHandle<Result<(), journal::Error>>,
@@ -96,6 +98,8 @@ impl Controller {
 
         let shutdown = CancellationToken::new();
         let gauge = Gauge::default();
+        let troubles = Troubles::default();
+        let shown = troubles.clone();
         let serving = tokio::spawn(server::serve(
             listener,
             engine.clone(),
@@ -103,6 +107,7 @@ impl Controller {
                 clock: clock.clone(),
                 gauge: gauge.clone(),
                 notices: courier.notices(),
+                troubles: Arc::new(move || shown.all()),
                 tokens,
                 read: settings.read,
                 hosts: settings.hosts.clone(),
@@ -118,7 +123,7 @@ impl Controller {
         ));
         let (watch, changes) = Watch::start(settings.pipelines.clone());
         let reloaded = Arc::new(Notify::new());
-        tokio::spawn(Definitions::new(engine.clone(), reloaded.clone()).follow(changes));
+        tokio::spawn(Definitions::new(engine.clone(), reloaded.clone(), troubles.clone()).follow(changes));
         let pushes = Pushes::new(engine.clone(), git.clone(), &settings.state);
         tokio::spawn(polling::follow(engine.clone(), pushes.clone(), reloaded, shutdown.clone()));
         let tidier = Tidier {
@@ -133,7 +138,7 @@ impl Controller {
             end: shutdown.clone(),
         };
         tokio::spawn(tidier.run());
-        Ok(Controller { engine, journal, address, watch, courier, shutdown, working, serving })
+        Ok(Controller { engine, journal, address, watch, courier, troubles, shutdown, working, serving })
     }
 
     /// Where it answers.
@@ -154,6 +159,14 @@ impl Controller {
     /// Looks at every pipeline file again.
     pub(super) fn rescan(&self) {
         self.watch.rescan();
+    }
+
+    /// Lets whoever looks know that it is about to stop.
+    pub(super) fn say_stopping(&self, time: Duration) {
+        let time = crate::cli::words::took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let message =
+            format!("the controller is stopping: nothing new begins, what runs has up to {time} to end");
+        self.troubles.begin("TG-SERVE-005", message, "what is interrupted runs again after the next start");
     }
 
     /// Begins nothing new; ends when what runs has ended or the time is over. The second time: ends what runs at once.

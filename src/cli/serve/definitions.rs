@@ -1,6 +1,7 @@
 //! From files that changed to definitions in force: each is read, checked, held against the others, and told to the
 //! engine, which decides whether anything follows.
 
+use super::troubles::Troubles;
 use crate::definition::{self, Holder, Loaded};
 use crate::domain::{Command, Diagnostic, Severity};
 use crate::engine::{Engine, Refusal};
@@ -24,6 +25,8 @@ pub(super) struct Definitions {
     engine: Engine,
     /// Told whenever definitions may have changed.
     reloaded: Arc<Notify>,
+    /// Where it is shown that files are not noticed.
+    troubles: Troubles,
     files: BTreeMap<String, Read>,
     /// Files that are refused because of others.
     in_conflict: BTreeMap<String, Vec<Diagnostic>>,
@@ -32,10 +35,11 @@ pub(super) struct Definitions {
 }
 
 impl Definitions {
-    pub(super) fn new(engine: Engine, reloaded: Arc<Notify>) -> Definitions {
+    pub(super) fn new(engine: Engine, reloaded: Arc<Notify>, troubles: Troubles) -> Definitions {
         Definitions {
             engine,
             reloaded,
+            troubles,
             files: BTreeMap::new(),
             in_conflict: BTreeMap::new(),
             is_complete: false,
@@ -46,13 +50,30 @@ impl Definitions {
     pub(super) async fn follow(mut self, mut changes: mpsc::Receiver<Change>) {
         self.engine.until_ready().await;
         while let Some(change) = changes.recv().await {
-            change.notes.iter().for_each(say);
+            change.notes.iter().for_each(|note| self.say(note));
             let lost =
                 change.notes.iter().any(|note| matches!(note, Note::FolderLost { .. } | Note::Dead { .. }));
             if self.take(change.files, lost).await.is_err() {
                 return;
             }
             self.reloaded.notify_one();
+        }
+    }
+
+    /// Logs it, and shows what lasts.
+    fn say(&self, note: &Note) {
+        let (code, help) = (note.code(), note.help());
+        match note {
+            Note::FolderBack { folder } => {
+                tracing::info!(code, "{note}");
+                let lost = Note::FolderLost { folder: folder.clone(), cause: String::new() };
+                self.troubles.end(lost.code());
+            }
+            Note::Overflow => tracing::info!(code, "{note}"),
+            _ => tracing::warn!(code, help, "{note}"),
+        }
+        if let Note::FolderLost { .. } | Note::Dead { .. } = note {
+            self.troubles.begin(code, note.to_string(), help);
         }
     }
 
@@ -137,14 +158,6 @@ async fn tell(engine: Engine, command: Command) -> Result<(), Refusal> {
             Err(ended @ Refusal::Ended) => return Err(ended),
             Ok(_) => return Ok(()),
         }
-    }
-}
-
-fn say(note: &Note) {
-    let (code, help) = (note.code(), note.help());
-    match note {
-        Note::FolderBack { .. } | Note::Overflow => tracing::info!(code, "{note}"),
-        _ => tracing::warn!(code, help, "{note}"),
     }
 }
 

@@ -6,6 +6,7 @@ mod logging;
 mod polling;
 mod supervisor;
 mod tidy;
+mod troubles;
 
 use super::serving::Serving;
 use super::trouble::Trouble;
@@ -101,6 +102,7 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
             () = &mut alive => {}
             word = signals.next() => match word {
                 Word::LookAgain => {
+                    tracing::info!("SIGHUP: every pipeline file is looked at again; settings are read at the start only");
                     supervisor.reloading();
                     controller.rescan();
                     supervisor.ready(controller.address());
@@ -108,6 +110,7 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
                 Word::Stop => {
                     tracing::info!("stopping: nothing new begins, what runs has {:?} to end", settings.drain);
                     supervisor.stopping();
+                    controller.say_stopping(settings.drain);
                     controller.drain(settings.drain).await;
                 }
             },

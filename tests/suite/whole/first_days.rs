@@ -3,6 +3,7 @@
 
 use super::SHOP;
 use super::world::World;
+use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::process::{Output, Stdio};
@@ -81,4 +82,42 @@ fn a_deploy_that_fails_says_why_wherever_one_looks() {
             assert!(said.contains(words), "{arguments:?}: {words}: {said}");
         }
     }
+}
+
+#[test]
+fn a_lost_folder_and_a_stop_under_way_are_shown() {
+    let text =
+        SHOP.replace("echo making $TIDEGATE_VERSION;", "while test -e $PLACE/hold; do sleep 0.05; done;");
+    let mut world = World::new(&text);
+    fs::rename(world.path("pipelines"), world.path("px")).expect("moved");
+    world.until_logged("TG-WATCH-001");
+    let said = world.good(&["status"]);
+    assert!(
+        said.contains("is lost, its pipelines stay as they are") && said.contains("[TG-WATCH-001]"),
+        "{said}"
+    );
+    assert_eq!(world.get("/api/state")["troubles"][0]["code"], "TG-WATCH-001");
+    assert!(world.good(&["status", "shop"]).contains("[TG-WATCH-001]"));
+    assert!(
+        String::from_utf8_lossy(&world.bytes("/readyz")).contains("TG-WATCH-001"),
+        "it is ready all the same"
+    );
+    fs::rename(world.path("px"), world.path("pipelines")).expect("moved");
+    world.until_logged("TG-WATCH-002");
+    assert!(!world.good(&["status"]).contains("TG-WATCH-001"));
+
+    // What was asked of the files by a signal is in the log.
+    let pid = rustix::process::Pid::from_raw(world.pid()).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("told");
+    world.until_logged("SIGHUP");
+    fs::write(world.path("place/hold"), "").expect("a file");
+    world.commit("1.0.0", &[]);
+    world.git("work", &["push", "-q", "origin", "main"]);
+    world.wait("step_start", &[]);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told");
+    world.until_logged("stopping");
+    let said = world.good(&["status"]);
+    assert!(said.contains("the controller is stopping") && said.contains("has up to 1m 0s to end"), "{said}");
+    fs::remove_file(world.path("place/hold")).expect("removed");
+    assert_eq!(world.stop(), 0);
 }
