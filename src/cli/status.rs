@@ -215,9 +215,9 @@ fn pipeline(one: &PipelineView, now: Time) {
 }
 
 fn rejected(file: &RejectedFileView, now: Time) {
-    let errors = file.diagnostics.len();
+    let errors = words::counted(file.diagnostics.len(), "problem");
     let stays = if file.pipeline.is_some() { "; the last good definition stays" } else { "" };
-    let what = format!("{} is refused ({errors} problems, {}){stays}", safe(&file.file), ago(file.at, now));
+    let what = format!("{} is refused ({errors}, {}){stays}", safe(&file.file), ago(file.at, now));
     talk::data(format_args!("  {}", tint(&what, Tone::Bad)));
     for problem in file.diagnostics.iter().take(3) {
         talk::data(format_args!(

@@ -2,6 +2,7 @@
 //! engine, which decides whether anything follows.
 
 use super::troubles::Troubles;
+use crate::cli::check::refused;
 use crate::definition::{self, Holder, Loaded};
 use crate::domain::{Command, Diagnostic, Severity};
 use crate::engine::{Engine, Refusal};
@@ -167,8 +168,9 @@ async fn read(file: FileState) -> (String, Option<Read>) {
     match file.content {
         Content::Gone => (name, None),
         Content::Unreadable { code, message, help } => {
-            let read = Err(vec![unreadable(&name, code, message, help)]);
-            (name, Some(read))
+            let diagnostic = refused(&name, code, &message, help);
+            log(&diagnostic);
+            (name, Some(Err(vec![diagnostic])))
         }
         Content::Text(bytes) => {
             let file = name.clone();
@@ -189,19 +191,5 @@ fn log(diagnostic: &Diagnostic) {
     match diagnostic.severity {
         Severity::Error => tracing::error!(code, help, "{file}:{line}:{column}: {message}"),
         Severity::Warning => tracing::warn!(code, help, "{file}:{line}:{column}: {message}"),
-    }
-}
-
-fn unreadable(file: &str, code: &str, message: String, help: String) -> Diagnostic {
-    Diagnostic {
-        code: code.into(),
-        severity: Severity::Error,
-        file: file.into(),
-        line: 1,
-        column: 1,
-        end_line: 1,
-        end_column: 1,
-        message: format!("failed to {message}"),
-        help: Some(help).filter(|help| !help.is_empty()),
     }
 }

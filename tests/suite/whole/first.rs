@@ -239,6 +239,14 @@ fn a_python_project_is_still_built_with_its_pipeline_in_it() {
         talk.contains("then start the controller: tidegate serve --pipelines work/.tidegate/pipelines"),
         "{talk}"
     );
+    // Where one goes on from here by the words of the README, the way is shown.
+    let check = world.program().arg("check").current_dir(world.path("work")).output().expect("tidegate runs");
+    let check = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(
+        check.contains("TG-CLI-003") && check.contains("`tidegate check .tidegate/pipelines`"),
+        "{check}"
+    );
+    assert!(talk.contains("tidegate check work/.tidegate/pipelines"), "{talk}");
     if !builds {
         eprintln!("pip builds no wheel on this machine: the pipeline that makes one is written, but not run");
         return;

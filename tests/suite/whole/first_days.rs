@@ -6,6 +6,7 @@ use super::world::World;
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::process::{Output, Stdio};
 
 /// What a program is told that somebody else's server answers so, and the `Authorization` that it sent.
@@ -85,6 +86,41 @@ fn a_deploy_that_fails_says_why_wherever_one_looks() {
 }
 
 #[test]
+fn check_refuses_what_the_controller_refuses_and_its_log_says_it_too() {
+    let world = World::new(SHOP);
+    let at = |name: &str| world.path("pipelines").join(name);
+    fs::create_dir(at("folder.toml")).expect("a folder");
+    symlink("/dev/null", at("device.toml")).expect("a link");
+    symlink("/nowhere/at/all", at("dangling.toml")).expect("a link");
+    let made = std::process::Command::new("mkfifo").arg(at("pipe.toml")).status().expect("mkfifo runs");
+    assert!(made.success());
+    let (exit, said) = world.says(&["check", "pipelines"]);
+    assert_eq!(exit, 2, "{said}");
+    assert!(said.contains("1 of 5 pipeline files good; 4 errors"), "{said}");
+    let log = world.until_logged("folder.toml:1:1");
+    assert!(log.contains("TG-FILE-002"), "{log}");
+    world.until_logged("dangling.toml:1:1");
+    world.until_logged("device.toml:1:1");
+    world.until_logged("pipe.toml:1:1");
+    let status = world.good(&["status"]);
+    for name in ["folder", "device", "dangling", "pipe"] {
+        let (code, words) = match name {
+            "dangling" => ("TG-FILE-004", "nothing is where it points"),
+            _ => ("TG-FILE-002", "as a pipeline file"),
+        };
+        for text in [&said, &status] {
+            assert!(
+                text.contains(&format!("{name}.toml")) && text.contains(code) && text.contains(words),
+                "{text}"
+            );
+        }
+    }
+    assert!(status.contains("(1 problem,"), "{status}");
+    let doctor = world.says(&["doctor"]).1;
+    assert!(doctor.contains("TG-FILE-004"), "{doctor}");
+}
+
+#[test]
 fn a_lost_folder_and_a_stop_under_way_are_shown() {
     let text =
         SHOP.replace("echo making $TIDEGATE_VERSION;", "while test -e $PLACE/hold; do sleep 0.05; done;");
@@ -120,4 +156,26 @@ fn a_lost_folder_and_a_stop_under_way_are_shown() {
     assert!(said.contains("the controller is stopping") && said.contains("has up to 1m 0s to end"), "{said}");
     fs::remove_file(world.path("place/hold")).expect("removed");
     assert_eq!(world.stop(), 0);
+}
+
+#[test]
+fn a_repository_that_is_not_there_is_named_by_its_whole_path() {
+    let mut world = World::new(SHOP);
+    let text = SHOP.replace("$REPO", "\"nowhere.git\"");
+    fs::write(world.path("pipelines/lost.toml"), world.filled(&text)).expect("a file");
+    let whole = world.folder.path().canonicalize().expect("a path").join("nowhere.git").display().to_string();
+    let (exit, said) = world.says(&["check", "pipelines"]);
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("TG-CLI-023") && said.contains(&whole) && said.contains("lost.toml:3:1"), "{said}");
+    world.wait("pipeline_loaded", &[("pipeline", "lost")]);
+    let (exit, said) = world.ends(&["rebuild", "lost"]);
+    assert_eq!(exit, 2, "{said}");
+    assert!(said.contains("TG-GIT-002") && said.contains(&whole), "{said}");
+
+    world.git("", &["init", "-q", "--bare", "other.git"]);
+    let (exit, said) = world.ends(&["hook", "install", "other.git"]);
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("no pipeline names this repository yet"), "{said}");
+    let (_, said) = world.ends(&["hook", "install", "shop.git"]);
+    assert!(!said.contains("no pipeline names"), "{said}");
 }
