@@ -48,6 +48,8 @@ enum Exit {
     Blocked,
     /// No controller, or not allowed.
     NoController,
+    /// The time that was given for waiting is over, and it goes on.
+    TimeOver,
     /// Interrupted.
     Interrupted,
 }
@@ -60,6 +62,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Blocked => 3,
             Exit::NoController => 4,
+            Exit::TimeOver => 5,
             Exit::Interrupted => 130,
         })
     }
