@@ -257,7 +257,12 @@ fn way_out(trouble: Trouble, pipeline: Option<&str>) -> String {
         return trouble.help;
     }
     let pipeline = pipeline.unwrap_or("PIPELINE");
-    format!("the push is stored; when the controller is back, `tidegate rebuild {pipeline}` builds it")
+    // What has no code of the client's own was said by a controller that is there.
+    let when = match trouble.code.starts_with("TG-CLI-") {
+        true => "when the controller is back",
+        false => "when that is mended",
+    };
+    format!("the push is stored; {when}, `tidegate rebuild {pipeline}` builds it")
 }
 
 fn tell(
@@ -286,4 +291,16 @@ fn tell(
         talk::say(format_args!("tidegate: {line}"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_pushes_is_not_told_to_wait_for_a_controller_that_is_there() {
+        let help = |code| way_out(Trouble::new(code, "no", "-", Exit::NoController), Some("shop"));
+        assert!(help("TG-CLI-001").contains("when the controller is back, `tidegate rebuild shop`"));
+        assert!(help("TG-JOURNAL-004").contains("when that is mended, `tidegate rebuild shop`"));
+    }
 }

@@ -179,3 +179,50 @@ fn a_repository_that_is_not_there_is_named_by_its_whole_path() {
     let (_, said) = world.ends(&["hook", "install", "shop.git"]);
     assert!(!said.contains("no pipeline names"), "{said}");
 }
+
+#[test]
+fn what_was_rejected_is_not_built_again_and_that_is_said() {
+    let mut world = World::new(SHOP);
+    world.push("2.0.0", &[("broken", "")]);
+    world.wait("promote_failed", &[("tier", "staging")]);
+    let (exit, said) = world.says(&["rebuild", "shop"]);
+    assert_eq!(exit, 0);
+    assert!(
+        said.contains("2.0.0 is built already, and was rejected in `staging`: gate `smoke`")
+            && said.contains("tidegate retry shop staging 2.0.0"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_copy_under_another_name_is_planned_as_a_new_pipeline_and_that_is_said() {
+    let world = World::new(SHOP);
+    fs::copy(world.path("pipelines/shop.toml"), world.path("new.toml")).expect("a copy");
+    let (_, said) = world.says(&["plan", "new.toml"]);
+    assert!(said.contains("planned as a new pipeline `new`") && said.contains("name = \"…\""), "{said}");
+    let (_, said) = world.says(&["plan", "pipelines/shop.toml"]);
+    assert!(!said.contains("new pipeline"), "{said}");
+    let text = format!("name = \"shop\"\n{}", world.read("new.toml"));
+    fs::write(world.path("new.toml"), text).expect("a file");
+    let (_, said) = world.says(&["plan", "new.toml"]);
+    assert!(said.contains("in force") && !said.contains("new pipeline"), "{said}");
+}
+
+#[test]
+fn what_does_not_exist_is_told_from_what_did_not_happen() {
+    let mut world = World::new(SHOP);
+    let (exit, said) = world.ends(&["events", "--kind", "gate_don"]);
+    assert_eq!(exit, 2, "{said}");
+    assert!(said.contains("TG-CLI-022") && said.contains("did you mean `gate_done`?"), "{said}");
+    assert_eq!(world.ends(&["events", "--kind", "gate_*", "--kind", "lagged"]).0, 0);
+    let (exit, said) = world.ends(&["events", "--pipeline", "nope"]);
+    assert_eq!(exit, 0);
+    assert!(said.contains("no pipeline is called `nope` now"), "{said}");
+    world.push("1.0.0", &[]);
+    world.wait("promote_blocked", &[("tier", "prod")]);
+    fs::remove_file(world.path("pipelines/shop.toml")).expect("removed");
+    world.wait("pipeline_removed", &[]);
+    let (exit, said) = world.ends(&["promote", "shop", "prod"]);
+    assert_eq!(exit, 2);
+    assert!(said.contains("TG-ASK-001") && said.contains("`shop` is removed"), "{said}");
+}
