@@ -43,7 +43,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    logging::begin();
+    if let Err(error) = logging::begin() {
+        return Trouble::from(error).say();
+    }
     let overrides = Overrides {
         config: args.config,
         pipelines: args.pipelines,

@@ -4,7 +4,7 @@
 use super::SHOP;
 use super::world::World;
 use std::fs;
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::process::{Output, Stdio};
@@ -225,4 +225,38 @@ fn what_does_not_exist_is_told_from_what_did_not_happen() {
     let (exit, said) = world.ends(&["promote", "shop", "prod"]);
     assert_eq!(exit, 2);
     assert!(said.contains("TG-ASK-001") && said.contains("`shop` is removed"), "{said}");
+}
+
+#[test]
+fn settings_that_nobody_can_mean_are_refused_in_words() {
+    let world = World::unborn(SHOP);
+    for (text, code, words) in [
+        ("drain = 60", "TG-SETTINGS-002", "drain = \"60s\""),
+        ("[retention]\nversions = -1", "TG-SETTINGS-002", "`versions` is a whole number, at least 1"),
+        ("[retention]\nversions = 0", "TG-SETTINGS-003", "at least the newest version is kept"),
+        ("[retention]\nlogs = \"0s\"", "TG-SETTINGS-003", "it must be longer than nothing"),
+        ("pipline = \"x\"", "TG-SETTINGS-002", "did you mean `pipelines`?"),
+        ("colour = \"x\"", "TG-SETTINGS-002", "there are `pipelines`, `state`"),
+    ] {
+        fs::write(world.path("tidegate.toml"), text).expect("a file");
+        let (exit, said) = world.ends(&["serve", "--listen", "127.0.0.1:0"]);
+        assert_eq!(exit, 2, "{text}: {said}");
+        assert!(said.contains(code) && said.contains(words), "{text}: {said}");
+    }
+    fs::remove_file(world.path("tidegate.toml")).expect("removed");
+    let mut program = world.program();
+    let mut child = program
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("TIDEGATE_LOG", "loud")
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut said = BufReader::new(child.stderr.take().expect("its stderr"));
+    let mut line = String::new();
+    said.read_line(&mut line).expect("a line");
+    // One that goes on all the same is ended.
+    let _ = child.kill();
+    let _ = child.wait();
+    let _ = said.read_to_string(&mut line);
+    assert!(line.contains("TIDEGATE_LOG") && line.contains("`loud`") && line.contains("`debug`"), "{line}");
 }
