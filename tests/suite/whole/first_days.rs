@@ -6,7 +6,7 @@ use super::world::World;
 use std::fs;
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::{Output, Stdio};
 
 /// What a program is told that somebody else's server answers so, and the `Authorization` that it sent.
@@ -225,6 +225,24 @@ fn what_does_not_exist_is_told_from_what_did_not_happen() {
     let (exit, said) = world.ends(&["promote", "shop", "prod"]);
     assert_eq!(exit, 2);
     assert!(said.contains("TG-ASK-001") && said.contains("`shop` is removed"), "{said}");
+}
+
+#[test]
+fn doctor_looks_at_what_deliveries_and_secrets_need() {
+    let world =
+        World::unborn(&SHOP.replace("[build]", "[secrets]\nOPEN = { file = \"$PLACE/open\" }\n\n[build]"));
+    fs::write(world.path("place/open"), "a secret").expect("a file");
+    fs::set_permissions(world.path("place/open"), fs::Permissions::from_mode(0o644)).expect("opened");
+    fs::write(world.path("tidegate.toml"), "[webhook.github]\nsecret = { file = \"hook-secret\" }\n")
+        .expect("a file");
+    let (exit, said) = world.says(&["doctor"]);
+    assert_eq!(exit, 1, "{said}");
+    assert!(said.contains("no delivery is taken: failed to use the secret file `"), "{said}");
+    assert!(said.contains("everybody on this machine can use `") && said.contains("(mode 0644)"), "{said}");
+    fs::write(world.path("hook-secret"), "0123456789abcdef").expect("a file");
+    fs::set_permissions(world.path("hook-secret"), fs::Permissions::from_mode(0o600)).expect("closed");
+    let (_, said) = world.says(&["doctor"]);
+    assert!(said.contains("its secret can be read"), "{said}");
 }
 
 #[test]
