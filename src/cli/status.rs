@@ -89,7 +89,7 @@ fn everything(all: &StateView) {
     all.notices.iter().for_each(|notice| in_trouble(notice, all.at));
     standstill(all.standstill.as_ref());
     troubles(&all.troubles);
-    sizes(all.sizes.as_ref());
+    sizes(all.sizes.as_ref(), all.at);
     if all.pipelines.is_empty() && all.rejected.is_empty() {
         talk::say("no pipeline is loaded yet");
     }
@@ -110,21 +110,33 @@ fn in_trouble(notice: &NoticeState, now: Time) {
     talk::data(format_args!("{} ({since}): {}", tint(&what, Tone::Bad), safe(&trouble.error)));
 }
 
+/// What was measured longer ago is said to be, for a build may have changed it since.
+const FRESH: TimeDelta = TimeDelta::seconds(5);
+
 /// How much the state folder takes.
-fn sizes(sizes: Option<&SizesView>) {
-    let Some(sizes) = sizes else { return };
-    let parts = [
-        ("journal", Some(sizes.journal_bytes)),
+fn sizes(sizes: Option<&SizesView>, now: Time) {
+    if let Some(sizes) = sizes {
+        talk::data(tint(&sizes_line(sizes, now), Tone::Quiet));
+    }
+}
+
+fn sizes_line(sizes: &SizesView, now: Time) -> String {
+    let in_words = |parts: &[(&str, Option<u64>)]| -> Vec<String> {
+        let known = parts.iter().filter_map(|(what, bytes)| Some((what, (*bytes)?)));
+        known.map(|(what, bytes)| format!("{what} {}", words::bytes(bytes))).collect()
+    };
+    let mut parts = in_words(&[("journal", Some(sizes.journal_bytes)), ("free", Some(sizes.free_bytes))]);
+    let measured = in_words(&[
         ("logs", sizes.logs_bytes),
         ("artifacts", sizes.artifacts_bytes),
         ("work", sizes.work_bytes),
-        ("free", Some(sizes.free_bytes)),
-    ];
-    let parts: Vec<String> = parts
-        .iter()
-        .filter_map(|(what, bytes)| Some(format!("{what} {}", words::bytes((*bytes)?))))
-        .collect();
-    talk::data(format_args!("{}", tint(&format!("state folder: {}", parts.join(", ")), Tone::Quiet)));
+    ]);
+    let old = sizes.measured_at.filter(|at| now - *at > FRESH);
+    let age = old.map(|at| format!(" (measured {})", ago(at, now))).unwrap_or_default();
+    if !measured.is_empty() {
+        parts.push(format!("{}{age}", measured.join(", ")));
+    }
+    format!("state folder: {}", parts.join(", "))
 }
 
 /// Why nothing new begins.
@@ -328,4 +340,26 @@ fn going_on(gates: &[GateView], nodes: &[NodeTryView]) -> String {
         Some(format!("{} {word}{}", safe(&node.name), run(node.run_id)))
     });
     gates.chain(nodes).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_were_measured_a_while_ago_say_so() {
+        let now = Time::from_timestamp_micros(100_000_000).expect("a time");
+        let of = |measured_at| SizesView {
+            journal_bytes: 1 << 20,
+            free_bytes: 1 << 30,
+            measured_at,
+            logs_bytes: Some(5),
+            artifacts_bytes: Some(6),
+            work_bytes: None,
+        };
+        let ago = |seconds| now - TimeDelta::seconds(seconds);
+        let known = "state folder: journal 1.0 MiB, free 1.0 GiB, logs 5 B, artifacts 6 B";
+        assert_eq!(sizes_line(&of(Some(ago(4))), now), known);
+        assert_eq!(sizes_line(&of(Some(ago(40))), now), format!("{known} (measured 40s ago)"));
+    }
 }

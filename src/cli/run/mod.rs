@@ -2,6 +2,7 @@
 //! interpreter do the work, over a journal that is kept in memory only.
 
 mod commit;
+mod place;
 mod trimmed;
 mod workshop;
 

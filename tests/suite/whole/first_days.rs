@@ -278,3 +278,35 @@ fn settings_that_nobody_can_mean_are_refused_in_words() {
     let _ = said.read_to_string(&mut line);
     assert!(line.contains("TIDEGATE_LOG") && line.contains("`loud`") && line.contains("`debug`"), "{line}");
 }
+
+#[test]
+fn run_leaves_no_folder_of_a_file_that_is_gone() {
+    let world = World::unborn(SHOP);
+    world.commit("1.0.0", &[]);
+    world.git("work", &["push", "-q", "origin", "main"]);
+    fs::copy(world.path("pipelines/shop.toml"), world.path("tried.toml")).expect("a copy");
+    world.good(&["run", "tried.toml"]);
+    let count = || fs::read_dir(world.path("cache/tidegate/run")).expect("a folder").count();
+    assert_eq!(count(), 1);
+    fs::remove_file(world.path("tried.toml")).expect("removed");
+    world.good(&["run", "pipelines/shop.toml"]);
+    assert_eq!(count(), 1, "the one of the file that is there");
+}
+
+#[test]
+fn help_of_check_can_be_pasted() {
+    let world = World::unborn(SHOP);
+    for (more, words) in [
+        ("[secrets]\nA = { command = \"echo hi\" }\n", "write command = [\"echo\", \"hi\"]"),
+        (
+            "[secrets]\nA = { command = \"echo $HOME | tr a b\" }\n",
+            "write command = [\"sh\", \"-c\", \"echo $HOME | tr a b\"]",
+        ),
+        ("[[build.st", "a table is headed `[name]`, one of several `[[name]]`"),
+    ] {
+        world.edit(&format!("{SHOP}\n{more}"));
+        let (exit, said) = world.says(&["check", "pipelines"]);
+        assert_eq!(exit, 2);
+        assert!(said.contains(words), "{more}: {said}");
+    }
+}
