@@ -61,6 +61,7 @@ impl Server {
             clock,
             gauge: Gauge::default(),
             notices: Arc::new(Default::default),
+            troubles: Arc::new(Vec::new),
             tokens: Arc::new(Tokens::open(&state).unwrap()),
             read: ReadAccess::Open,
             hosts: Vec::new(),

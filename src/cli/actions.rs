@@ -348,7 +348,14 @@ fn the_pipeline(client: &Client, name: &str) -> Result<PipelineView, Trouble> {
 }
 
 fn the_tier(client: &Client, args: &VersionArgs) -> Result<TierView, Trouble> {
-    in_pipeline(&the_pipeline(client, &args.pipeline)?, &args.tier)
+    let pipeline = the_pipeline(client, &args.pipeline)?;
+    if pipeline.definition.is_none() {
+        let message =
+            format!("pipeline `{}` is removed: no version enters its tiers any more", pipeline.name);
+        let help = "put its file back, and it goes on where it was";
+        return Err(Trouble::new("TG-ASK-001", message, help, Exit::Usage));
+    }
+    in_pipeline(&pipeline, &args.tier)
 }
 
 fn in_pipeline(pipeline: &PipelineView, name: &str) -> Result<TierView, Trouble> {

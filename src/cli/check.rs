@@ -1,17 +1,18 @@
 //! `tidegate check`: every problem of every file at once.
 
 use super::client::settings_here;
+use super::init::HIDDEN_FOLDER;
 use super::trouble::Trouble;
 use super::words::counted;
 use super::{Exit, talk};
 use crate::clock::{Clock, SystemClock};
 use crate::definition;
 use crate::domain::{Diagnostic, Severity};
+use crate::source::Location;
+use crate::watch::{self, Content, is_candidate};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-
-/// The largest file that is read.
-const FILE_LIMIT_BYTES: u64 = 1 << 20;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -39,12 +40,12 @@ pub(super) fn run(args: &Args) -> Exit {
                     let name = path.display().to_string();
                     match read(&path) {
                         Ok(bytes) => files.push((name, bytes)),
-                        Err(message) => unreadable.push(definition::unreadable(&name, message)),
+                        Err(diagnostic) => unreadable.push(diagnostic),
                     }
                 }
             }
             Err(message) => {
-                talk::fail("TG-CLI-003", message, "name a file or a folder that can be read");
+                talk::fail("TG-CLI-003", message, &elsewhere(args));
                 return Exit::Usage;
             }
         }
@@ -55,6 +56,7 @@ pub(super) fn run(args: &Args) -> Exit {
     let all = files.len() + unreadable.len();
     let (mut diagnostics, loaded) = check(&files);
     diagnostics.extend(unreadable);
+    diagnostics.extend(files.iter().filter_map(|(name, bytes)| repository_elsewhere(name, bytes)));
     if args.json {
         talk::json(serde_json::to_string_pretty(&diagnostics).expect("BUG: diagnostics are JSON"));
     } else {
@@ -73,6 +75,17 @@ fn default_folder() -> Result<PathBuf, Trouble> {
     Ok(below.unwrap_or(settings.pipelines))
 }
 
+/// Where files may be instead of where they were looked for.
+fn elsewhere(args: &Args) -> String {
+    let hidden = Path::new(HIDDEN_FOLDER);
+    match args.files.is_empty() && hidden.is_dir() {
+        true => format!(
+            "`{HIDDEN_FOLDER}` is here: `tidegate check {HIDDEN_FOLDER}`, and `tidegate serve --pipelines {HIDDEN_FOLDER}`"
+        ),
+        false => "name a file or a folder that can be read".into(),
+    }
+}
+
 /// The files that are meant.
 pub(super) fn gather(path: &Path) -> Result<Vec<PathBuf>, String> {
     let shown = path.display();
@@ -81,33 +94,46 @@ pub(super) fn gather(path: &Path) -> Result<Vec<PathBuf>, String> {
             std::fs::read_dir(path).map_err(|error| format!("failed to read `{shown}`: {error}"))?;
         let mut found: Vec<PathBuf> = entries
             .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .filter(|path| path.extension().is_some_and(|e| e == "toml") && path.is_file())
-            .filter(|path| !path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b".")))
+            .filter(|path| path.file_name().is_some_and(is_candidate))
             .collect();
         found.sort();
         if found.is_empty() {
             return Err(format!("the folder `{shown}` holds no *.toml file"));
         }
         Ok(found)
-    } else if path.exists() {
+    } else if path.symlink_metadata().is_ok() {
         Ok(vec![path.to_owned()])
     } else {
         Err(format!("there is no `{shown}`"))
     }
 }
 
-/// The bytes of a pipeline file, or why there are none.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let name = path.display().to_string();
-    let failed = |error: std::io::Error| format!("failed to read `{name}`: {error}");
-    let about = std::fs::metadata(path).map_err(failed)?;
-    if !about.is_file() {
-        return Err(format!("`{name}` is not a file"));
+/// The bytes of a pipeline file, or why the controller would not have it.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
+    let shown = path.display().to_string();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // What has no name, such as `..`, is a folder.
+    let name = path.file_name().unwrap_or(OsStr::new("."));
+    match watch::look_once(folder, name) {
+        Content::Text(bytes) => Ok(bytes.to_vec()),
+        Content::Unreadable { code, message, help } => Err(refused(&shown, code, &message, help)),
+        Content::Gone => Err(refused(&shown, "TG-CLI-003", "find it", "name a file that is there".into())),
     }
-    if about.len() > FILE_LIMIT_BYTES {
-        return Err(format!("`{name}` has {} bytes; a pipeline file has at most 1 MiB", about.len()));
+}
+
+/// What is wrong with a file that cannot even be read.
+pub(super) fn refused(file: &str, code: &str, message: &str, help: String) -> Diagnostic {
+    Diagnostic {
+        code: code.into(),
+        severity: Severity::Error,
+        file: file.into(),
+        line: 1,
+        column: 1,
+        end_line: 1,
+        end_column: 1,
+        message: format!("failed to {message}"),
+        help: Some(help).filter(|help| !help.is_empty()),
     }
-    std::fs::read(path).map_err(failed)
 }
 
 /// Everything that is wrong, and how many files are good.
@@ -131,6 +157,38 @@ pub(super) fn check(files: &[(String, Vec<u8>)]) -> (Vec<Diagnostic>, usize) {
         }
     }
     (diagnostics, good)
+}
+
+/// A warning of a repository that is named from here and is not here. Whether a definition is good depends on no disk.
+fn repository_elsewhere(name: &str, bytes: &[u8]) -> Option<Diagnostic> {
+    let repo = definition::load(name, bytes).ok()?.pipeline.source.repo.clone();
+    let Ok(Location::Path(path)) = Location::parse(&repo) else { return None };
+    let whole = std::path::absolute(&path).ok().filter(|whole| path.is_relative() && !whole.exists())?;
+    let text = String::from_utf8_lossy(bytes);
+    let (line, column, end_column) = place_of(&text, "repo");
+    Some(Diagnostic {
+        code: "TG-CLI-023".into(),
+        severity: Severity::Warning,
+        file: name.into(),
+        line,
+        column,
+        end_line: line,
+        end_column,
+        message: format!("there is no repository `{}`", whole.display()),
+        help: Some("a relative path is meant from the folder that the controller is started in: start it there, or say the whole path".into()),
+    })
+}
+
+/// Line and columns, from 1, of the first line that a key begins.
+fn place_of(text: &str, key: &str) -> (u32, u32, u32) {
+    let begins = |line: &str| {
+        line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    let Some((at, line)) = text.lines().enumerate().find(|(_, line)| begins(line)) else { return (1, 1, 1) };
+    let indent = line.chars().take_while(|c| c.is_whitespace()).count();
+    let (first, last) = (indent + 1, line.trim_end().chars().count() + 1);
+    let number = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
+    (number(at + 1), number(first), number(last))
 }
 
 /// Draws diagnostics on stdout.

@@ -1,10 +1,9 @@
 //! A client of the controller's HTTP interface: where it is, by which token, and what its refusals mean.
 
 use super::Exit;
+use super::credential::Credential;
 use super::trouble::Trouble;
-use crate::settings::{
-    DEFAULT_FILE, Overrides, Privacy, Settings, StateDir, default_state_folder, read_token_file,
-};
+use crate::settings::{DEFAULT_FILE, Overrides, Settings, StateDir, default_state_folder};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -29,7 +28,8 @@ pub(super) struct Where {
     /// The controller's address [default: what `tidegate.toml` here says, else http://127.0.0.1:8433]
     #[arg(long, env = "TIDEGATE_URL", global = true, help_heading = HEADING)]
     pub(super) url: Option<String>,
-    /// A file that holds a token; else $TIDEGATE_TOKEN, else the one in the state folder
+    /// A file that holds a token; else $TIDEGATE_TOKEN, else the one in the state folder, which only its own controller
+    /// is shown
     #[arg(long, value_name = "FILE", global = true, help_heading = HEADING)]
     pub(super) token_file: Option<PathBuf>,
     /// The controller's state folder [default: what `tidegate.toml` here says, else $XDG_STATE_HOME/tidegate]
@@ -44,7 +44,7 @@ pub(super) struct Where {
 pub(super) struct Client {
     agent: ureq::Agent,
     url: String,
-    token: Option<String>,
+    credential: Credential,
 }
 
 impl Where {
@@ -77,29 +77,8 @@ impl Where {
         Ok(Client {
             agent: agent(Some(limit)),
             url: self.url()?.trim_end_matches('/').to_owned(),
-            token: None,
+            credential: Credential::None,
         })
-    }
-
-    /// The token to show, if there is one.
-    pub(super) fn token(&self) -> Result<Option<String>, Trouble> {
-        let read = |path: &PathBuf, privacy| {
-            let token = read_token_file(path, privacy).map(|token| token.expose().to_owned());
-            token.map_err(|error| {
-                let message = format!("failed to {error}");
-                Trouble::new(error.code(), message, error.help(), Exit::NoController)
-            })
-        };
-        if let Some(path) = &self.token_file {
-            return read(path, Privacy::Group).map(Some);
-        }
-        if let Some(token) = std::env::var("TIDEGATE_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
-            return Ok(Some(token.trim().to_owned()));
-        }
-        match self.state_dir()?.map(|state| state.token()) {
-            Some(path) if path.exists() => read(&path, Privacy::Owner).map(Some),
-            _ => Ok(None),
-        }
     }
 
     /// A client of that controller.
@@ -119,7 +98,8 @@ impl Where {
 
     fn client_by(&self, limit: Option<Duration>) -> Result<Client, Trouble> {
         let url = self.url()?.trim_end_matches('/').to_owned();
-        Ok(Client { agent: agent(limit), url, token: self.token()? })
+        let credential = Credential::of(self, &url)?;
+        Ok(Client { agent: agent(limit), url, credential })
     }
 }
 
@@ -167,7 +147,7 @@ impl Client {
     /// A GET whose answer is JSON.
     pub(super) fn get(&self, path: &str) -> Result<Value, Trouble> {
         let mut request = self.agent.get(self.address(path)).header("Accept", "application/json");
-        if let Some(token) = &self.token {
+        if let Some(token) = self.credential.token() {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
         self.answer(request.call())
@@ -181,7 +161,7 @@ impl Client {
     /// A GET whose answer is read as it comes.
     pub(super) fn stream(&self, path: &str, accept: &str) -> Result<impl std::io::Read + use<>, Trouble> {
         let mut request = self.agent.get(self.address(path)).header("Accept", accept);
-        if let Some(token) = &self.token {
+        if let Some(token) = self.credential.token() {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
         let response = request.call().map_err(|error| self.unreachable(&error.to_string()))?;
@@ -199,7 +179,7 @@ impl Client {
     /// A POST of JSON whose answer is JSON.
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, Trouble> {
         let mut request = self.agent.post(self.address(path)).header("Content-Type", "application/json");
-        if let Some(token) = &self.token {
+        if let Some(token) = self.credential.token() {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
         self.answer(request.send(body.to_string()))
@@ -221,11 +201,21 @@ impl Client {
         // Whatever the controller refuses has a code.
         let Some(code) = word("code") else { return Err(self.foreign(status)) };
         let detail = word("detail").or_else(|| word("title"));
+        let code_is_usage = code == "TG-GIT-002";
+        let mut message = detail.unwrap_or_else(|| format!("the controller answered with status {status}"));
+        if status == 401 {
+            message = format!("{message}; {}", self.credential.words());
+        }
         Err(Trouble {
             code,
-            message: detail.unwrap_or_else(|| format!("the controller answered with status {status}")),
-            help: word("help").unwrap_or_default(),
+            message,
+            help: match status.as_u16() {
+                401 => "name a token of this controller by `--token-file FILE` or TIDEGATE_TOKEN; `tidegate token create` makes one, on its machine".into(),
+                _ => word("help").unwrap_or_default(),
+            },
             exit: match status.as_u16() {
+                // A controller that answers what is wrong with a pipeline's repository is there, and lets us in.
+                _ if code_is_usage => Exit::Usage,
                 401 | 403 | 421 | 500.. => Exit::NoController,
                 _ => Exit::Usage,
             },

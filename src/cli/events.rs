@@ -3,7 +3,9 @@
 use super::client::{Client, Where, segment};
 use super::trouble::Trouble;
 use super::{Exit, talk};
+use crate::domain::event::KINDS;
 use crate::printable;
+use crate::server::view::StateView;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
@@ -36,10 +38,45 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let done = if args.follow { follow(args) } else { past(args) };
+    let asked = known_kinds(&args.kind).map(|()| say_unknown_pipelines(args));
+    let done = asked.and_then(|()| if args.follow { follow(args) } else { past(args) });
     match done {
         Ok(()) => Exit::Done,
         Err(trouble) => trouble.say(),
+    }
+}
+
+/// Kinds that are said and not journaled.
+const LIVE: [&str; 6] = ["build_log_chunk", "gate_log_chunk", "deploy_log_chunk", "lagged", "gap", "error"];
+
+/// A kind that there is not would never come: that is not the same as one that did not happen.
+fn known_kinds(asked: &[String]) -> Result<(), Trouble> {
+    let known = || KINDS.iter().chain(&LIVE).copied();
+    let is_known = |pattern: &str| match pattern.strip_suffix('*') {
+        Some(start) => known().any(|kind| kind.starts_with(start)),
+        None => known().any(|kind| kind == pattern),
+    };
+    let Some(bad) = asked.iter().find(|pattern| !is_known(pattern)) else { return Ok(()) };
+    let bare = bad.trim_end_matches('*');
+    let near = known().min_by_key(|kind| strsim::damerau_levenshtein(bare, kind)).unwrap_or_default();
+    let help = format!(
+        "did you mean `{near}`? `tidegate schema event` has them all, and `gate_*` is all of a beginning"
+    );
+    Err(Trouble::new("TG-CLI-022", format!("there is no kind of event `{bad}`"), help, Exit::Usage))
+}
+
+/// A pipeline may have left events and be gone, or be still to come: that is said, and no error.
+fn say_unknown_pipelines(args: &Args) {
+    if args.pipeline.is_empty() {
+        return;
+    }
+    let state = args.place.client().and_then(|client| client.read::<StateView>("/api/state?limit=0"));
+    // Without an answer the stream itself says why.
+    let Ok(state) = state else { return };
+    for name in &args.pipeline {
+        if !state.pipelines.iter().any(|one| one.name == *name.as_str()) {
+            talk::say(format_args!("no pipeline is called `{}` now", printable::line(name)));
+        }
     }
 }
 

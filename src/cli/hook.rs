@@ -5,9 +5,10 @@ use super::trouble::Trouble;
 use super::{Exit, rebuild, talk};
 use crate::domain::Role;
 use crate::printable;
+use crate::server::view::StateView;
 use crate::settings::{NewToken, Privacy, TokenError, Tokens, read_token_file};
 use crate::source::hook::{self, HookSettings, Kind, Update};
-use crate::source::{Error, Git};
+use crate::source::{self, Error, Git};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -150,8 +151,38 @@ pub(super) fn install(place: &Where, repo: &Path, pipeline: Option<&str>) -> Res
         let url = printable::line(&settings.url);
         talk::say(format_args!("no controller answers at {url} now: {}", printable::line(&trouble.message)));
         talk::say("  help: start it there, or install the hook again with the right `--url`");
+    } else if pipeline.is_none() {
+        say_unnamed(place, &repo);
     }
     Ok(())
+}
+
+/// A push of a repository that no pipeline takes is refused, and only whoever pushes would read of it.
+fn say_unnamed(place: &Where, repo: &Path) {
+    let state = place.client_within(ASKING).and_then(|client| client.read::<StateView>("/api/state?limit=0"));
+    let Ok(state) = state else { return };
+    let text = repo.display().to_string();
+    let named = state.pipelines.iter().filter_map(|one| Some(one.definition.as_ref()?.repo.as_str()));
+    // What is written as a URL, or from a folder that is not known here, may mean this one.
+    let may_be = |named: &str| {
+        let last = |path: &str| {
+            path.trim_end_matches('/')
+                .rsplit(['/', ':'])
+                .next()
+                .map(|it| it.trim_end_matches(".git").to_owned())
+        };
+        source::same_repo(named, &text) || !named.starts_with('/') && last(named) == last(&text)
+    };
+    if !named.into_iter().any(may_be) {
+        talk::say(format_args!(
+            "no pipeline names this repository yet: pushes to {} are not built",
+            printable::line(&text)
+        ));
+        talk::say(format_args!(
+            "  help: say it in a pipeline file: [source] repo = {}",
+            printable::line(&format!("{text:?}"))
+        ));
+    }
 }
 
 /// Whether the token that stands there already is the one of this repository, so that nothing need be changed.
@@ -226,7 +257,12 @@ fn way_out(trouble: Trouble, pipeline: Option<&str>) -> String {
         return trouble.help;
     }
     let pipeline = pipeline.unwrap_or("PIPELINE");
-    format!("the push is stored; when the controller is back, `tidegate rebuild {pipeline}` builds it")
+    // What has no code of the client's own was said by a controller that is there.
+    let when = match trouble.code.starts_with("TG-CLI-") {
+        true => "when the controller is back",
+        false => "when that is mended",
+    };
+    format!("the push is stored; {when}, `tidegate rebuild {pipeline}` builds it")
 }
 
 fn tell(
@@ -255,4 +291,16 @@ fn tell(
         talk::say(format_args!("tidegate: {line}"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_pushes_is_not_told_to_wait_for_a_controller_that_is_there() {
+        let help = |code| way_out(Trouble::new(code, "no", "-", Exit::NoController), Some("shop"));
+        assert!(help("TG-CLI-001").contains("when the controller is back, `tidegate rebuild shop`"));
+        assert!(help("TG-JOURNAL-004").contains("when that is mended, `tidegate rebuild shop`"));
+    }
 }

@@ -11,7 +11,7 @@ use std::io::{IsTerminal, Read, Write};
 pub(super) struct Args {
     #[command(flatten)]
     place: Where,
-    /// The run, as events and `tidegate status` name it
+    /// The run, as events, `tidegate status` and `tidegate why` name it
     run: u64,
     /// Go on until the run has ended
     #[arg(long, short)]

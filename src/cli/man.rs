@@ -98,4 +98,4 @@ fn option(out: &mut String, arg: &Arg) {
 }
 
 const EXITS: &str = ".SH EXIT STATUS\n0: done. 1: the pipeline, check or test failed. 2: usage or a bad definition. \
-3: blocked, it waits for something. 4: no controller, or not allowed. 130: interrupted.\n";
+3: blocked, it waits for something. 4: no controller, or not allowed. 5: the time given for\nwaiting is over. 130: interrupted.\n";

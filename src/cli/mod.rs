@@ -7,6 +7,7 @@ mod cargo_gate;
 mod check;
 mod client;
 mod complete;
+mod credential;
 mod demo;
 mod doctor;
 mod events;
@@ -47,6 +48,8 @@ enum Exit {
     Blocked,
     /// No controller, or not allowed.
     NoController,
+    /// The time that was given for waiting is over, and it goes on.
+    TimeOver,
     /// Interrupted.
     Interrupted,
 }
@@ -59,6 +62,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Blocked => 3,
             Exit::NoController => 4,
+            Exit::TimeOver => 5,
             Exit::Interrupted => 130,
         })
     }

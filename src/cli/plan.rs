@@ -36,6 +36,7 @@ fn make(args: &Args) -> Result<Exit, Trouble> {
     let loaded = load(args)?;
     let now = SystemClock::new().now();
     let asked = if args.offline { None } else { ask(args, &loaded)? };
+    let asked_controller = asked.is_some();
     let plan = match asked {
         Some(plan) => plan,
         None => {
@@ -49,6 +50,15 @@ fn make(args: &Args) -> Result<Exit, Trouble> {
         talk::json(serde_json::to_string_pretty(&plan).expect("BUG: a plan is JSON"));
     } else {
         show(&plan, now);
+        if asked_controller && plan.edit.in_force.is_none() && !names_itself(&loaded.text) {
+            talk::say(format_args!(
+                "the file has no `name`, so it is planned as a new pipeline `{}`, after the file's name",
+                safe(&plan.pipeline)
+            ));
+            talk::say(
+                "  help: for an edit of one that there is, write name = \"…\" into it, or keep the file's name",
+            );
+        }
     }
     Ok(if plan.would_block() { Exit::Blocked } else { Exit::Done })
 }
@@ -56,13 +66,18 @@ fn make(args: &Args) -> Result<Exit, Trouble> {
 fn load(args: &Args) -> Result<Loaded, Trouble> {
     let name = args.file.display().to_string();
     let bytes = super::check::read(&args.file)
-        .map_err(|message| Trouble::new("TG-CLI-003", message, "name a pipeline file", Exit::Usage))?;
+        .map_err(|why| Trouble::new(why.code, why.message, why.help.unwrap_or_default(), Exit::Usage))?;
     definition::load(&name, &bytes).map_err(|diagnostics| {
         super::check::draw(&[(name, bytes)], &diagnostics);
         let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
         let message = format!("the pipeline has {}", words::counted(errors, "error"));
         Trouble::new("TG-CLI-012", message, "mend what is said above", Exit::Usage)
     })
+}
+
+/// Whether the text says what the pipeline is called.
+fn names_itself(text: &str) -> bool {
+    text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("name"))
 }
 
 /// The controller's plan; none: there is no controller.

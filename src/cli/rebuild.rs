@@ -1,10 +1,12 @@
 //! `tidegate rebuild`: a person asks for a build.
 
-use super::client::Where;
+use super::client::{Where, segment};
 use super::trouble::Trouble;
 use super::{Exit, talk, wait};
 use crate::domain::EventId;
 use crate::printable;
+use crate::server::OnePipeline;
+use crate::server::view::StandingView;
 use serde_json::{Value, json};
 
 #[derive(clap::Args)]
@@ -37,6 +39,7 @@ pub(super) fn run(args: &Args) -> Exit {
                 talk::json(&answer);
             } else {
                 print(&answer);
+                say_rejected(args, &answer);
             }
             match (has_accepted(&answer), args.patience.wait) {
                 (true, true) => wait_for(args, &answer).unwrap_or_else(|trouble| trouble.say()),
@@ -45,6 +48,30 @@ pub(super) fn run(args: &Args) -> Exit {
             }
         }
         Err(trouble) => trouble.say(),
+    }
+}
+
+/// What is built already is not built again: where a tier has rejected it, that stands.
+fn say_rejected(args: &Args, answer: &Value) {
+    for one in answer["accepted"].as_array().into_iter().flatten() {
+        let (Some(pipeline), Some(version)) = (one["pipeline"].as_str(), one["version"].as_str()) else {
+            continue;
+        };
+        let path = format!("/api/pipelines/{}?limit=1000", segment(pipeline));
+        // It was asked for all the same: whoever looks finds it out by `why`.
+        let Ok(seen) = args.place.client().and_then(|client| client.read::<OnePipeline>(&path)) else {
+            continue;
+        };
+        let known = seen.pipeline.versions.iter().find(|known| known.version == *version);
+        for (tier, standing) in known.iter().flat_map(|known| &known.tiers) {
+            if let StandingView::Rejected { cause } = standing {
+                let what =
+                    format!("{pipeline}: {version} is built already, and was rejected in `{tier}`: {cause}");
+                talk::say(printable::line(&what));
+                let way = format!("  help: tidegate retry {pipeline} {tier} {version}");
+                talk::say(printable::line(&way));
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
-//! What a controller at work says of itself in its state folder, for `doctor`: where it listens, and which files it goes
-//! by. It is there while the controller runs; what a killed one left behind counts for nothing, for nobody holds its lock.
+//! What a controller at work says of itself in its state folder, for `doctor` and for who would show it the owner's
+//! token: where it listens, and which files it goes by. It is there while the controller runs; what a killed one left
+//! behind counts for nothing, for nobody holds its lock.
 
 use crate::settings::{Settings, StateDir};
 use rustix::fs::FlockOperation;

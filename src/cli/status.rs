@@ -60,6 +60,7 @@ fn ask(args: &Args) -> Result<(), Trouble> {
             let one: OnePipeline = client.read(&path)?;
             pipeline(&one.pipeline, one.at);
             standstill(one.standstill.as_ref());
+            troubles(&one.troubles);
         }
         None => {
             let all: StateView = client.read("/api/state")?;
@@ -85,7 +86,8 @@ fn everything(all: &StateView) {
     all.rejected.iter().for_each(|file| rejected(file, all.at));
     all.notices.iter().for_each(|notice| in_trouble(notice, all.at));
     standstill(all.standstill.as_ref());
-    sizes(all.sizes.as_ref());
+    troubles(&all.troubles);
+    sizes(all.sizes.as_ref(), all.at);
     if all.pipelines.is_empty() && all.rejected.is_empty() {
         talk::say("no pipeline is loaded yet");
     }
@@ -106,21 +108,33 @@ fn in_trouble(notice: &NoticeState, now: Time) {
     talk::data(format_args!("{} ({since}): {}", tint(&what, Tone::Bad), safe(&trouble.error)));
 }
 
+/// What was measured longer ago is said to be, for a build may have changed it since.
+const FRESH: TimeDelta = TimeDelta::seconds(5);
+
 /// How much the state folder takes.
-fn sizes(sizes: Option<&SizesView>) {
-    let Some(sizes) = sizes else { return };
-    let parts = [
-        ("journal", Some(sizes.journal_bytes)),
+fn sizes(sizes: Option<&SizesView>, now: Time) {
+    if let Some(sizes) = sizes {
+        talk::data(tint(&sizes_line(sizes, now), Tone::Quiet));
+    }
+}
+
+fn sizes_line(sizes: &SizesView, now: Time) -> String {
+    let in_words = |parts: &[(&str, Option<u64>)]| -> Vec<String> {
+        let known = parts.iter().filter_map(|(what, bytes)| Some((what, (*bytes)?)));
+        known.map(|(what, bytes)| format!("{what} {}", words::bytes(bytes))).collect()
+    };
+    let mut parts = in_words(&[("journal", Some(sizes.journal_bytes)), ("free", Some(sizes.free_bytes))]);
+    let measured = in_words(&[
         ("logs", sizes.logs_bytes),
         ("artifacts", sizes.artifacts_bytes),
         ("work", sizes.work_bytes),
-        ("free", Some(sizes.free_bytes)),
-    ];
-    let parts: Vec<String> = parts
-        .iter()
-        .filter_map(|(what, bytes)| Some(format!("{what} {}", words::bytes((*bytes)?))))
-        .collect();
-    talk::data(format_args!("{}", tint(&format!("state folder: {}", parts.join(", ")), Tone::Quiet)));
+    ]);
+    let old = sizes.measured_at.filter(|at| now - *at > FRESH);
+    let age = old.map(|at| format!(" (measured {})", ago(at, now))).unwrap_or_default();
+    if !measured.is_empty() {
+        parts.push(format!("{}{age}", measured.join(", ")));
+    }
+    format!("state folder: {}", parts.join(", "))
 }
 
 /// Why nothing new begins.
@@ -129,6 +143,17 @@ pub(super) fn standstill(why: Option<&StandstillView>) {
     let what = format!("nothing new begins: {} [{}]", safe(&why.message), safe(&why.code));
     talk::data(format_args!("{}", tint(&what, Tone::Bad)));
     talk::data(format_args!("  help: {}", safe(&why.help)));
+}
+
+/// What is not as it should be with the controller itself.
+fn troubles(all: &[TroubleView]) {
+    for one in all {
+        let what = format!("{} [{}]", safe(&one.message), safe(&one.code));
+        talk::data(format_args!("{}", tint(&what, Tone::Bad)));
+        if !one.help.is_empty() {
+            talk::data(format_args!("  help: {}", safe(&one.help)));
+        }
+    }
 }
 
 /// Text from outside, safe for a terminal.
@@ -200,9 +225,9 @@ fn pipeline(one: &PipelineView, now: Time) {
 }
 
 fn rejected(file: &RejectedFileView, now: Time) {
-    let errors = file.diagnostics.len();
+    let errors = words::counted(file.diagnostics.len(), "problem");
     let stays = if file.pipeline.is_some() { "; the last good definition stays" } else { "" };
-    let what = format!("{} is refused ({errors} problems, {}){stays}", safe(&file.file), ago(file.at, now));
+    let what = format!("{} is refused ({errors}, {}){stays}", safe(&file.file), ago(file.at, now));
     talk::data(format_args!("  {}", tint(&what, Tone::Bad)));
     for problem in file.diagnostics.iter().take(3) {
         talk::data(format_args!(
@@ -316,4 +341,26 @@ fn going_on(gates: &[GateView], nodes: &[NodeTryView]) -> String {
         Some(format!("{} {word}{}", safe(&node.name), run(node.run_id)))
     });
     gates.chain(nodes).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_were_measured_a_while_ago_say_so() {
+        let now = Time::from_timestamp_micros(100_000_000).expect("a time");
+        let of = |measured_at| SizesView {
+            journal_bytes: 1 << 20,
+            free_bytes: 1 << 30,
+            measured_at,
+            logs_bytes: Some(5),
+            artifacts_bytes: Some(6),
+            work_bytes: None,
+        };
+        let ago = |seconds| now - TimeDelta::seconds(seconds);
+        let known = "state folder: journal 1.0 MiB, free 1.0 GiB, logs 5 B, artifacts 6 B";
+        assert_eq!(sizes_line(&of(Some(ago(4))), now), known);
+        assert_eq!(sizes_line(&of(Some(ago(40))), now), format!("{known} (measured 40s ago)"));
+    }
 }

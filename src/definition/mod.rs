@@ -94,14 +94,6 @@ pub fn load(file: &str, bytes: &[u8]) -> Result<Loaded, Vec<Diagnostic>> {
     Ok(Loaded { pipeline: Arc::new(pipeline), digest, text: text.to_owned(), warnings: diagnostics })
 }
 
-/// What is said of a file that cannot be read at all.
-pub fn unreadable(file: &str, message: impl Into<String>) -> Diagnostic {
-    let mut report = Report::new(Places::default());
-    let problem = report.at(Code::NotText, Severity::Error, 0..0, message);
-    problem.help("let it be a readable file of at most 1 MiB, or move it elsewhere");
-    report.into_diagnostics(file, &Lines::of("")).remove(0)
-}
-
 /// A file that does not load now and whose last good definition is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {

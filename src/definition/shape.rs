@@ -269,7 +269,9 @@ impl<'a> Walk<'a> {
             DeValue::String(_) if wants("a date") => {
                 Some("write it without quotes: 2026-12-19T00:00:00+01:00".into())
             }
-            DeValue::String(text) if wants("a list of texts") => Some(format!("write {key} = [{text:?}]")),
+            DeValue::String(text) if wants("a list of texts") => {
+                Some(format!("write {key} = [{}]", words_of(key, text).join(", ")))
+            }
             DeValue::Table(_) if wants("a list of tables") => {
                 Some(format!("write `[[{}]]`, with two brackets", headline(path)))
             }
@@ -458,5 +460,16 @@ fn place(path: &str, schema: &Value) -> String {
         "" => "the pipeline".into(),
         path if path.ends_with(']') => format!("`[[{}]]`{kind}", headline(path)),
         path => format!("`[{}]`{kind}", headline(path)),
+    }
+}
+
+/// A text as the entries of a list: a command is split into its words, or given to a shell where it is written for one.
+fn words_of(key: &str, text: &str) -> Vec<String> {
+    let quoted = |word: &str| format!("{word:?}");
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=,@%+ ".contains(c);
+    match key {
+        "command" if !text.chars().all(is_plain) => ["sh", "-c", text].map(quoted).to_vec(),
+        "command" | "args" => text.split_whitespace().map(quoted).collect(),
+        _ => vec![quoted(text)],
     }
 }

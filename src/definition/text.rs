@@ -115,6 +115,8 @@ fn said(message: &str) -> String {
 fn help(message: &str) -> &'static str {
     if message.contains("duplicate key") {
         "say each key once; several tiers, gates, nodes and steps are written `[[tier]]`, with two brackets"
+    } else if message.contains("table") && message.contains("expected `]") {
+        "close the brackets: a table is headed `[name]`, one of several `[[name]]`"
     } else if message.contains("string") || message.contains("quote") {
         "text stands in quotes: name = \"shop\""
     } else if message.contains("array") || message.contains("`]`") {

@@ -77,7 +77,9 @@ async fn value(
     let bytes = match source {
         SecretSource::Env(name) => {
             let found = std::env::var_os(name);
-            return found.ok_or_else(|| format!("tidegate was started without `{name}` in its environment"));
+            found
+                .ok_or_else(|| format!("tidegate was started without `{name}` in its environment"))?
+                .into_vec()
         }
         SecretSource::File(path) => {
             let read = path.clone();
@@ -89,7 +91,18 @@ async fn value(
     if bytes.len() as u64 > LONGEST {
         return Err(format!("it is longer than {LONGEST} bytes"));
     }
-    Ok(OsString::from_vec(without_last_newline(bytes)))
+    // Only what is read from outside ends with a newline of its own.
+    let value = match source {
+        SecretSource::Env(_) => bytes,
+        SecretSource::File(_) | SecretSource::Command(_) => without_last_newline(bytes),
+    };
+    // A step that goes on without what it needs may do harm where it should have stopped.
+    match (value.is_empty(), source) {
+        (false, _) => Ok(OsString::from_vec(value)),
+        (true, SecretSource::Command(_)) => Err("it is empty: its command wrote nothing".into()),
+        (true, SecretSource::File(path)) => Err(format!("it is empty: there is nothing in `{path}`")),
+        (true, SecretSource::Env(name)) => Err(format!("it is empty: `{name}` is set to nothing")),
+    }
 }
 
 /// What is in a file. One that is a pipe or a device is refused, and never waited on.
@@ -150,9 +163,7 @@ impl Secrets {
         let warning = |(name, value): &(OsString, OsString)| {
             let (name, value) = (name.to_string_lossy(), value.as_bytes());
             let (shortest, shortest_line) = (disguises::SHORTEST, disguises::SHORTEST_LINE);
-            if value.is_empty() {
-                Some(format!("the secret `{name}` is empty"))
-            } else if value.len() < shortest {
+            if value.len() < shortest {
                 Some(format!(
                     "the secret `{name}` is shorter than {shortest} bytes and is not masked: that would hide too much else"
                 ))
@@ -209,7 +220,6 @@ mod tests {
     fn what_cannot_be_hidden_is_warned_of_by_name() {
         let warnings = |value: &str| secrets(&[value]).warnings();
         assert_eq!(warnings("long enough"), [""; 0]);
-        assert_eq!(warnings(""), ["the secret `NAME` is empty"]);
         assert!(warnings("12345")[0].starts_with("the secret `NAME` is shorter than 6 bytes"));
         assert!(warnings("long enough\nxyz")[0].starts_with("lines of the secret `NAME`"));
         assert!(!warnings("12345")[0].contains("12345"));
@@ -230,6 +240,24 @@ mod tests {
             why.starts_with("read the secret `TOKEN`: `") && why.ends_with("it is not a regular file"),
             "{why}"
         );
+    }
+
+    #[tokio::test]
+    async fn one_that_is_empty_is_none_wherever_it_is_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "\n").unwrap();
+        let (names, state) = (["TOKEN".to_owned()], StateDir::new(folder.path()));
+        for source in [
+            SecretSource::File(file.display().to_string()),
+            SecretSource::Command(vec!["/bin/sh".into(), "-c".into(), "true".into()]),
+            SecretSource::Command(vec!["/bin/sh".into(), "-c".into(), "echo".into()]),
+        ] {
+            let declared = BTreeMap::from([("TOKEN".to_owned(), source)]);
+            let read = read_listed(&declared, &names, &[], &state).await;
+            let why = read.err().expect("an error");
+            assert!(why.starts_with("read the secret `TOKEN`: it is empty: "), "{why}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::StopCause;
 use super::bounded::Cut;
 use super::cargo;
+use super::cargo::{ELSEWHERE, NO_CHOICE};
 use super::last_words;
 use super::missing;
 use super::places::Places;
@@ -217,6 +218,7 @@ fn failed(status: i32, tail: &str) -> Outcome {
 
 fn with_last_line(message: String, tail: &str) -> String {
     match last_words::of(tail) {
+        Some(last) if last.contains(NO_CHOICE) => format!("{message}: {NO_CHOICE}: {ELSEWHERE}"),
         Some(last) => {
             let last = printable::line(last);
             format!("{message}: {}", printable::truncate_width(&last, LAST_LINE))
@@ -285,6 +287,14 @@ mod tests {
 
     fn class(how: How) -> Classification {
         outcome(how, &[], "").classification
+    }
+
+    #[test]
+    fn a_toolchain_that_is_looked_for_in_the_wrong_home_is_told_of() {
+        let tail = "error: rustup could not choose a version of cargo to run, because one wasn't specified explicitly\n\
+                    help: run 'rustup default stable' to download the latest stable release\n";
+        let said = outcome(How::Code(1), &[], tail).message.expect("a message");
+        assert!(said.contains("exited with status 1") && said.contains("RUSTUP_HOME"), "{said}");
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn room(server: &Server) -> Result<OwnedSemaphorePermit, Problem> {
     })
 }
 
-/// What is asked for by the query parameters, and by `Last-Event-ID` where `since` is not there.
+/// What is asked for by the query parameters, and by `Last-Event-ID`: where both say since when, the header counts.
 pub(super) fn start(parameters: Parameters, headers: &HeaderMap) -> Result<Start, Problem> {
     let parameters = parameters.only(&["since", "pipeline", "tier", "kind", "run", "logs"])?;
     let named = |name: &'static str| -> Result<Vec<Arc<str>>, Problem> {
@@ -95,12 +95,11 @@ pub(super) fn start(parameters: Parameters, headers: &HeaderMap) -> Result<Start
         .collect();
     let number = "the number of an event; 0 is everything";
     let mut since = parameters.read::<u64>("since", number)?;
-    if since.is_none()
-        && let Some(last) = headers.get("last-event-id")
-    {
+    // A browser that asks again sends the address that it began with, and in the header how far it came.
+    if let Some(last) = headers.get("last-event-id") {
         let read = last.to_str().ok().and_then(|text| text.parse().ok());
         let bad = || Problem::bad_query("the header `last-event-id` is not a number", number);
-        since = Some(read.ok_or_else(bad)?);
+        since = Some(read.or(since).ok_or_else(bad)?);
     }
     Ok(Start {
         since: since.map(EventId),

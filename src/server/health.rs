@@ -22,7 +22,11 @@ pub(super) async fn readyz(State(server): State<Arc<Server>>) -> Response {
         return Problem::standstill(&why).into_response();
     }
     if server.engine.is_ready() {
-        return ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], "ready\n").into_response();
+        // What does not keep it from taking commands is no reason to send them elsewhere, but is said.
+        let troubles = (server.options.troubles)();
+        let said = troubles.iter().map(|one| format!("{} [{}]\n", one.message, one.code));
+        let text = std::iter::once("ready\n".to_owned()).chain(said).collect::<String>();
+        return ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response();
     }
     not_ready()
 }

@@ -71,6 +71,8 @@ pub struct ServerOptions {
     pub gauge: Gauge,
     /// How notices do.
     pub notices: LookAtNotices,
+    /// What is not as it should be with the controller itself, though it goes on.
+    pub troubles: LookAtTroubles,
     /// Who may do what.
     pub tokens: Arc<Tokens>,
     /// Whether reading on loopback needs a token.
@@ -93,6 +95,9 @@ pub struct ServerOptions {
     /// Limits of connections.
     pub limits: Limits,
 }
+
+/// What is not as it should be with the controller itself, now.
+pub type LookAtTroubles = Arc<dyn Fn() -> Vec<view::TroubleView> + Send + Sync>;
 
 /// Limits of connections.
 #[derive(Clone, Debug)]

@@ -157,7 +157,11 @@ pub(super) const EVENTS: Operation = Operation {
         KIND_FILTER,
         RUN_FILTER,
         LOGS_FILTER,
-        header("Last-Event-ID", "As `since`, for server-sent events; `since` goes before it.", number),
+        header(
+            "Last-Event-ID",
+            "As `since`, and goes before it: how far a browser came that asks again.",
+            number,
+        ),
     ],
     answers: &[
         Answer { status: 101, about: "The WebSocket is open.", content: &[] },

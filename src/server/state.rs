@@ -3,7 +3,7 @@
 use super::Server;
 use super::asking::Parameters;
 use super::problem::Problem;
-use super::view::{PipelineView, SizesView, StandstillView, StateView, Versions, is_shown};
+use super::view::{PipelineView, SizesView, StandstillView, StateView, TroubleView, Versions, is_shown};
 use crate::disk::free_bytes;
 use crate::domain::{EventId, PipelineName, Rejection, State as Truth, Time};
 use axum::Json;
@@ -30,6 +30,9 @@ pub struct OnePipeline {
     /// Why nothing new begins for now; none: whatever may begin does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standstill: Option<StandstillView>,
+    /// What is not as it should be with the controller itself, though it goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<TroubleView>,
 }
 
 /// Everything.
@@ -43,7 +46,8 @@ pub(super) async fn state(
     let view = settled(&server, |state| StateView::of(state, now, versions, standstill.as_ref())).await?;
     let notices = (server.options.notices)().notices.into_iter();
     let notices = notices.filter(|notice| notice.trouble.is_some()).collect();
-    Ok(Json(StateView { sizes: sizes(&server), notices, ..view }))
+    let troubles = (server.options.troubles)();
+    Ok(Json(StateView { sizes: sizes(&server), notices, troubles, ..view }))
 }
 
 /// Every pipeline: the same without what belongs to none.
@@ -69,7 +73,8 @@ pub(super) async fn pipeline(
         let p = state.pipeline(&name).filter(|p| is_shown(p))?;
         let pipeline = PipelineView::of(state, &name, p, now, versions, disk_full);
         let standstill = standstill.as_ref().map(StandstillView::from);
-        Some(OnePipeline { id: state.last, at: now, pipeline, standstill })
+        let troubles = (server.options.troubles)();
+        Some(OnePipeline { id: state.last, at: now, pipeline, standstill, troubles })
     });
     view.await?.map(Json).ok_or_else(|| Rejection::UnknownPipeline(name).into())
 }

@@ -31,6 +31,9 @@ pub struct StateView {
     /// Why nothing new begins for now; none: whatever may begin does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standstill: Option<StandstillView>,
+    /// What is not as it should be with the controller itself, though it goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<TroubleView>,
     /// How much the state folder takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sizes: Option<SizesView>,
@@ -98,6 +101,18 @@ impl From<&Standstill> for StandstillView {
     }
 }
 
+/// Something about the controller itself: its folder of pipelines is lost, it is about to stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TroubleView {
+    /// Stable code.
+    pub code: String,
+    /// What is so.
+    pub message: String,
+    /// The way out; empty: there is nothing to do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub help: String,
+}
+
 /// A file that does not load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RejectedFileView {
@@ -155,6 +170,7 @@ impl StateView {
                 .collect(),
             rejected: rejected(state, None),
             standstill: standstill.map(StandstillView::from),
+            troubles: Vec::new(),
             sizes: None,
             notices: Vec::new(),
         }

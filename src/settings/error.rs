@@ -27,8 +27,8 @@ pub enum SettingsError {
         at: (usize, usize),
         /// What is wrong there.
         message: String,
-        /// The known key that was probably meant.
-        did_you_mean: Option<String>,
+        /// The way out.
+        help: String,
     },
     /// A value is out of its range or form.
     Value {
@@ -49,7 +49,7 @@ pub enum SettingsError {
 }
 
 impl SettingsError {
-    pub(super) fn value(key: &'static str, given: impl fmt::Display, rule: &'static str) -> Self {
+    pub(crate) fn value(key: &'static str, given: impl fmt::Display, rule: &'static str) -> Self {
         Self::Value { key, given: given.to_string(), rule }
     }
 
@@ -76,8 +76,10 @@ impl SettingsError {
             Self::TooLarge { .. } => {
                 "is this the right file? `--config` names the settings, not a pipeline".to_owned()
             }
-            Self::Parse { did_you_mean: Some(key), .. } => format!("did you mean `{key}`?"),
-            Self::Parse { .. } => "correct the line, then start again".to_owned(),
+            Self::Parse { help, .. } => help.clone(),
+            Self::Value { key, .. } if key.starts_with("TIDEGATE_") => {
+                format!("correct `{key}` in the environment")
+            }
             Self::Value { key, .. } => format!("correct `{key}` on the command line or in the settings file"),
             Self::NoStateFolder => "name one with `--state DIR`".to_owned(),
             Self::PlainHttp { listen } => format!(

@@ -1,6 +1,7 @@
 //! `tidegate.toml` as users write it.
 
 use super::ReadAccess;
+use super::complaint;
 use super::error::SettingsError;
 use super::quantity::Bytes;
 use super::webhook::WebhookFile;
@@ -132,15 +133,18 @@ impl SettingsFile {
 
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
         toml::from_str(text).map_err(|error| {
-            let message = error.message().trim_end().to_owned();
-            SettingsError::Parse {
-                path: path.to_owned(),
-                at: line_and_column(text, error.span().map_or(0, |span| span.start)),
-                did_you_mean: did_you_mean(&message),
-                message,
-            }
+            let start = error.span().map_or(0, |span| span.start);
+            let (message, help) = complaint::in_words(error.message().trim_end(), key_at(text, start));
+            SettingsError::Parse { path: path.to_owned(), at: line_and_column(text, start), message, help }
         })
     }
+}
+
+/// The key of the line that a place is in; empty: it has none.
+fn key_at(text: &str, offset: usize) -> &str {
+    let begin = text.get(..offset).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+    let line = text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    line.split_once('=').map_or("", |(key, _)| key.trim().trim_matches('"'))
 }
 
 /// Both from 1; columns count characters.
@@ -148,17 +152,4 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-}
-
-/// serde names the unknown key and all known ones, each in backticks: the nearest of them, if one is near.
-fn did_you_mean(message: &str) -> Option<String> {
-    let list =
-        message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
-    let mut names = list.split('`').step_by(2);
-    let unknown = names.next()?;
-    names
-        .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
-        .filter(|(distance, known)| *distance <= known.len().max(unknown.len()) / 3 + 1)
-        .min()
-        .map(|(_, known)| known.to_owned())
 }

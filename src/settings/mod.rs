@@ -4,6 +4,7 @@
 //! Precedence: the command line (which has read the environment), then the file, then the default. Pipelines are not
 //! read here, and nothing here listens or starts anything.
 
+mod complaint;
 mod error;
 mod file;
 mod quantity;
@@ -189,12 +190,15 @@ fn merge(
         stall: file.stall.map_or(Duration::from_secs(300), |span| span.duration()),
         log_limit_bytes: file.log_limit.map_or(100 << 20, |size| size.0),
         retention: Retention {
-            versions: file.retention.versions.unwrap_or(kept.versions).max(1),
-            logs: file.retention.logs.map_or(kept.logs, |span| span.duration()),
+            versions: versions(file.retention.versions.unwrap_or(kept.versions))?,
+            logs: for_some_time(
+                "retention.logs",
+                file.retention.logs.map_or(kept.logs, |span| span.duration()),
+            )?,
             events: match file.retention.events {
                 None => kept.events,
                 Some(HowLong::Forever) => None,
-                Some(HowLong::For(span)) => Some(span.duration()),
+                Some(HowLong::For(span)) => Some(for_some_time("retention.events", span.duration())?),
             },
             min_free_bytes: file.retention.min_free.map_or(kept.min_free_bytes, |size| size.0),
         },
@@ -233,6 +237,21 @@ fn listen_address(text: Option<&String>) -> Result<SocketAddr, SettingsError> {
             "it must be an address with a port, like `127.0.0.1:8433` or `[::1]:8433`",
         )
     })
+}
+
+fn versions(asked: usize) -> Result<usize, SettingsError> {
+    match asked {
+        0 => Err(SettingsError::value("retention.versions", asked, "at least the newest version is kept")),
+        some => Ok(some),
+    }
+}
+
+/// What is not kept at all cannot be looked at: nobody means that.
+fn for_some_time(key: &'static str, asked: Duration) -> Result<Duration, SettingsError> {
+    match asked.is_zero() {
+        true => Err(SettingsError::value(key, "0s", "it must be longer than nothing, such as \"1d\"")),
+        false => Ok(asked),
+    }
 }
 
 fn jobs(asked: Option<usize>) -> Result<NonZeroUsize, SettingsError> {

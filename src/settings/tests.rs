@@ -80,7 +80,7 @@ fn the_command_line_wins_over_the_file() {
 #[test]
 fn mistakes_are_named_with_their_place_and_a_way_out() {
     let table = [
-        ("\njbos = 2", "TG-SETTINGS-002", ":2:1: unknown field `jbos`", "did you mean `jobs`?"),
+        ("\njbos = 2", "TG-SETTINGS-002", ":2:1: there is no key `jbos` here", "did you mean `jobs`?"),
         ("[retention]\nversion = 2", "TG-SETTINGS-002", ":2:1:", "did you mean `versions`?"),
         ("x = ", "TG-SETTINGS-002", ":1:", "correct the line"),
         ("read = \"tokens\"", "TG-SETTINGS-002", ":1:8:", "did you mean `token`?"),
@@ -119,7 +119,7 @@ fn a_webhook_says_where_its_secret_is_and_never_what_it_is() {
         ("[webhook.github]\nsecret = { file = \"a\", env = \"B\" }", "say where the secret is"),
         ("[webhook.github]\nsecret = 7", "invalid type"),
         ("[webhook.github]", "missing field `secret`"),
-        ("[webhook.gitlub]\nsecret = {}", "unknown field `gitlub`"),
+        ("[webhook.gitlub]\nsecret = {}", "there is no key `gitlub` here"),
     ] {
         let error = parse(bad, &Overrides::default()).unwrap_err();
         assert_eq!(error.code(), "TG-SETTINGS-002", "{bad}");

@@ -96,6 +96,13 @@ impl WebhookError {
     /// The way out.
     pub fn help(&self) -> String {
         match self {
+            Self::File(TokenError::Malformed { .. }) => {
+                "let it hold one secret and nothing else, such as `openssl rand -hex 32` makes".to_owned()
+            }
+            Self::File(TokenError::Exposed { path, most, .. }) => format!(
+                "take the secret for known: make another, enter it at the forge too, then `chmod {most:04o} {}`",
+                path.display()
+            ),
             Self::File(error) => error.help(),
             Self::Variable { .. } => {
                 "start the controller with it: printable characters without spaces, such as \
@@ -113,7 +120,9 @@ impl WebhookError {
 impl fmt::Display for WebhookError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(error) => error.fmt(f),
+            Self::File(error) => {
+                write!(f, "{}", error.to_string().replacen("the token file", "the secret file", 1))
+            }
             Self::Variable { name } => write!(f, "find a secret in the environment variable `{name}`"),
             Self::Weak { place: SecretPlace::File(path) } => {
                 write!(f, "take the secret in `{}`: it is too short", path.display())

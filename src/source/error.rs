@@ -1,5 +1,6 @@
 //! What can go wrong with git, as data: one stable code, one wording and one way out for each. Nothing is printed here.
 
+use super::location::Location;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -276,7 +277,9 @@ impl fmt::Display for Error {
             Self::GitMissing { program } => {
                 write!(f, "run `{}`: there is no such command", program.display())
             }
-            Self::NotARepository { location } => write!(f, "find a git repository at `{location}`"),
+            Self::NotARepository { location } => {
+                write!(f, "find a git repository at `{location}`{}", tried(location))
+            }
             Self::UnknownObject { name, location } => write!(f, "find commit `{name}` in `{location}`"),
             Self::Ambiguous { name, candidates } => {
                 write!(f, "tell which commit `{name}` is: {} begin with it", candidates.join(", "))
@@ -325,6 +328,18 @@ impl fmt::Display for Error {
             Self::BadHookSetting { setting } => write!(f, "write the hook: {setting} has a line break in it"),
         }
     }
+}
+
+/// Where a relative path was looked for.
+fn tried(location: &str) -> String {
+    let relative = match Location::parse(location) {
+        Ok(Location::Path(path)) if path.is_relative() => path,
+        _ => return String::new(),
+    };
+    let whole = std::path::absolute(relative).ok();
+    whole
+        .map(|path| format!(", which is `{}` from where the controller was started", path.display()))
+        .unwrap_or_default()
 }
 
 impl std::error::Error for Error {

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// No pipeline file is larger, in bytes.
 pub const SIZE_LIMIT_BYTES: u64 = 1 << 20;
@@ -65,7 +66,7 @@ impl Content {
 }
 
 /// Whether a name is one of a pipeline file: `*.toml`, and not what editors and synchronisers leave beside one.
-pub(super) fn is_candidate(name: &OsStr) -> bool {
+pub fn is_candidate(name: &OsStr) -> bool {
     let name = name.as_bytes();
     name.len() > 5 && name.ends_with(b".toml") && !matches!(name[0], b'.' | b'#' | b'~')
 }
@@ -76,6 +77,24 @@ pub(super) enum Look {
     Settled(Content),
     /// It changed while it was being read.
     Moving,
+}
+
+/// How often a file that is being written is read before it is taken as it is, and the pause between.
+const READS: (u32, Duration) = (20, Duration::from_millis(50));
+
+/// What is in the file `name` of `folder`, by the same rules as for a watch, for who does not watch.
+pub fn look_once(folder: &Path, name: &OsStr) -> Content {
+    for _ in 0..READS.0 {
+        if let Look::Settled(content) = look(folder, name) {
+            return content;
+        }
+        std::thread::sleep(READS.1);
+    }
+    Content::unreadable(
+        "TG-FILE-006",
+        "read a pipeline file: it goes on changing",
+        "wait until it is written",
+    )
 }
 
 /// Reads the file `name` of `folder`.

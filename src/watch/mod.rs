@@ -24,7 +24,7 @@ mod hints;
 mod links;
 mod worker;
 
-pub use files::{Content, FileState, SIZE_LIMIT_BYTES};
+pub use files::{Content, FileState, SIZE_LIMIT_BYTES, is_candidate, look_once};
 
 use std::fmt;
 use std::path::PathBuf;

@@ -26,7 +26,10 @@ pub(super) fn look(folder: &Path, findings: &mut Findings) -> Vec<(String, Arc<P
         let name = file.display().to_string();
         match check::read(&file) {
             Ok(bytes) => read.push((name, bytes)),
-            Err(why) => findings.bad("check", &name, why, "let it be a readable file of at most 1 MiB"),
+            Err(why) => {
+                let found = format!("{} [{}]", why.message, why.code);
+                findings.bad("check", &name, found, why.help.as_deref().unwrap_or_default());
+            }
         }
     }
     let (diagnostics, _) = check::check(&read);

@@ -116,6 +116,7 @@ fn look(args: &Args) -> Result<Findings, Trouble> {
     machine::look(&settings, &mut findings);
     let token = state::look(&settings, &mut findings);
     watching::look(&settings.pipelines, &mut findings);
+    secrets::of_webhooks(&settings.webhooks, &mut findings);
     controller::look(args, &settings, serving.as_ref(), token, &mut findings);
     let pipelines = files::look(&settings.pipelines, &mut findings);
     for (file, pipeline) in &pipelines {

@@ -1,13 +1,15 @@
-//! What a pipeline takes from this machine: its secrets, and the programs of its notices. No value is read and no command
-//! is run: whether they are there is all that is asked.
+//! What a pipeline takes from this machine: its secrets, and the programs of its notices. No value of theirs is read and
+//! no command is run: whether they are there is all that is asked. And what forges sign with.
 
 use super::Findings;
 use crate::domain::Pipeline;
 use crate::domain::pipeline::{Script, SecretSource};
 use crate::interpreter::environment;
+use crate::settings::Webhooks;
 use rustix::fs::Access;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The folders that names are looked for from: as the controller does it.
@@ -42,6 +44,19 @@ pub(super) fn look(folders: &Folders<'_>, pipeline: &Pipeline, findings: &mut Fi
     }
 }
 
+/// The secrets that forges sign with. Without one every delivery is refused.
+pub(super) fn of_webhooks(webhooks: &Webhooks, findings: &mut Findings) {
+    for (forge, place) in webhooks.iter() {
+        match place.read(forge) {
+            Ok(_) => findings.ok("webhook", forge.as_str(), "its secret can be read"),
+            Err(error) => {
+                let found = format!("no delivery is taken: failed to {error} [{}]", error.code());
+                findings.bad("webhook", forge.as_str(), found, &error.help());
+            }
+        }
+    }
+}
+
 /// What was found; else what is wrong, and the way out.
 fn judge(source: &SecretSource, folders: &Folders<'_>) -> Result<String, (String, String)> {
     match source {
@@ -49,6 +64,16 @@ fn judge(source: &SecretSource, folders: &Folders<'_>) -> Result<String, (String
             let help =
                 "make it, readable for the user that the controller runs as, with the value alone in it";
             match std::fs::File::open(file).and_then(|opened| opened.metadata()) {
+                Ok(about) if about.is_file() && about.len() == 0 => {
+                    Err((format!("`{file}` is empty"), "write the value into it, and nothing else".into()))
+                }
+                Ok(about) if about.is_file() && about.mode() & 0o007 != 0 => {
+                    let found = format!(
+                        "everybody on this machine can use `{file}` (mode {:04o})",
+                        about.mode() & 0o777
+                    );
+                    Err((found, format!("chmod o-rwx {file}")))
+                }
                 Ok(about) if about.is_file() => Ok(format!("`{file}` can be read")),
                 Ok(_) => Err((format!("`{file}` is not a file"), help.into())),
                 Err(error) => Err((format!("`{file}` cannot be read: {error}"), help.into())),

@@ -88,6 +88,7 @@ fn disk(there: &Path, place: &str, least: u64, findings: &mut Findings) {
         if free < least {
             findings.bad("disk", place, found, help);
         } else if free < LITTLE {
+            let found = format!("{found}; less than {} is soon used up by builds", size(LITTLE));
             findings.warning("disk", place, found, help);
         } else {
             findings.ok("disk", place, found);

@@ -33,6 +33,11 @@ impl Folder {
         self.0.join(name).exists()
     }
 
+    /// Whether a folder of that name is there, and no link to one.
+    pub(super) fn is_folder(&self, name: &str) -> bool {
+        std::fs::symlink_metadata(self.0.join(name)).is_ok_and(|about| about.is_dir())
+    }
+
     /// The first of these that is there.
     pub(super) fn first(&self, names: &[&'static str]) -> Option<&'static str> {
         names.iter().copied().find(|name| self.has(name))

@@ -12,6 +12,7 @@ mod look;
 mod node;
 mod others;
 mod python;
+mod python_tests;
 mod repository;
 mod rust;
 
@@ -30,7 +31,7 @@ use std::path::{Path, PathBuf};
 const FOLDER: &str = "pipelines";
 
 /// The same where tools of the project look into every folder whose name is a word.
-const HIDDEN_FOLDER: &str = ".tidegate/pipelines";
+pub(super) const HIDDEN_FOLDER: &str = ".tidegate/pipelines";
 
 /// The schema's file.
 const SCHEMA: &str = "pipeline.schema.json";
@@ -225,7 +226,10 @@ fn tell(draft: &Draft, repository: &Repository, file: &Path) {
     talk::say(format_args!("try it: tidegate run {file} --dir {top}"));
     match from_here(folder).as_str() {
         FOLDER => talk::say("then start the controller: tidegate serve"),
-        folder => talk::say(format_args!("then start the controller: tidegate serve --pipelines {folder}")),
+        folder => {
+            talk::say(format_args!("check it after an edit: tidegate check {folder}"));
+            talk::say(format_args!("then start the controller: tidegate serve --pipelines {folder}"));
+        }
     }
 }
 

@@ -1,12 +1,13 @@
-//! Python: what builds the project, what runs its tests, and where those find what they need.
+//! Python: what builds the project. What runs its tests is in `python_tests`.
 
-use super::draft::{Draft, Gate, Part};
+use super::draft::{Draft, Part};
 use super::look::{Folder, keep_pack, pack};
+use super::python_tests;
 use toml::{Table, Value};
 
 /// Who installs packages and makes distributions.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Tool {
+pub(super) enum Tool {
     Uv,
     Poetry,
     /// pip, with whatever backend the project names.
@@ -23,7 +24,9 @@ pub(super) fn look(folder: &Folder, name: &str, draft: &mut Draft) {
     let project = project.unwrap_or_default();
     let tool = tool(folder, &project);
     let (backend, builds) = backend(&project);
-    draft.found.push(format!("a Python project ({backend})"));
+    // pip takes setuptools for a setup.py that no [build-system] speaks for.
+    let maker = if !builds && folder.has("setup.py") { "setup.py".into() } else { backend };
+    draft.found.push(format!("a Python project ({maker})"));
     if project.get("project").and_then(|it| it.get("version")).is_some_and(Value::is_str) {
         draft.version_from.get_or_insert("pyproject.toml");
     }
@@ -56,7 +59,7 @@ pub(super) fn look(folder: &Folder, name: &str, draft: &mut Draft) {
             keep_pack(name, draft);
         }
     }
-    draft.gates.push(Gate::Command(tests(folder, &project, tool)));
+    python_tests::look(folder, &project, tool, draft);
 }
 
 fn tool(folder: &Folder, project: &Table) -> Tool {
@@ -124,92 +127,4 @@ fn backend(project: &Table) -> (String, bool) {
         Some(name) => (crate::printable::line(&name).into_owned(), true),
         None => ("nothing builds it".into(), false),
     }
-}
-
-fn tests(folder: &Folder, project: &Table, tool: Tool) -> Part {
-    let part = |why: &str, run: String| Part { name: "python-tests", why: why.into(), run };
-    let wants_pytest = uses_pytest(folder, project);
-    match tool {
-        Tool::Uv if wants_pytest => {
-            return part("The tests, in what uv.lock says.", "uv run --frozen pytest".into());
-        }
-        Tool::Poetry if wants_pytest => {
-            return part(
-                "The tests, in what poetry.lock says.",
-                "poetry install --no-interaction && poetry run pytest".into(),
-            );
-        }
-        _ => {}
-    }
-    let mut needs = needs(folder, project);
-    if wants_pytest {
-        needs.push("pytest".into());
-    }
-    let python = if needs.is_empty() { "python3" } else { ".venv/bin/python" };
-    let run = if wants_pytest {
-        format!("{python} -m pytest")
-    } else if let Some(unittest) = unittest(folder) {
-        // Where sources lie in `src`, they are found there.
-        let path = if folder.has("src") { "PYTHONPATH=src " } else { "" };
-        format!("{path}{python} -m unittest {unittest}")
-    } else {
-        return part(
-            "No tests were found: at least everything compiles.",
-            "python3 -m compileall -q -x '/\\.' .".into(),
-        );
-    };
-    if needs.is_empty() {
-        return part("The tests.", run);
-    }
-    let install =
-        format!("python3 -m venv .venv && .venv/bin/python -m pip install --quiet {}", needs.join(" "));
-    part("The tests, in an environment of their own.", format!("{install} && {run}"))
-}
-
-/// Whether the tests are pytest's: it is configured, or something asks for it.
-fn uses_pytest(folder: &Folder, project: &Table) -> bool {
-    let configured = project.get("tool").and_then(|tool| tool.get("pytest")).is_some();
-    let names = ["requirements.txt", "requirements-dev.txt", "dev-requirements.txt", "setup.cfg", "tox.ini"];
-    let asked = names.iter().filter_map(|name| folder.text(name)).any(|text| text.contains("pytest"));
-    let of_project = ["project", "dependency-groups", "tool"].iter().filter_map(|key| project.get(*key));
-    let in_project = of_project.map(ToString::to_string).any(|text| text.contains("pytest"));
-    configured
-        || folder.has("pytest.ini")
-        || folder.has("conftest.py")
-        || folder.has("tests/conftest.py")
-        || asked
-        || in_project
-}
-
-/// What pip installs before the tests run.
-fn needs(folder: &Folder, project: &Table) -> Vec<String> {
-    let files = ["requirements.txt", "requirements-dev.txt", "dev-requirements.txt"];
-    let mut needs: Vec<String> =
-        files.iter().filter(|name| folder.has(name)).map(|name| format!("-r {name}")).collect();
-    let of_project = project.get("project");
-    let dependencies = of_project.and_then(|it| it.get("dependencies")).and_then(Value::as_array);
-    let extras = of_project.and_then(|it| it.get("optional-dependencies")).and_then(Value::as_table);
-    let extra =
-        ["test", "tests", "dev"].into_iter().find(|name| extras.is_some_and(|all| all.contains_key(*name)));
-    if let Some(extra) = extra {
-        needs.push(format!("'.[{extra}]'"));
-    } else if dependencies.is_some_and(|all| !all.is_empty()) || project.contains_key("build-system") {
-        needs.push(".".into());
-    }
-    needs
-}
-
-/// How unittest finds the tests, if there are any.
-fn unittest(folder: &Folder) -> Option<&'static str> {
-    let has_tests =
-        |at: &str| folder.names(at).iter().any(|name| name.starts_with("test") && name.ends_with(".py"));
-    [("tests", "discover -s tests -t ."), ("test", "discover -s test -t .")]
-        .into_iter()
-        .find(|(at, _)| has_tests(at) && folder.has(&format!("{at}/__init__.py")))
-        .or_else(|| {
-            [("tests", "discover -s tests"), ("test", "discover -s test"), ("", "discover")]
-                .into_iter()
-                .find(|(at, _)| has_tests(at))
-        })
-        .map(|(_, how)| how)
 }

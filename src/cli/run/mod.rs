@@ -2,6 +2,7 @@
 //! interpreter do the work, over a journal that is kept in memory only.
 
 mod commit;
+mod place;
 mod trimmed;
 mod workshop;
 
@@ -47,7 +48,7 @@ pub(super) fn run(args: &Args) -> Exit {
 async fn build(args: &Args) -> Result<Exit, Trouble> {
     let name = args.file.display().to_string();
     let bytes = super::check::read(&args.file)
-        .map_err(|message| Trouble::new("TG-CLI-003", message, "name a pipeline file", Exit::Usage))?;
+        .map_err(|why| Trouble::new(why.code, why.message, why.help.unwrap_or_default(), Exit::Usage))?;
     let loaded = match definition::load(&name, &bytes) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {

@@ -1,6 +1,7 @@
 //! An engine for one version: begun, fed with one push, watched until nothing follows any more, and judged.
 
 use super::Args;
+use super::place::Place;
 use crate::artifact::Store;
 use crate::bus::{Bus, Frame, Item, Start, Subscription};
 use crate::cli::trouble::Trouble;
@@ -13,16 +14,13 @@ use crate::domain::state::{Inside, PipelineState, Verdict};
 use crate::domain::{Command, EventId, News, Pipeline, Push, RefName, Status, Time, VersionLabel};
 use crate::engine::{self, Engine, Parts, Refusal};
 use crate::interpreter::{LocalInterpreter, sweep};
-use crate::journal::lock::StateLock;
 use crate::journal::{self, Journal, MemoryJournal};
 use crate::runner::LocalRunner;
-use crate::settings::StateDir;
 use crate::source::{self, Git, Location, Repo};
 use crate::wire;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,50 +60,6 @@ pub(super) async fn work(args: &Args, file: &Path, pipeline: Pipeline) -> Result
     // What still ran is ended by then, or will not be.
     let _ = tokio::time::timeout(FAREWELL, working).await;
     ended
-}
-
-/// The folder that a pipeline is built in: kept between runs for its cache, and for one run at a time.
-struct Place {
-    state: StateDir,
-    _lock: StateLock,
-}
-
-impl Place {
-    fn take(file: &Path) -> Result<Place, Trouble> {
-        let folder = cache_folder().join("tidegate/run").join(short_digest(file));
-        let state = StateDir::new(folder);
-        state.prepare()?;
-        let lock = StateLock::acquire(state.path()).map_err(|error| match error {
-            journal::Error::InUse { .. } => {
-                let message = "this pipeline is being run already";
-                Trouble::new(error.code(), message, "wait until that run has ended", Exit::Failed)
-            }
-            other => other.into(),
-        })?;
-        // Only what is cached is worth keeping.
-        for folder in [state.logs(), state.artifacts()] {
-            // What is not there need not be removed; what cannot be is in nobody's way.
-            let _ = std::fs::remove_dir_all(folder);
-        }
-        state.prepare()?;
-        Ok(Place { state, _lock: lock })
-    }
-}
-
-fn cache_folder() -> PathBuf {
-    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    folder("XDG_CACHE_HOME")
-        .or_else(|| folder("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(std::env::temp_dir)
-}
-
-fn short_digest(file: &Path) -> String {
-    let path = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    Sha256::digest(path.as_os_str().as_encoded_bytes())
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 async fn begin(args: &Args, place: &Place) -> Result<(Engine, Working), Trouble> {

@@ -5,6 +5,7 @@ use super::definitions::Definitions;
 use super::polling;
 use super::supervisor::passed_listener;
 use super::tidy::Tidier;
+use super::troubles::Troubles;
 use crate::artifact::Store;
 use crate::bus::Bus;
 use crate::cli::Exit;
@@ -41,6 +42,7 @@ pub(super) struct Controller {
     watch: Watch,
     courier: Courier,
     background: Background,
+    troubles: Troubles,
     /// Ends the server, and what belongs to it.
     shutdown: CancellationToken,
     working: JoinHandle<Result<(), journal::Error>>,
@@ -60,6 +62,7 @@ impl Controller {
             runner: Arc::new(LocalRunner::new()),
             store: opened.store.clone(),
             gauge: Gauge::default(),
+            troubles: Troubles::default(),
         };
         let begin = opened.state.last;
         let (engine, working) = begin_engine(settings, &common, opened.state, journal.clone());
@@ -74,8 +77,20 @@ impl Controller {
         let options = server_options(settings, &common, &courier, opened.tokens);
         let serving = tokio::spawn(server::serve(opened.listener, engine.clone(), options, shutdown.clone()));
         let (watch, changes) = Watch::start(settings.pipelines.clone());
+        let troubles = common.troubles.clone();
         let background = begin_background(settings, common, &engine, changes, &shutdown);
-        Ok(Controller { engine, journal, address, watch, courier, background, shutdown, working, serving })
+        Ok(Controller {
+            engine,
+            journal,
+            address,
+            watch,
+            courier,
+            background,
+            troubles,
+            shutdown,
+            working,
+            serving,
+        })
     }
 
     /// Where it answers.
@@ -96,6 +111,14 @@ impl Controller {
     /// Looks at every pipeline file again.
     pub(super) fn rescan(&self) {
         self.watch.rescan();
+    }
+
+    /// Lets whoever looks know that it is about to stop.
+    pub(super) fn say_stopping(&self, time: Duration) {
+        let time = crate::cli::words::took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let message =
+            format!("the controller is stopping: nothing new begins, what runs has up to {time} to end");
+        self.troubles.begin("TG-SERVE-005", message, "what is interrupted runs again after the next start");
     }
 
     /// Begins nothing new; ends when what runs has ended or the time is over. The second time: ends what runs at once.
@@ -191,6 +214,7 @@ struct Common {
     runner: Arc<dyn Runner>,
     store: Store,
     gauge: Gauge,
+    troubles: Troubles,
 }
 
 /// The engine with those who work for it.
@@ -231,10 +255,12 @@ fn server_options(
     courier: &Courier,
     tokens: Arc<Tokens>,
 ) -> ServerOptions {
+    let troubles = common.troubles.clone();
     ServerOptions {
         clock: common.clock.clone(),
         gauge: common.gauge.clone(),
         notices: courier.notices(),
+        troubles: Arc::new(move || troubles.all()),
         tokens,
         read: settings.read,
         hosts: settings.hosts.clone(),
@@ -258,7 +284,7 @@ fn begin_background(
 ) -> Background {
     let mut background = Background::default();
     let reloaded = Arc::new(Notify::new());
-    let definitions = Definitions::new(engine.clone(), reloaded.clone());
+    let definitions = Definitions::new(engine.clone(), reloaded.clone(), common.troubles.clone());
     background.begin("taking definitions", definitions.follow(changes));
     let pushes = Pushes::new(engine.clone(), common.git.clone(), &settings.state);
     let polling = polling::follow(engine.clone(), pushes.clone(), reloaded, shutdown.clone());

@@ -1,6 +1,8 @@
 //! From files that changed to definitions in force: each is read, checked, held against the others, and told to the
 //! engine, which decides whether anything follows.
 
+use super::troubles::Troubles;
+use crate::cli::check::refused;
 use crate::definition::{self, Holder, Loaded};
 use crate::domain::{Command, Diagnostic, Severity};
 use crate::engine::{Engine, Refusal};
@@ -24,6 +26,8 @@ pub(super) struct Definitions {
     engine: Engine,
     /// Told whenever definitions may have changed.
     reloaded: Arc<Notify>,
+    /// Where it is shown that files are not noticed.
+    troubles: Troubles,
     files: BTreeMap<String, Read>,
     /// Files that are refused because of others.
     in_conflict: BTreeMap<String, Vec<Diagnostic>>,
@@ -32,10 +36,11 @@ pub(super) struct Definitions {
 }
 
 impl Definitions {
-    pub(super) fn new(engine: Engine, reloaded: Arc<Notify>) -> Definitions {
+    pub(super) fn new(engine: Engine, reloaded: Arc<Notify>, troubles: Troubles) -> Definitions {
         Definitions {
             engine,
             reloaded,
+            troubles,
             files: BTreeMap::new(),
             in_conflict: BTreeMap::new(),
             is_complete: false,
@@ -46,13 +51,30 @@ impl Definitions {
     pub(super) async fn follow(mut self, mut changes: mpsc::Receiver<Change>) {
         self.engine.until_ready().await;
         while let Some(change) = changes.recv().await {
-            change.notes.iter().for_each(say);
+            change.notes.iter().for_each(|note| self.say(note));
             let lost =
                 change.notes.iter().any(|note| matches!(note, Note::FolderLost { .. } | Note::Dead { .. }));
             if self.take(change.files, lost).await.is_err() {
                 return;
             }
             self.reloaded.notify_one();
+        }
+    }
+
+    /// Logs it, and shows what lasts.
+    fn say(&self, note: &Note) {
+        let (code, help) = (note.code(), note.help());
+        match note {
+            Note::FolderBack { folder } => {
+                tracing::info!(code, "{note}");
+                let lost = Note::FolderLost { folder: folder.clone(), cause: String::new() };
+                self.troubles.end(lost.code());
+            }
+            Note::Overflow => tracing::info!(code, "{note}"),
+            _ => tracing::warn!(code, help, "{note}"),
+        }
+        if let Note::FolderLost { .. } | Note::Dead { .. } = note {
+            self.troubles.begin(code, note.to_string(), help);
         }
     }
 
@@ -140,14 +162,6 @@ async fn tell(engine: Engine, command: Command) -> Result<(), Refusal> {
     }
 }
 
-fn say(note: &Note) {
-    let (code, help) = (note.code(), note.help());
-    match note {
-        Note::FolderBack { .. } | Note::Overflow => tracing::info!(code, "{note}"),
-        _ => tracing::warn!(code, help, "{note}"),
-    }
-}
-
 /// What is in a file, as it is loaded by that; none: it is gone.
 async fn read(
     file: FileState,
@@ -157,8 +171,9 @@ async fn read(
     match file.content {
         Content::Gone => (name, None),
         Content::Unreadable { code, message, help } => {
-            let read = Err(vec![unreadable(&name, code, message, help)]);
-            (name, Some(read))
+            let diagnostic = refused(&name, code, &message, help);
+            log(&diagnostic);
+            (name, Some(Err(vec![diagnostic])))
         }
         Content::Text(bytes) => {
             let file = name.clone();
@@ -186,21 +201,7 @@ fn log(diagnostic: &Diagnostic) {
 /// Reading the file panicked.
 fn not_understood(file: &str) -> Diagnostic {
     let help = "the controller's log says where; change what was edited last, and tell of it";
-    unreadable(file, "TG-FILE-007", "read this file: BUG: it broke what reads it".into(), help.into())
-}
-
-fn unreadable(file: &str, code: &str, message: String, help: String) -> Diagnostic {
-    Diagnostic {
-        code: code.into(),
-        severity: Severity::Error,
-        file: file.into(),
-        line: 1,
-        column: 1,
-        end_line: 1,
-        end_column: 1,
-        message: format!("failed to {message}"),
-        help: Some(help).filter(|help| !help.is_empty()),
-    }
+    refused(file, "TG-FILE-007", "read this file: BUG: it broke what reads it", help.into())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod logging;
 mod polling;
 mod supervisor;
 mod tidy;
+mod troubles;
 
 use super::serving::Serving;
 use super::trouble::Trouble;
@@ -43,7 +44,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Exit {
-    logging::begin();
+    if let Err(error) = logging::begin() {
+        return Trouble::from(error).say();
+    }
     let overrides = Overrides {
         config: args.config,
         pipelines: args.pipelines,
@@ -81,6 +84,9 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
     let mut signals = Signals::take()?;
     let supervisor = Supervisor::find();
     let mut controller = Controller::start(&settings).await?;
+    // Commands go by it, so it is there before anybody can know the address.
+    let said = Serving::say(&settings, controller.address());
+    let _sign = said.inspect_err(|error| tracing::warn!(%error, "commands and `doctor` will not find this"));
     talk::say(format_args!(
         "tidegate {} answers at http://{} (pipelines: {}, state: {})",
         env!("CARGO_PKG_VERSION"),
@@ -88,8 +94,6 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
         settings.pipelines.display(),
         settings.state.path().display(),
     ));
-    let said = Serving::say(&settings, controller.address());
-    let _sign = said.inspect_err(|error| tracing::warn!(%error, "`tidegate doctor` will not find this"));
     controller.until_ready().await;
     supervisor.ready(controller.address());
     let engine = controller.engine();
@@ -101,6 +105,7 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
             () = &mut alive => {}
             word = signals.next() => match word {
                 Word::LookAgain => {
+                    tracing::info!("SIGHUP: every pipeline file is looked at again; settings are read at the start only");
                     supervisor.reloading();
                     controller.rescan();
                     supervisor.ready(controller.address());
@@ -108,6 +113,7 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
                 Word::Stop => {
                     tracing::info!("stopping: nothing new begins, what runs has {:?} to end", settings.drain);
                     supervisor.stopping();
+                    controller.say_stopping(settings.drain);
                     controller.drain(settings.drain).await;
                 }
             },

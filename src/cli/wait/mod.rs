@@ -21,7 +21,8 @@ const AGAIN: (u32, Duration) = (60, Duration::from_millis(500));
 /// How long to wait.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct Patience {
-    /// Wait until the version has come to an end: 0 it passed, 1 it failed, 3 it waits for a person
+    /// Wait until the version has come to an end: 0 it passed, 1 it failed, 3 it waits for a person, 5 the time of
+    /// --timeout is over
     #[arg(long)]
     pub(super) wait: bool,
     /// Give up after so long, such as 10m
@@ -179,7 +180,7 @@ fn something_happens(client: &Client, wanted: &Wanted, since: EventId) -> Result
 fn too_long(wanted: &Wanted, judgement: &Judgement) -> Trouble {
     let message = format!("it took too long: {}", judgement.in_words().join("; "));
     let help = format!("`tidegate status {}` shows what goes on", wanted.pipeline);
-    Trouble::new("TG-WAIT-001", message, help, Exit::Blocked)
+    Trouble::new("TG-WAIT-001", message, help, Exit::TimeOver)
 }
 
 /// Says how it came out.

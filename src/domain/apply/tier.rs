@@ -16,8 +16,12 @@ pub(super) fn apply(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) {
         Event::GateDone { version, name: gate, outcome, will_retry, .. } => {
             gate_done(p, &name, version, gate, outcome, *will_retry, moment.at);
         }
-        Event::DeployFailed { node, mode, failure, will_retry, .. } => {
+        Event::DeployFailed { node, mode, failure, will_retry, message, .. } => {
             deploy_failed(p, &name, node, *mode, *failure, *will_retry, moment.at);
+            let tried = p.tiers.get_mut(&name).and_then(|t| t.node_try(*mode, node));
+            if let Some(tried) = tried.filter(|_| !message.is_empty()) {
+                tried.said = Some(message.clone());
+            }
         }
         Event::Rollback { from, to, cause, .. } => rollback(p, &name, from, to, cause, moment.at),
         Event::ManualConfirm { version, by_email, .. } => {

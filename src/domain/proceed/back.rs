@@ -39,7 +39,8 @@ pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState, name: &TierName, t
         let cause = match gates.cause() {
             _ if !failed.is_empty() => {
                 let names: Vec<String> = failed.iter().map(|n| format!("`{n}`")).collect();
-                format!("{} could not go back", names.join(", "))
+                let why = super::first_words(failed.iter().copied(), &back.nodes);
+                format!("{} could not go back{why}", names.join(", "))
             }
             Some(cause) => cause,
             None => "a verify gate could not judge".into(),

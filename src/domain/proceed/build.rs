@@ -85,8 +85,10 @@ pub(in crate::domain) fn is_complete(definition: &Pipeline, build: &Build) -> bo
 
 fn failed<'a>(definition: &'a Pipeline, build: &Build) -> Option<(&'a StepName, String)> {
     definition.build.steps.iter().find_map(|step| {
-        let outcome = build.steps.get(&step.name)?.outcome.as_ref().filter(|o| !o.passed())?;
-        Some((&step.name, outcome.message.clone().unwrap_or_else(|| "it failed".into())))
+        let tried = build.steps.get(&step.name)?;
+        let outcome = tried.outcome.as_ref().filter(|o| !o.passed())?;
+        let run = tried.last.filter(|_| outcome.log_ref.is_some());
+        Some((&step.name, super::with_log(outcome.message.as_deref().unwrap_or("it failed"), run)))
     })
 }
 

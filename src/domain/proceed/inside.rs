@@ -144,7 +144,8 @@ impl Scene<'_> {
             })
             .collect();
         let what = if names.len() == 1 { "node" } else { "nodes" };
-        format!("{what} {} failed", names.join(", "))
+        let why = super::first_words(failed, &self.inside.nodes);
+        format!("{what} {} failed{why}", names.join(", "))
     }
 
     /// Whether every verify gate that counts has passed; a blocked one is tried again while the version stays inside.

@@ -18,7 +18,7 @@ use super::event::{Event, Fact};
 use super::id::*;
 use super::pipeline::{Gate, Phase, Tier};
 use super::promotion::{Waiting, waiting_when};
-use super::state::{Attempts, PipelineState, State, Task};
+use super::state::{Attempts, NodeTry, PipelineState, State, Task};
 use super::{Blocker, Time};
 use std::collections::BTreeMap;
 
@@ -227,6 +227,21 @@ impl<'a> Flow<'a> {
     }
 }
 
+/// Words about something that failed, with the command that shows what it wrote.
+fn with_log(words: &str, run: Option<RunId>) -> String {
+    run.map_or_else(|| words.to_owned(), |run| format!("{words} (tidegate logs {run})"))
+}
+
+/// What the first of these nodes said that said anything, to stand behind what failed.
+fn first_words<'a>(
+    failed: impl IntoIterator<Item = &'a NodeName>,
+    nodes: &BTreeMap<NodeName, NodeTry>,
+) -> String {
+    let mut tried = failed.into_iter().filter_map(|node| nodes.get(node));
+    let said = tried.find_map(|tried| Some(with_log(tried.said.as_deref()?, tried.last)));
+    said.map(|said| format!(": {said}")).unwrap_or_default()
+}
+
 /// How the gates of a phase stand.
 #[derive(Debug, Default)]
 struct Gates {
@@ -253,8 +268,9 @@ impl Gates {
             }
             self.blocked.push((name, blockers));
         } else {
-            let words = outcome.message.clone();
-            self.failed.push((name, words.unwrap_or_else(|| "it failed".into())));
+            let words = outcome.message.as_deref().unwrap_or("it failed");
+            let run = tried.last.filter(|_| outcome.log_ref.is_some());
+            self.failed.push((name, with_log(words, run)));
         }
     }
 

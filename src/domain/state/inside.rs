@@ -46,6 +46,9 @@ pub struct NodeTry {
     pub last: Option<RunId>,
     /// How it came out; none: not yet.
     pub result: Option<Result<(), Failure>>,
+    /// What the last try that failed said, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// Whether an earlier try may have changed it.
     pub changed: bool,
     /// Not before then is it tried again.

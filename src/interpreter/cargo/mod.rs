@@ -24,6 +24,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 pub use child::run;
+pub(super) use trouble::{ELSEWHERE, NO_CHOICE};
 
 /// The subcommand of this program that is the step's process.
 pub const SUBCOMMAND: &str = "cargo-gate";

@@ -4,6 +4,14 @@
 use super::{Kind, Verdict};
 use crate::domain::Classification;
 
+/// What rustup says that finds no toolchain where it looks: mostly it looks in the wrong place.
+pub(in crate::interpreter) const NO_CHOICE: &str = "rustup could not choose a version";
+
+/// What helps then.
+pub(in crate::interpreter) const ELSEWHERE: &str = "steps get PATH, HOME, LANG and TZ of the controller only: where the toolchains are elsewhere, \
+                                    say RUSTUP_HOME and CARGO_HOME in `[env]` of the pipeline; where there are none, \
+                                    `rustup default stable`";
+
 /// Complaints of one run.
 #[derive(Default)]
 pub(super) struct Trouble {
@@ -41,7 +49,7 @@ impl Trouble {
         } else if complaint.starts_with("'rustfmt") && complaint.contains("is not installed") {
             self.missing = Some("rustfmt");
         } else if complaint.starts_with("toolchain '") && complaint.contains("is not installed")
-            || complaint.starts_with("rustup could not choose a version")
+            || complaint.starts_with(NO_CHOICE)
         {
             self.toolchain = Some(complaint.to_owned());
         }
@@ -54,7 +62,10 @@ impl Trouble {
             return Some(Verdict { missing, ..Verdict::of(Classification::MissingTool, None) });
         }
         if let Some(complaint) = &self.toolchain {
-            let message = Some(format!("{complaint}; install it with `rustup toolchain install`"));
+            let message = Some(match complaint.starts_with(NO_CHOICE) {
+                true => format!("{complaint}; {ELSEWHERE}"),
+                false => format!("{complaint}; install it with `rustup toolchain install`"),
+            });
             let missing = Some("cargo".to_owned());
             return Some(Verdict { missing, ..Verdict::of(Classification::MissingTool, message) });
         }
@@ -89,6 +100,9 @@ mod tests {
         let toolchain = verdict(Kind::Test, "error: toolchain '1.2.3' is not installed").unwrap();
         assert_eq!(toolchain.classification, Classification::MissingTool);
         assert!(toolchain.message.unwrap().contains("rustup toolchain install"));
+        let elsewhere =
+            verdict(Kind::Test, "error: rustup could not choose a version of cargo to run").unwrap();
+        assert!(elsewhere.message.unwrap().contains("RUSTUP_HOME"));
     }
 
     #[test]

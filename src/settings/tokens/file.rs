@@ -64,7 +64,7 @@ pub fn read_token_file(path: &Path, privacy: Privacy) -> Result<Secret, TokenErr
 pub(super) fn read_token(path: &Path, privacy: Privacy) -> Result<(Secret, Stamp), TokenError> {
     let (text, stamp) = read_private(path, privacy, TOKEN_LIMIT_BYTES)?;
     let secret = Secret::of(text.trim()).ok_or_else(|| {
-        let message = "it should hold one token and nothing else".to_owned();
+        let message = "it should hold one word and nothing else".to_owned();
         TokenError::Malformed { path: path.to_owned(), message }
     })?;
     Ok((secret, stamp))

@@ -266,7 +266,7 @@ fn rule_15_a_version_that_was_stopped_and_is_still_on_a_node_is_shown_there() {
     w.saw(&["promote_failed prod 1.0.1 stopped"]);
     let seen = nodes(&w);
     assert_eq!((seen[0].version.as_ref().unwrap().as_str(), seen[0].behind), ("1.0.1", false));
-    assert_eq!(seen[0].rejected.as_deref(), Some("node `b` (activate) failed"));
+    assert_eq!(seen[0].rejected.as_deref(), Some("node `b` (activate) failed: it broke (tidegate logs 3)"));
     assert_eq!((seen[1].rejected.as_deref(), seen[1].failure), (None, Some(Failure::Activate)));
     w.push("c2");
     assert!(nodes(&w).iter().all(|node| node.rejected.is_none() && node.failure.is_none()));

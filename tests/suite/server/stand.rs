@@ -95,6 +95,7 @@ impl Stand {
             clock,
             gauge: Gauge::default(),
             notices: Arc::new(Default::default),
+            troubles: Arc::new(Vec::new),
             tokens: tokens.clone(),
             read: setup.read,
             hosts: setup.hosts,

@@ -38,6 +38,12 @@ async fn server_sent_events_go_on_after_the_last_one_seen() {
     assert!(text.contains("id: 1\ndata: {\"id\":1,"), "{text}");
     let text = read_until(&stand, &head("last-event-id: 1\r\n"), "pipeline_loaded").await;
     assert!(!text.contains("controller_started"), "{text}");
+    // A browser asks again by the address that it began with: the header says how far it came.
+    let again = |more: &str| head(more).replacen("/events ", "/events?since=0 ", 1);
+    let text = read_until(&stand, &again("last-event-id: 1\r\n"), "pipeline_loaded").await;
+    assert!(!text.contains("controller_started"), "what was seen is not told again: {text}");
+    let text = read_until(&stand, &again("last-event-id: none\r\n"), "pipeline_loaded").await;
+    assert!(text.contains("controller_started"), "one that is no number says nothing: {text}");
     let future = [("accept", "text/event-stream".to_owned()), ("last-event-id", "999".to_owned())];
     stand.send("GET", "/events", &future, b"").await.is_problem(422, "TG-EVENTS-001");
     let open_stream = [("accept", "text/event-stream".to_owned())];

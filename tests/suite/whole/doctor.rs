@@ -147,6 +147,7 @@ run = ["./gone.sh"]
 "#;
     world.edit(&format!("{SHOP}{more}"));
     fs::write(world.path("place/there"), "hidden-value").expect("a secret");
+    fs::set_permissions(world.path("place/there"), fs::Permissions::from_mode(0o600)).expect("a mode");
     for (name, mode) in [("told.sh", 0o755), ("shut.sh", 0o644)] {
         fs::write(world.path(&format!("pipelines/{name}")), "#!/bin/sh\ntouch told\n").expect("a script");
         let path = world.path(&format!("pipelines/{name}"));

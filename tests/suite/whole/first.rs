@@ -148,6 +148,63 @@ fn a_python_project_is_tested_and_packed() {
     }
 }
 
+/// What the gate of that name runs.
+fn gate(text: &str, name: &str) -> String {
+    let table: toml::Table = text.parse().expect("TOML");
+    let gates = table["tier"][0]["gate"].as_array().expect("gates");
+    let found = gates.iter().find(|gate| gate["name"].as_str() == Some(name));
+    found.unwrap_or_else(|| panic!("{name}: {text}"))["run"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn python_tests_that_only_pytest_runs_are_run_by_it() {
+    let project = "[project]\nname = \"app\"\nversion = \"1\"\n";
+    for (test, with) in [
+        ("def test_a():\n    assert False\n", "pytest"),
+        ("class TestA:\n    def test_a(self):\n        assert False\n", "pytest"),
+        (
+            "import unittest\n\nclass TestA(unittest.TestCase):\n    def test_a(self):\n        pass\n",
+            "unittest",
+        ),
+    ] {
+        let files = [("pyproject.toml", project), ("src/app/__init__.py", ""), ("tests/test_a.py", test)];
+        let text = first_pipeline(&world_with(&files));
+        let run = gate(&text, "python-tests");
+        assert!(run.contains(with) && run.contains("-m pytest") == (with == "pytest"), "{test}: {run}");
+    }
+}
+
+#[test]
+fn no_python_tests_do_not_pass_as_tests() {
+    let world = world_with(&[
+        ("pyproject.toml", "[project]\nname = \"app\"\nversion = \"1\"\n"),
+        ("tests/test_a.py", "import unittest\n"),
+    ]);
+    let run = gate(&first_pipeline(&world), "python-tests");
+    let with = |test: &str| {
+        fs::write(world.path("work/tests/test_a.py"), test).expect("a file");
+        let mut shell = Command::new("/bin/sh");
+        let output = shell.args(["-c", &run]).current_dir(world.path("work")).output().expect("a shell");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    if has("python3") {
+        let (exit, said) = with("import unittest\n");
+        assert!(exit == Some(1) && said.contains("no tests were found"), "{run}: {said}");
+        let test = "import unittest\n\nclass A(unittest.TestCase):\n    def test_a(self):\n        ";
+        assert_eq!(with(&format!("{test}pass\n")).0, Some(0));
+        assert_eq!(with(&format!("{test}self.fail()\n")).0, Some(1));
+    }
+
+    let world =
+        world_with(&[("setup.py", "from setuptools import setup\nsetup(name='a', packages=['a'])\n")]);
+    let (_, said) = world.ends(&["init", "work", "--out", "pipelines/shop.toml"]);
+    assert!(
+        said.contains("found a Python project (setup.py)") && said.contains("found no tests of Python"),
+        "{said}"
+    );
+    assert!(gate(&world.read("pipelines/shop.toml"), "python-compiles").contains("compileall"));
+}
+
 /// A project that setuptools has to find the packages of by itself.
 const FLAT: &[(&str, &str)] = &[
     (
@@ -182,6 +239,14 @@ fn a_python_project_is_still_built_with_its_pipeline_in_it() {
         talk.contains("then start the controller: tidegate serve --pipelines work/.tidegate/pipelines"),
         "{talk}"
     );
+    // Where one goes on from here by the words of the README, the way is shown.
+    let check = world.program().arg("check").current_dir(world.path("work")).output().expect("tidegate runs");
+    let check = String::from_utf8_lossy(&check.stderr).into_owned();
+    assert!(
+        check.contains("TG-CLI-003") && check.contains("`tidegate check .tidegate/pipelines`"),
+        "{check}"
+    );
+    assert!(talk.contains("tidegate check work/.tidegate/pipelines"), "{talk}");
     if !builds {
         eprintln!("pip builds no wheel on this machine: the pipeline that makes one is written, but not run");
         return;

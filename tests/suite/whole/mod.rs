@@ -10,6 +10,7 @@ mod delivery;
 mod doctor;
 mod escapes;
 mod first;
+mod first_days;
 mod forges;
 mod housekeeping;
 mod killing;
