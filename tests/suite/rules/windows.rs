@@ -306,7 +306,7 @@ fn rule_19_promote_lifts_a_window_and_not_a_freeze() {
     let mut w = World::with(shop([tier("host"), tier("prod").with(|t| t.promote.freeze = vec![freeze])]));
     w.push("c1");
     w.promote("prod", "1.0.1").unwrap();
-    assert_eq!(w.blockers("prod", "1.0.1"), ["freeze"]);
+    assert_eq!((w.current("prod"), w.blockers("prod", "1.0.1")), ("".into(), vec!["freeze"]));
     let lift = Deed::Promote { tier: "prod".into(), version: "1.0.1".into(), lift: true };
     w.deed_of(&actor("root", Role::Admin), lift).unwrap();
     assert_eq!(w.current("prod"), "1.0.1");
