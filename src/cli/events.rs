@@ -62,7 +62,7 @@ fn known_kinds(asked: &[String]) -> Result<(), Trouble> {
     let help = format!(
         "did you mean `{near}`? `tidegate schema event` has them all, and `gate_*` is all of a beginning"
     );
-    Err(Trouble::new("TG-CLI-022", format!("there is no kind of event `{bad}`"), help, Exit::Usage))
+    Err(Trouble::new("TG-CLI-024", format!("there is no kind of event `{bad}`"), help, Exit::Usage))
 }
 
 /// A pipeline may have left events and be gone, or be still to come: that is said, and no error.

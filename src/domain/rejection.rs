@@ -92,7 +92,7 @@ impl Rejection {
             Rejection::Moved(..) => "TG-ASK-020",
             Rejection::IsInside(..) => "TG-ASK-021",
             Rejection::IsAuthor(..) => "TG-ASK-022",
-            Rejection::AddressMissing(..) => "TG-AUTH-003",
+            Rejection::AddressMissing(..) => "TG-AUTH-008",
             Rejection::HasCurrent(..) => "TG-ADOPT-001",
             Rejection::LabelTaken(..) => "TG-ADOPT-002",
             Rejection::OtherLabel(..) => "TG-ADOPT-003",

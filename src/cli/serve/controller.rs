@@ -118,7 +118,7 @@ impl Controller {
         let time = crate::cli::words::took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         let message =
             format!("the controller is stopping: nothing new begins, what runs has up to {time} to end");
-        self.troubles.begin("TG-SERVE-005", message, "what is interrupted runs again after the next start");
+        self.troubles.begin("TG-SERVE-007", message, "what is interrupted runs again after the next start");
     }
 
     /// Begins nothing new; ends when what runs has ended or the time is over. The second time: ends what runs at once.

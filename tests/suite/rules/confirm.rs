@@ -76,7 +76,7 @@ fn rule_12_an_author_does_not_count_where_the_rule_says_so() {
     assert_eq!(refused(&mut w, &person("ann")), "TG-ASK-022", "she wrote the commit");
     assert_eq!(refused(&mut w, &person("cid")), "TG-ASK-022", "he committed it");
     let nameless = actor("dee", Role::Operator);
-    assert_eq!(refused(&mut w, &nameless), "TG-AUTH-003", "nobody can tell who that is");
+    assert_eq!(refused(&mut w, &nameless), "TG-AUTH-008", "nobody can tell who that is");
     let help = w.deed_of(&nameless, confirm("1.0.1")).unwrap_err().help();
     assert!(help.contains("token create NAME --role operator --email"), "{help}");
     assert_eq!(w.count("manual_confirm"), 0);

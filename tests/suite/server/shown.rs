@@ -243,7 +243,7 @@ async fn whose_words_there_are_and_until_when_is_shown() {
     stand.push("shop", '1').await;
     stand.until_passed("shop", "host", "1.0.1").await;
     let path = "/api/pipelines/shop/tiers/prod/confirm";
-    stand.post(path, r#"{"version":"1.0.1"}"#).await.is_problem(403, "TG-AUTH-003");
+    stand.post(path, r#"{"version":"1.0.1"}"#).await.is_problem(403, "TG-AUTH-008");
     let confirm = |name: &str, email: &str| Command::ByHand {
         actor: Actor { name: name.into(), role: Role::Operator, email: Some(email.into()) },
         why: None,

@@ -213,7 +213,7 @@ fn what_does_not_exist_is_told_from_what_did_not_happen() {
     let mut world = World::new(SHOP);
     let (exit, said) = world.ends(&["events", "--kind", "gate_don"]);
     assert_eq!(exit, 2, "{said}");
-    assert!(said.contains("TG-CLI-022") && said.contains("did you mean `gate_done`?"), "{said}");
+    assert!(said.contains("TG-CLI-024") && said.contains("did you mean `gate_done`?"), "{said}");
     assert_eq!(world.ends(&["events", "--kind", "gate_*", "--kind", "lagged"]).0, 0);
     let (exit, said) = world.ends(&["events", "--pipeline", "nope"]);
     assert_eq!(exit, 0);
