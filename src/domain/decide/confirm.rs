@@ -20,8 +20,7 @@ enum Stands {
 }
 
 impl Place<'_> {
-    /// One that is given already is the answer, wherever the version stands by now. One of an author, or of somebody who
-    /// may not give it, is refused even where it would change nothing.
+    /// One that is given already is the answer, wherever the version stands by now; so is a version that passed.
     pub(super) fn confirm(&self, tier: &TierName, version: &VersionLabel) -> Result<Decision, Rejection> {
         let definition = self.tier_in_force(tier)?;
         let rule = definition.promote.confirm.as_ref();

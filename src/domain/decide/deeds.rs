@@ -70,13 +70,17 @@ impl Place<'_> {
         Ok(Decision::done(events.into_iter().map(|event| self.fact(event)).collect()))
     }
 
-    pub(super) fn action(&self, action: Action, tier: &TierName, version: Option<&VersionLabel>) -> Event {
-        let (tier, version) = (Some(tier.clone()), version.cloned());
+    pub(super) fn action(
+        &self,
+        action: Action,
+        tier: Option<&TierName>,
+        version: Option<&VersionLabel>,
+    ) -> Event {
         Event::ManualAction {
             action,
-            tier,
+            tier: tier.cloned(),
             node: None,
-            version,
+            version: version.cloned(),
             lift: false,
             sha: None,
             pending: false,
@@ -198,7 +202,7 @@ impl Place<'_> {
             }
             let stepped_back = standing.is_some_and(|s| s.stepped_back.is_some());
             if rejected || stepped_back {
-                return self.done([self.action(Action::Retry, tier, Some(version))]);
+                return self.done([self.action(Action::Retry, Some(tier), Some(version))]);
             }
         }
         let meant = |other: &VersionLabel| version.is_none_or(|version| version == other);
@@ -208,7 +212,7 @@ impl Place<'_> {
         let back = t.going_back.as_ref();
         let failed_back = back.is_some_and(|g| g.failed && (meant(&g.from) || meant(&g.to)));
         if blocked_inside || failed_back {
-            return self.done([self.action(Action::Retry, tier, version)]);
+            return self.done([self.action(Action::Retry, Some(tier), version)]);
         }
         match version {
             Some(_) => Ok(Decision::already()),
@@ -265,18 +269,7 @@ impl Place<'_> {
             if build.canceled {
                 return Ok(Decision::already());
             }
-            let version = Some(build.version.clone());
-            let action = Action::Cancel;
-            return self.done([Event::ManualAction {
-                action,
-                tier: None,
-                node: None,
-                version,
-                lift: false,
-                sha: None,
-                pending: false,
-                emails: vec![],
-            }]);
+            return self.done([self.action(Action::Cancel, None, Some(&build.version))]);
         }
         let front = self.p.queue.front().ok_or(Rejection::NothingToCancel)?;
         // One that has not begun has no label yet, unless its commit had one before.
@@ -295,7 +288,7 @@ impl Place<'_> {
         if inside.ending.is_some() {
             return Ok(Decision::already());
         }
-        self.done([self.action(Action::Cancel, tier, Some(&inside.version))])
+        self.done([self.action(Action::Cancel, Some(tier), Some(&inside.version))])
     }
 
     fn block(&self, version: &VersionLabel) -> Result<Decision, Rejection> {

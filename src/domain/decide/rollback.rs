@@ -25,7 +25,7 @@ impl Place<'_> {
             if inside.ending.is_some() {
                 return Ok(Decision::already());
             }
-            let action = self.action(Action::Rollback, tier, Some(&inside.version));
+            let action = self.action(Action::Rollback, Some(tier), Some(&inside.version));
             return self.done([action].into_iter().chain(self.hold_of_rollback(tier)));
         }
         if let Some(back) = t.going_back.as_ref().filter(|back| !back.failed) {

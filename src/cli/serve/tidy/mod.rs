@@ -72,7 +72,8 @@ impl Tidier {
         let mut tomorrow = Instant::now() + DAY;
         let mut short = self.engine.short_of_disk();
         let mut look_for_room = short.borrow().then(Instant::now);
-        let mut sweep = None;
+        // What was stored shortly before the start is spared then, and has its hour.
+        let mut sweep = Some(Instant::now() + SPARED);
         loop {
             tokio::select! {
                 () = at(look_for_room) => {
