@@ -18,7 +18,7 @@ rm -rf -- "$guard"
 mkdir -- "$guard" && printf '%s\n' "$owner" >"$guard/owner" || { say no room; exit 1; }
 
 # What is there now lives on under a second name; a deploy replaces files and never writes into them.
-kept() { printf '%s/.%s.tidegate-back' "${1%/*}" "${1##*/}"; }
+kept() { printf '%s/.%s.tidegate.back' "${1%/*}" "${1##*/}"; }
 files=
 while [ "$count" -gt 0 ]; do
     count=$((count - 1))

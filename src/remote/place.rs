@@ -86,7 +86,6 @@ impl Places {
         self.talk.send(&payload::call(&put)).await?;
         self.wait_for("go", file).await?;
         let digest = self.send_rest(file, from, hash, sent).await?;
-        self.wait_for("whole", file).await?;
         if digest != file.sha256 {
             let message = format!(
                 "`{}` is not what was built any more; build it again: `rebuild`",
@@ -106,7 +105,7 @@ impl Places {
         }
     }
 
-    /// Sends the bytes and hears a refusal meanwhile.
+    /// Sends the bytes until the node has them all, and hears a refusal meanwhile; the digest of the whole.
     async fn send_rest(
         &mut self,
         file: &File,
@@ -114,30 +113,37 @@ impl Places {
         hash: Sha256,
         sent: impl Fn(u64),
     ) -> Result<String, Trouble> {
-        let Some(mut stdin) = self.talk.stdin.take() else { return Err(self.talk.end().await) };
+        let Some(stdin) = self.talk.stdin.take() else { return Err(self.talk.end().await) };
         let (pieces, digest) = read_ahead(file, from, hash);
-        tokio::select! {
-            said = self.talk.hear() => {
-                let said = said?;
-                Err(failed(file, said.strip_prefix("failed ").unwrap_or(&said)))
-            }
-            done = send_pieces(&mut stdin, pieces, sent) => match done {
-                Ok(()) => {
-                    self.talk.stdin = Some(stdin);
-                    Ok(digest.await.unwrap_or_default())
-                }
-                Err(Unsent::Read(error)) => {
-                    let message = format!("failed to read `{}`: {error}", file.from.display());
-                    Err(Trouble::new(Kind::Failed, message))
-                }
-                // The node's side, or ssh, is gone: what was said before that counts.
-                Err(Unsent::Closed) => match self.talk.hear().await {
-                    Ok(said) => Err(failed(file, said.strip_prefix("failed ").unwrap_or(&said))),
-                    Err(trouble) => Err(trouble),
-                },
+        let mut sending = std::pin::pin!(send_pieces(stdin, pieces, sent));
+        // A refusal may come at any time, and the last word before we know that all is sent.
+        let (said, sent) = tokio::select! {
+            said = self.talk.hear() => (Some(said), None),
+            sent = &mut sending => (None, Some(sent)),
+        };
+        let said = match said {
+            Some(said) => said?,
+            // The node's side, or ssh, may be gone: what was said before that counts.
+            None => match &sent {
+                // The node would wait for the rest.
+                Some(Err(Unsent::Read(error))) => return Err(unreadable(file, error)),
+                _ => self.talk.hear().await?,
             },
+        };
+        if said != "whole" {
+            return Err(failed(file, said.strip_prefix("failed ").unwrap_or(&said)));
         }
+        let sent = match sent {
+            Some(sent) => sent,
+            None => sending.await,
+        };
+        self.talk.stdin = sent.ok();
+        Ok(digest.await.unwrap_or_default())
     }
+}
+
+fn unreadable(file: &File, error: &io::Error) -> Trouble {
+    Trouble::new(Kind::Failed, format!("failed to read `{}`: {error}", file.from.display()))
 }
 
 /// Why bytes were not sent.
@@ -147,16 +153,16 @@ enum Unsent {
 }
 
 async fn send_pieces(
-    stdin: &mut ChildStdin,
+    mut stdin: ChildStdin,
     mut pieces: mpsc::Receiver<io::Result<Vec<u8>>>,
     sent: impl Fn(u64),
-) -> Result<(), Unsent> {
+) -> Result<ChildStdin, Unsent> {
     while let Some(piece) = pieces.recv().await {
         let piece = piece.map_err(Unsent::Read)?;
         stdin.write_all(&piece).await.map_err(|_| Unsent::Closed)?;
         sent(piece.len() as u64);
     }
-    Ok(())
+    Ok(stdin)
 }
 
 /// What is read, piece by piece.

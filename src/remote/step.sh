@@ -9,6 +9,8 @@
 # Nothing here is written to the node's disk: the events file is a FIFO.
 
 say() { printf '\036%s %s\n' "$mark" "$*"; }
+# Shells differ in how a group is named.
+to_group() { kill -s "$1" -- "-$step" || kill -s "$1" "-$step"; }
 pause() { sleep 0.1 2>/dev/null || sleep 1; }
 
 say start
@@ -54,15 +56,15 @@ step=$!
     while timeout "$expiry" sh -c 'IFS= read -r line' <&3 3<&- 8>&-; do :; done
     trap '' TERM
     exec >/dev/null
-    kill -s TERM -- "-$step" || kill -s TERM "$step"
+    to_group TERM || kill -s TERM "$step"
     for process in $(marked); do kill -s TERM "$process"; done
     waited=0
-    while kill -0 -- "-$step" || [ -n "$(marked)" ]; do
+    while to_group 0 || [ -n "$(marked)" ]; do
         [ "$waited" -ge $((grace * 10)) ] && break
         waited=$((waited + 1))
         pause
     done
-    kill -s KILL -- "-$step" || kill -s KILL "$step"
+    to_group KILL || kill -s KILL "$step"
     for process in $(marked); do kill -s KILL "$process"; done
 ) &
 watcher=$!

@@ -47,12 +47,13 @@ fn a_node_that_answers_is_told_so_and_stays() {
 #[test]
 fn a_deploy_that_kills_sshd_is_undone_by_the_node_and_the_controller_learns_of_it() {
     let Some((mut world, mut fleet)) = begun() else { return };
-    // The group of sshd, its connections included; the account's own processes are in others.
-    let pid = fleet.node("a1").pid();
-    world.push(
-        "2.0.0",
-        &[("break.sh", &format!("if [ $TIDEGATE_MODE = deploy ]; then kill -9 -- -{pid}; fi\n"))],
+    // The listener, and the connection that the deploy came by.
+    let break_it = format!(
+        "if [ $TIDEGATE_MODE = deploy ]; then kill -s KILL {}; p=$$\n\
+         until [ \"$(cat /proc/$p/comm)\" = sshd ]; do p=$(cut -d' ' -f4 /proc/$p/stat); done; kill -s KILL $p\nfi\n",
+        fleet.node("a1").pid()
     );
+    world.push("2.0.0", &[("break.sh", &break_it)]);
     world.wait("rollback", &[("from", "2.0.0"), ("to", "1.0.0")]);
     // Nobody can reach the node: it goes back alone.
     fleet.node("a1").wait_until("told", "rollback 1.0.0");
