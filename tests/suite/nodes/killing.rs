@@ -54,7 +54,7 @@ fn a_killed_controller_goes_on_in_every_state_of_a_rollout() {
             assert_eq!(node.read("app/shop"), "1.0.0\n", "{} after a kill at {last}", node.name);
         }
         let place = world.get("/api/pipelines/shop");
-        let nodes = place["tiers"].as_array().expect("tiers")[0]["nodes"].to_string();
+        let nodes = place["pipeline"]["tiers"].as_array().expect("tiers")[0]["nodes"].to_string();
         assert!(!nodes.contains("2.0."), "after a kill at {last}: {nodes}");
         assert!(!nodes.contains("null"), "after a kill at {last}: {nodes}");
     }

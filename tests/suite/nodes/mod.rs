@@ -8,5 +8,6 @@ mod killing;
 mod lock;
 mod rollout;
 mod secrets;
+mod service;
 mod trouble;
 mod world;
