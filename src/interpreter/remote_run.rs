@@ -52,6 +52,7 @@ impl Remote<'_> {
         let command = RemoteCommand {
             argv,
             env: &env,
+            machine: self.link.name(),
             folder: &folder,
             grace,
             expiry: EXPIRY,

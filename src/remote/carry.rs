@@ -7,7 +7,7 @@ use super::marks::{self, Marks, Piece};
 use super::payload::Payload;
 use super::talk::keep_last;
 use super::trouble::{Kind, Trouble};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -52,6 +52,8 @@ pub struct RemoteCommand<'a> {
     pub argv: &'a [OsString],
     /// Over what the login has.
     pub env: &'a [(OsString, OsString)],
+    /// What the node calls itself, as [`super::Link::name`] has it.
+    pub machine: &'a OsStr,
     /// Below the home folder.
     pub folder: &'a OsString,
     /// From SIGTERM to SIGKILL.
@@ -69,6 +71,7 @@ impl RemoteCommand<'_> {
             .set("grace", super::link::seconds(self.grace))
             .set("expiry", super::link::seconds(self.expiry))
             .set("folder", self.folder)
+            .set("name", self.machine)
             .set("apart", if self.apart { "yes" } else { "" })
             .environment(self.env.iter().map(|(name, value)| (name, value)));
         let line = payload.arguments(self.argv).script(include_str!("step.sh")).into_line();
@@ -131,7 +134,9 @@ impl Errand {
             unreachable!("BUG: all three are pipes")
         };
         let stop = CancellationToken::new();
-        let line = [format!("mark={mark};").into_bytes(), payload()].concat();
+        // What the command itself knows must not be the mark; and no other command has ever had it.
+        let token = marks::random();
+        let line = [format!("mark={mark};token={token};").into_bytes(), payload()].concat();
         let feeding = tokio::spawn(feed(stdin, line, stop.clone()));
         let listening = tokio::spawn(listen(stderr, Marks::new(&mark), self.output.is_some()));
         let ending = tokio::spawn(wait_for_signal(stop.clone())?);

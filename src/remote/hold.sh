@@ -3,7 +3,7 @@
 #
 # Given: mark, by (for people: who holds the lock), owner (who may disarm a guard: a file's name), expiry (seconds
 # without a line after which the controller counts as gone).
-# Said:  start | no WHAT | locked BY | back WHEN STATUS | armed | path PATH | home HOME | held
+# Said:  start | no WHAT | locked BY | back WHEN STATUS | armed | name NAME | path PATH | home HOME | held
 
 say() { printf '\036%s %s\n' "$mark" "$*"; }
 
@@ -11,8 +11,8 @@ say start
 umask 077
 cd || { say no home; exit 1; }
 here=$HOME/.tidegate
-mkdir -p -- "$here" || { say no home; exit 1; }
-for tool in flock timeout mktemp mkfifo; do
+[ -d "$here" ] || mkdir -p -- "$here" || { say no home; exit 1; }
+for tool in flock timeout mkfifo head; do
     command -v "$tool" >/dev/null 2>&1 || { say no "$tool"; exit 1; }
 done
 
@@ -44,16 +44,21 @@ if ! flock -n 8; then
     flock 8 || { say no flock; exit 1; }
 fi
 exec 8>&-
-rm -rf -- "$guard"
+[ ! -d "$guard" ] || rm -rf -- "$guard"
+# Of commands whose end nobody could wait for.
+for old in "$here"/events.*; do
+    [ ! -p "$old" ] || rm -f -- "$old"
+done
 if [ -f "$here/$name.back.$owner" ]; then
     IFS= read -r result <"$here/$name.back.$owner"
     say back "$result"
     rm -f -- "$here/$name.back.$owner"
 fi
 
-printf '%s\n' "$by" >"$holder.$$" && mv -f -- "$holder.$$" "$holder" || { say no room; exit 1; }
+printf '%s\n' "$by" >"$holder" || { say no room; exit 1; }
+say name "$name"
 say path "$PATH"
 say home "$HOME"
 say held
 while timeout "$expiry" sh -c 'IFS= read -r line' 9>&-; do :; done
-rm -f -- "$holder"
+: >"$holder"

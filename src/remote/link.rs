@@ -65,6 +65,8 @@ pub struct Link {
     host: String,
     socket: OsString,
     env: Vec<(OsString, OsString)>,
+    /// What the node calls itself.
+    pub(super) name: OsString,
     /// `PATH` of the login.
     pub path: OsString,
     /// `HOME` of the login.
@@ -91,6 +93,7 @@ impl Link {
             host: host.to_owned(),
             socket: socket.clone(),
             env: env.to_vec(),
+            name: OsString::new(),
             path: OsString::new(),
             home: OsString::new(),
             back: None,
@@ -115,6 +118,11 @@ impl Link {
     /// Words of a session that goes through this connection, for a process that is run elsewhere, in [`Client::folder`].
     pub fn argv(&self) -> Vec<OsString> {
         self.client.through(&self.socket, &self.host)
+    }
+
+    /// What the node calls itself.
+    pub fn name(&self) -> &OsStr {
+        &self.name
     }
 
     /// How the client is called.
@@ -194,6 +202,7 @@ impl Opening {
                 "locked" => return Ok(Heard::Locked(rest.to_owned())),
                 "armed" => return Ok(Heard::Disarmed),
                 "held" => return Ok(Heard::Held),
+                "name" => self.link.name = rest.into(),
                 "path" => self.link.path = rest.into(),
                 "home" => self.link.home = rest.into(),
                 "back" => self.link.back = back(rest),

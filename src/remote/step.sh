@@ -1,7 +1,7 @@
 # Runs one command on a node and sees to it that it ends when nobody wants it any more.
 #
-# Given: mark, expiry (seconds without a line after which the controller counts as gone), grace (seconds from SIGTERM to
-# SIGKILL), folder (where to run; below the home folder), apart (not empty: its stderr stays stderr), `environment`, which
+# Given: mark, token (of this command alone), expiry (seconds without a line after which the controller counts as gone), grace (seconds from SIGTERM to
+# SIGKILL), folder (where to run; below the home folder), name (of the machine), apart (not empty: its stderr stays stderr), `environment`, which
 # sets the command's environment, and the command as positional parameters. Standard input brings a line now and then;
 # its end asks for the command's end.
 # Said on stdout: start | no WHAT | end STATUS, around what the command writes. Said on stderr: event LINE | over.
@@ -17,13 +17,13 @@ say start
 cd && cd -- "$folder" 2>/dev/null || { say no folder; exit 1; }
 exec 3<&0 5>&2 </dev/null 2>/dev/null
 # Whoever takes the node's lock next waits until this is over.
-exec 8>>"$HOME/.tidegate/$(uname -n).steps"
+here=$HOME/.tidegate
+exec 8>>"$here/$name.steps"
 flock -s 8
 
-own=$(mktemp -d "${TMPDIR:-/tmp}/tidegate.XXXXXX") && mkfifo "$own/events" && exec 6<>"$own/events" || own=
-events=/dev/null
-if [ -n "$own" ]; then
-    events=$own/events
+events=$here/events.$token
+(umask 077; exec mkfifo "$events") && exec 6<>"$events" || events=/dev/null
+if [ "$events" != /dev/null ]; then
     (
         exec 3<&- 8>&-
         while IFS= read -r line <&6; do
@@ -36,7 +36,7 @@ fi
 
 # Processes of the command that are in no group of it any more are told by the name of its events file.
 marked() {
-    [ -n "$own" ] || return 0
+    [ "$events" != /dev/null ] || return 0
     for process in /proc/[0-9]*; do
         grep -qs "TIDEGATE_EVENTS=$events" "$process/environ" && echo "${process#/proc/}"
     done
@@ -73,11 +73,11 @@ wait "$step"
 status=$?
 kill -s TERM "$watcher"
 wait "$watcher"
-if [ -n "$own" ]; then
+if [ "$events" != /dev/null ]; then
     # A line of its own, whatever the command left unfinished.
     printf '\n%s\n' "$mark" >&6
     wait "$listener"
-    rm -rf -- "$own"
+    rm -f -- "$events"
 fi
 printf '\036%s over\n' "$mark" >&5
 say end "$status"

@@ -72,6 +72,22 @@ fn what_a_step_starts_for_good_lives_on() {
 }
 
 #[test]
+fn a_cancel_ends_nothing_that_an_earlier_deploy_left_for_good() {
+    let deploy = "run = \"if [ $TIDEGATE_VERSION = 1.0.0 ]; then nohup sleep 79 >/dev/null 2>&1 & exit 0; fi; \
+                  echo up; echo deaf; [ $TIDEGATE_MODE = rollback ] || sleep 300\"\n";
+    let Some((mut world, mut fleet)) = world(&["a1"], deploy) else { return };
+    world.push("1.0.0", &[BUILD]);
+    world.wait("promote_complete", &[]);
+    let left = fleet.node("a1").processes();
+    world.push("2.0.0", &[]);
+    until_up(&mut world);
+    world.good(&["cancel", "shop", "prod"]);
+    world.wait("promote_failed", &[]);
+    let now = fleet.node("a1").processes();
+    assert!(left.iter().all(|one| now.contains(one)), "{left:?} and then {now:?}");
+}
+
+#[test]
 fn a_step_that_goes_on_in_the_background_keeps_nobody() {
     // It holds the output open, as a daemon that was started carelessly does.
     let deploy = "run = \"echo begun; sleep 78 & exit 0\"\n";

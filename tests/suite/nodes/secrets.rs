@@ -70,11 +70,6 @@ confirm_within = "60s"
     let mut found = Vec::new();
     files_with(&fleet.node("a1").home, &mut found);
     files_with(&world.path("state"), &mut found);
-    for entry in fs::read_dir(std::env::temp_dir()).expect("a folder").flatten() {
-        if entry.file_name().to_string_lossy().starts_with("tidegate.") {
-            files_with(&entry.path(), &mut found);
-        }
-    }
     assert!(found.is_empty(), "{found:?}");
     fs::write(&go, "").expect("written");
     world.wait("deploy_ok", &[]);
