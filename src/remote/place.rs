@@ -56,7 +56,9 @@ pub struct Places {
 impl Places {
     /// Begins the session.
     pub async fn open(link: &Link) -> Result<Places, Trouble> {
-        Ok(Places { talk: link.talk(Payload::new().script(include_str!("place.sh"))).await? })
+        Ok(Places {
+            talk: link.talk(Payload::new().set("name", link.name()).script(include_str!("place.sh"))).await?,
+        })
     }
 
     /// Puts one file in place. `sent` is told bytes as they go.
@@ -93,7 +95,9 @@ impl Places {
             );
             return Err(Trouble::new(Kind::Corrupt, message));
         }
-        self.talk.send(&payload::call(&["keep".as_ref(), to, part, mode.as_ref()])).await?;
+        self.talk
+            .send(&payload::call(&["keep".as_ref(), to, part, mode.as_ref(), file.sha256.as_ref()]))
+            .await?;
         self.wait_for("kept", file).await?;
         Ok(Put::Written { resumed: from })
     }

@@ -1,7 +1,7 @@
 # Puts files in place on a node, one after the other, as told on standard input: a line is a call of a function below,
 # and what follows a `put` are that file's bytes. Every call is answered before the next is sent.
 #
-# Given: mark.
+# Given: mark, name (of the machine).
 # Said:  start | for `look`: same, part BYTES DIGEST, new | for `put`: go, whole, failed WHY | for `keep`: kept,
 # failed WHY
 
@@ -16,6 +16,15 @@ digest() {
         openssl dgst -sha256 -r <"$1"
     fi 2>/dev/null | cut -c1-64
 }
+# A file that nobody has touched since we wrote or read it need not be read again: inode, size and both times say so.
+placed=$HOME/.tidegate/$name.placed
+stamp() { stat -c '%i %s %y %z' -- "$1" 2>/dev/null; }
+is_noted() {
+    now=$(stamp "$1") && [ -n "$now" ] && grep -qsxF -- "$now $2 $1" "$placed"
+}
+note() {
+    now=$(stamp "$1") && [ -n "$now" ] && printf '%s %s %s\n' "$now" "$2" "$1" 2>/dev/null >>"$placed"
+}
 size() { wc -c <"$1" 2>/dev/null | tr -d ' '; }
 mode() { ls -ld -- "$1" 2>/dev/null | cut -c1-10; }
 fail() {
@@ -27,7 +36,8 @@ fail() {
 # look TO PART MODE SIZE DIGEST: what is there of a file with this mode (as `ls` shows it), size and digest.
 look() {
     if [ "$(mode "$1")" = "$3" ] && [ "$(size "$1")" = "$4" ]; then
-        [ "$(digest "$1")" = "$5" ] && { say same; return; }
+        is_noted "$1" "$5" && { say same; return; }
+        [ "$(digest "$1")" = "$5" ] && { note "$1" "$5"; say same; return; }
     fi
     if [ -f "$2" ] && [ ! -h "$2" ] && [ -s "$2" ]; then
         say part "$(size "$2")" "$(digest "$2")"
@@ -53,16 +63,20 @@ put() {
     say whole
 }
 
-# keep TO PART MODE (octal): the part is the file.
+# keep TO PART MODE (octal) DIGEST: the part is the file.
 keep() {
     error=$(chmod -- "$3" "$2" 2>&1) || fail "$error"
     error=$(mv -f -- "$2" "$1" 2>&1) || fail "$error"
     # Parts of other contents, whose uploads were never finished.
     rm -f -- "${2%-*}"-*
+    note "$1" "$4"
     say kept
 }
 
 say start
+if [ "$(size "$placed")" -gt 1000000 ] 2>/dev/null; then
+    tail -n 2000 "$placed" >"$placed.new" && mv -f -- "$placed.new" "$placed"
+fi
 while IFS= read -r call; do
     eval "$call"
 done

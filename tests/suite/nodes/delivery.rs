@@ -36,6 +36,13 @@ fn files_arrive_whole_with_their_modes_and_are_skipped_when_they_are_there() {
     let names: Vec<_> = fs::read_dir(node.home.join("app")).expect("a folder").flatten().collect();
     assert_eq!(names.len(), 4, "nothing is left beside: {names:?}");
     node.wait_until_idle();
+
+    // As many other bytes: it is seen, although it was noted what is there.
+    fs::write(node.home.join("app/big"), vec![b'y'; 3_000_000]).expect("written");
+    world.good(&["redeploy", "shop", "prod"]);
+    world.wait("deploy_ok", &[("mode", "redeploy")]);
+    assert!(!log_of(&world, "a1").contains("app/big (unchanged)"));
+    assert!(fleet.node("a1").read("app/big").starts_with("xxx"));
 }
 
 #[test]
