@@ -6,8 +6,16 @@ use crate::definition::report::Report;
 use crate::definition::{names, raw};
 use crate::domain::pipeline::{Cron, Schedule, Source};
 
+/// Each is looked at whenever anything happens in its pipeline.
+const MOST: usize = 100;
+
 /// Lowers the schedules of a pipeline with that source.
 pub(super) fn schedules(report: &mut Report, source: &Source, raw: &[raw::Schedule]) -> Vec<Schedule> {
+    if raw.len() > MOST {
+        let message = format!("a pipeline has {MOST} schedules at most, not {}", raw.len());
+        let problem = report.error(Code::OutOfRange, &format!("schedule[{MOST}]"), message);
+        problem.help("one line may name many times: \"0,30 8-17 * * mon-fri\"");
+    }
     let one = |(at, raw): (usize, &raw::Schedule)| schedule(report, source, &format!("schedule[{at}]"), raw);
     raw.iter().enumerate().map(one).collect()
 }

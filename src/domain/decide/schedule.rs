@@ -45,7 +45,7 @@ pub(super) fn found(
         // The next look at the ref finds nothing new there.
         let noted = (seen != Some(&push.sha)).then(|| {
             let (sha, ref_name) = (push.sha.clone(), push.ref_name.clone());
-            Fact::of(pipeline, Event::PushIgnored { sha, ref_name, reason: reason.into() })
+            fact(Event::PushIgnored { sha, ref_name, reason: reason.into() })
         });
         let facts = noted.into_iter().chain([done(Some(reason))]).collect();
         let (pipeline, reason) = (pipeline.clone(), reason.to_owned());
