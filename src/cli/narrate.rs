@@ -5,10 +5,13 @@ use super::words;
 use crate::domain::event::{Action, PromotionEnd, StepSaid, VoidReason};
 use crate::domain::{Classification, Envelope, Event, Outcome, Status};
 use crate::printable;
-use chrono::Local;
+use chrono::{Local, TimeDelta};
 
 /// How wide the word stands, so that what follows is aligned.
 const WORD: usize = 11;
+
+/// What the clock asks for later than this after its time was missed.
+const LATE: TimeDelta = TimeDelta::minutes(1);
 
 /// Says an event on stdout.
 pub(super) fn say(envelope: &Envelope) {
@@ -35,6 +38,8 @@ fn told(envelope: &Envelope) -> Line {
         | Event::LookOwed { .. }
         | Event::LookDone { .. }
         | Event::LookedOver
+        | Event::ScheduleDue { .. }
+        | Event::ScheduleDone { .. }
         | Event::RefsForgotten { .. } => pushed(envelope),
         Event::BuildAborted { .. }
         | Event::BuildStart { .. }
@@ -78,10 +83,11 @@ fn told(envelope: &Envelope) -> Line {
 fn pushed(envelope: &Envelope) -> Line {
     let by = by(envelope);
     match &envelope.fact.event {
-        Event::RebuildRequested { sha, ref_name, subject, .. } => {
+        Event::RebuildRequested { sha, ref_name, subject, anew, .. } => {
             let at =
                 ref_name.as_ref().map(|name| format!(" on {}", short_ref(name.as_str()))).unwrap_or_default();
-            ("push", Tone::Strong, format!("{}{at}: {subject}", short(sha.as_str())))
+            let word = if *anew { "again" } else { "push" };
+            (word, Tone::Strong, format!("{}{at}: {subject}", short(sha.as_str())))
         }
         Event::PushIgnored { sha, reason, .. } => {
             ("ignored", Tone::Quiet, format!("{}: {reason}", short(sha.as_str())))
@@ -97,6 +103,16 @@ fn pushed(envelope: &Envelope) -> Line {
         Event::LookedOver => {
             ("looked", Tone::Quiet, "all branches and tags: what comes up from here on is new".into())
         }
+        Event::ScheduleDue { cron, zone, ref_name, due } => {
+            let what = if ref_name.is_empty() { "the HEAD branch" } else { short_ref(ref_name) };
+            let late = (envelope.at - *due > LATE).then(|| words::span(envelope.at - *due));
+            let late = late.map(|late| format!(", {late} late")).unwrap_or_default();
+            ("clock", Tone::Strong, format!("{what} is to be built ({cron}, {zone}{late})"))
+        }
+        Event::ScheduleDone { reason: Some(reason), .. } => {
+            ("clock", Tone::Wait, format!("nothing is built: {reason}"))
+        }
+        Event::ScheduleDone { reason: None, .. } => ("clock", Tone::Quiet, "its build is asked for".into()),
         Event::RefsForgotten { refs } => (
             "forgot",
             Tone::Quiet,

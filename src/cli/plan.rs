@@ -116,6 +116,9 @@ fn show(plan: &Plan, now: Time) {
     edit(&plan.edit, now);
     talk::data("the next version:");
     next(&plan.next, plan, now);
+    for one in &plan.schedules {
+        talk::data(safe(words::scheduled(&one.schedule, one.next, now)));
+    }
 }
 
 fn edit(edit: &Edit, now: Time) {

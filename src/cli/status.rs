@@ -5,6 +5,7 @@ use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
 use super::{Exit, wait, words};
 use crate::domain::Time;
+use crate::domain::pipeline::Schedule;
 use crate::notice::NoticeState;
 use crate::printable;
 use crate::server::OnePipeline;
@@ -206,6 +207,7 @@ fn pipeline(one: &PipelineView, now: Time) {
             safe(cause)
         ));
     }
+    one.schedules.iter().for_each(|schedule| scheduled(schedule, now));
     let wide = one.tiers.iter().map(|tier| printable::width(tier.name.as_str())).max().unwrap_or(0);
     for tier in &one.tiers {
         self::tier(tier, wide, now);
@@ -221,6 +223,22 @@ fn pipeline(one: &PipelineView, now: Time) {
             let what = format!("rejected: {}", safe(&version.version));
             talk::data(format_args!("  {}  {} {}", " ".repeat(wide), tint(&what, Tone::Bad), safe(cause)));
         }
+    }
+}
+
+/// When the clock asks for a build, and what is not as usual with the last time.
+fn scheduled(one: &ScheduleView, now: Time) {
+    let ref_name = one.ref_name.clone().unwrap_or_default();
+    let schedule = Schedule { cron: one.cron.clone(), zone: one.zone.clone(), ref_name };
+    talk::data(format_args!("  {}", tint(&safe(words::scheduled(&schedule, one.next, now)), Tone::Quiet)));
+    if let Some(due) = one.owed {
+        let what = format!("the repository is still to be asked for what was due {}", ago(due, now));
+        talk::data(format_args!("    {}", tint(&what, Tone::Wait)));
+    } else if let Some((due, reason)) =
+        one.last.as_ref().and_then(|last| Some((last.due, last.reason.as_ref()?)))
+    {
+        let what = format!("nothing was built for what was due {}: {}", ago(due, now), safe(reason));
+        talk::data(format_args!("    {}", tint(&what, Tone::Wait)));
     }
 }
 

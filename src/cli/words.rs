@@ -1,6 +1,6 @@
 //! How blockers, times and spans read to people.
 
-use crate::domain::pipeline::Confirm;
+use crate::domain::pipeline::{Confirm, Schedule};
 use crate::domain::{Blocker, PipelineName, Role, TierName, Time, VersionLabel};
 use crate::server::view::ConfirmationView;
 use chrono::{Local, TimeDelta};
@@ -86,6 +86,14 @@ pub(super) fn way_out(
         Blocker::StepSays { help, .. } if !help.is_empty() => help.clone(),
         _ => return None,
     })
+}
+
+/// What the clock asks for, and when.
+pub(super) fn scheduled(schedule: &Schedule, next: Option<Time>, now: Time) -> String {
+    let Schedule { cron, zone, ref_name } = schedule;
+    let next = next.map_or_else(|| "never".to_owned(), |next| moment(next, now));
+    let what = if ref_name.is_empty() { "HEAD" } else { ref_name };
+    format!("the clock builds {what} next {next}: {cron}, {zone}")
 }
 
 /// A moment, in the time zone of whoever reads it, and how far away it is.

@@ -41,6 +41,9 @@ pub(super) enum Code {
     UnknownKind,
     UnknownDefinitionShape,
     FreezeIsOver,
+    NeverComes,
+    BadRef,
+    RefNotTaken,
 }
 
 impl Code {

@@ -120,6 +120,30 @@ pub(super) fn glob(report: &mut Report, path: &str, text: &str) {
     }
 }
 
+/// Whether a glob on refs stands for one name only.
+pub(super) fn is_plain(glob: &str) -> bool {
+    !glob.contains(['*', '?', '[', '{', '\\'])
+}
+
+/// Whether a branch or tag may be called so, fully or shortly.
+pub(super) fn may_be_ref(name: &str) -> bool {
+    let odd = |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(".lock");
+    !name.starts_with('-')
+        && !name.contains([' ', '~', '^', ':', '?', '*', '[', '\\'])
+        && !name.chars().any(char::is_control)
+        && !name.contains("..")
+        && !name.split('/').any(odd)
+}
+
+/// Whether one of the globs takes a ref, by its full or its short name.
+pub(super) fn takes_ref(globs: &[String], full: &str) -> bool {
+    let short = full.strip_prefix("refs/heads/").or(full.strip_prefix("refs/tags/")).unwrap_or(full);
+    let built = globs.iter().filter_map(|text| {
+        globset::GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build().ok()
+    });
+    built.map(|glob| glob.compile_matcher()).any(|glob| glob.is_match(full) || glob.is_match(short))
+}
+
 /// A path below some folder.
 pub(super) fn inner_path(report: &mut Report, path: &str, text: &str) {
     let leaves = text.split('/').any(|part| part == "..");

@@ -48,9 +48,6 @@ fn names(keys: &[Key]) -> Vec<String> {
 
 fn of_pipeline(pipeline: &Pipeline) -> Vec<Key> {
     let mut keys = Vec::new();
-    keys.extend(
-        pipeline.schedule.iter().enumerate().map(|(at, _)| Key::new(format!("schedule[{at}]"), "schedule")),
-    );
     for (at, step) in pipeline.build.steps.iter().enumerate() {
         keys.extend(of_exec(&step.exec, &format!("build.step[{at}]"), "build.step"));
     }

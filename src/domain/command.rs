@@ -85,6 +85,15 @@ pub enum Command {
         /// The definition under which the look began.
         digest: Digest,
     },
+    /// Git was asked for what a schedule owes.
+    Scheduled {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// Its `schedule_due`.
+        owed: EventId,
+        /// Where the ref stands, or why there is nothing to build.
+        found: Result<Box<Push>, String>,
+    },
     /// Git was asked, and refs that the journal knows are not there any more.
     ForgetRefs {
         /// The pipeline.

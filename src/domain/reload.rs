@@ -1,7 +1,8 @@
 //! What a definition that comes into force changes in the state: names that go on, and definitions that are let go.
 
 use super::id::{EventId, PipelineName, TierName};
-use super::state::{InForce, PipelineState, Place, State, Task, TierState};
+use super::pipeline::{Pipeline, Schedule};
+use super::state::{InForce, PipelineState, Place, ScheduleState, State, Task, TierState};
 
 /// Puts a definition in force: takes over what had the names in `was`, and lets go of definitions nobody needs.
 pub(super) fn load(state: &mut State, in_force: InForce, id: EventId) {
@@ -63,10 +64,33 @@ fn put_in_force(state: &mut State, in_force: InForce, id: EventId) {
         let (before, now) = (&before.source, &definition.source);
         now.poll.is_some() && before.repo == now.repo && before.refs == now.refs
     });
+    follow_schedules(p, &in_force);
     p.known.insert(in_force.digest.clone(), definition);
     p.in_force = Some(in_force);
     super::confirmation::carry_over(p);
     p.let_go_of_definitions();
+}
+
+/// A schedule that was in force until now goes on; one that is new, or comes back with its file, begins now.
+fn follow_schedules(p: &mut PipelineState, in_force: &InForce) {
+    let mut before = std::mem::take(&mut p.schedules);
+    let was_in_force = |it: &Schedule| p.definition().is_some_and(|d| executed(d).contains(it));
+    before.retain(|it| was_in_force(&it.schedule));
+    for schedule in executed(&in_force.definition) {
+        if p.schedules.iter().any(|other| other.schedule == *schedule) {
+            continue;
+        }
+        let known = before.iter().find(|it| it.schedule == *schedule).cloned();
+        p.schedules.push(known.unwrap_or_else(|| ScheduleState::new(schedule.clone(), in_force.at)));
+    }
+}
+
+/// The schedules of a definition. The first releases knew them and did not execute them.
+fn executed(definition: &Pipeline) -> &[Schedule] {
+    match definition.unsupported.iter().any(|key| key == "schedule") {
+        true => &[],
+        false => &definition.schedule,
+    }
 }
 
 /// The pipeline's name, unless the folders of that name belong to one that was called so before.

@@ -69,6 +69,7 @@ pub struct Engine {
     refusing: watch::Receiver<Option<journal::Error>>,
     builds: watch::Receiver<u64>,
     short: watch::Receiver<bool>,
+    due: watch::Receiver<u64>,
 }
 
 /// Why nothing new begins for now. It passes by itself once its cause does.
@@ -191,6 +192,7 @@ pub fn start(
     let (say_refusing, refusing) = watch::channel(None);
     let (say_builds, builds) = watch::channel(0);
     let (say_short, short) = watch::channel(false);
+    let (say_due, due) = watch::channel(0);
     let engine = Engine {
         inbox,
         state: state.clone(),
@@ -201,9 +203,15 @@ pub fn start(
         refusing,
         builds,
         short,
+        due,
     };
-    let signs =
-        task::Signs { ready: say_ready, refusing: say_refusing, builds: say_builds, short: say_short };
+    let signs = task::Signs {
+        ready: say_ready,
+        refusing: say_refusing,
+        builds: say_builds,
+        short: say_short,
+        due: say_due,
+    };
     (engine, task::run(state, parts, options, messages, signs))
 }
 
@@ -266,6 +274,11 @@ impl Engine {
     /// Counts builds that ended, for those who tidy up after them.
     pub fn builds(&self) -> watch::Receiver<u64> {
         self.builds.clone()
+    }
+
+    /// Counts times of schedules that came, for those who build for them.
+    pub fn due(&self) -> watch::Receiver<u64> {
+        self.due.clone()
     }
 
     /// Resolves when the engine is ready, or has ended.

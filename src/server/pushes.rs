@@ -5,11 +5,12 @@
 //! ref moved. Whatever else says that a ref moved may be late, repeated or lost, so there git is asked where the ref stands
 //! now (`Pushes::look`, `Pushes::poll`), and the engine takes that only if the journal has not seen the ref elsewhere
 //! meanwhile. What a forge was answered before git could say is owed (`Pushes::owe`), and looked at until it is done
-//! (`Pushes::pay`).
+//! (`Pushes::pay`), and so is what schedules ask for.
 
 mod heads;
 mod look;
 mod owed;
+mod scheduled;
 
 pub(super) use look::Delivered;
 pub use look::{LookError, Polled};
@@ -36,7 +37,7 @@ pub struct Pushes {
     git: Git,
     /// Where mirrors are.
     work: PathBuf,
-    /// Looks that are owed to forges.
+    /// Looks that are owed to forges and schedules.
     owed: Arc<owed::Owed>,
     /// Repositories that are asked what they have.
     heads: Arc<heads::Questions<Arc<Vec<Head>>>>,
@@ -183,12 +184,24 @@ impl Pushes {
         if !push.ref_taken {
             return Ok(push);
         }
-        let found = source::examine(&repo, &asked.sha, candidate.previous.as_ref(), &from.paths).await?;
+        self.examine_commit(asked, candidate, &repo).await
+    }
+
+    /// The same for a ref that is built whatever refs the pipeline takes.
+    async fn examine_commit(
+        &self,
+        asked: &Asked,
+        candidate: &Candidate,
+        repo: &Repo,
+    ) -> Result<Push, source::Error> {
+        let from = &candidate.definition.source;
+        let mut push = bare_push(candidate, asked);
+        let found = source::examine(repo, &asked.sha, candidate.previous.as_ref(), &from.paths).await?;
         if candidate.definition.version == VersionRule::Tag {
             if matches!(repo.location(), Location::Url(_)) {
-                source::mirror::fetch_tags(&repo).await?;
+                source::mirror::fetch_tags(repo).await?;
             }
-            push.tag_missing = source::tags_at(&repo, &found.sha).await?.is_empty();
+            push.tag_missing = source::tags_at(repo, &found.sha).await?.is_empty();
         }
         push.sha = found.sha;
         push.author = found.author_name;

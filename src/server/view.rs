@@ -3,10 +3,12 @@
 
 mod node;
 mod pipeline;
+mod schedule;
 mod tier;
 
 pub use node::*;
 pub use pipeline::*;
+pub use schedule::*;
 pub use tier::*;
 
 use crate::disk::Usage;

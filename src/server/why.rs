@@ -9,7 +9,7 @@ use super::view::{
     confirmation_views, going_back_view, inside_view, standing_view,
 };
 use crate::domain::pipeline::{Confirm, Pipeline, Tier};
-use crate::domain::state::{GoingBack, PipelineState, Stage, TierState, Version};
+use crate::domain::state::{GoingBack, PipelineState, Request, Stage, TierState, Version};
 use crate::domain::{
     Blocker, EventId, PipelineName, Rejection, Sha, TierName, Time, VersionLabel, promotion,
 };
@@ -212,13 +212,12 @@ fn unbuilt(p: &PipelineState, label: &VersionLabel, version: &Version, disk_full
 /// What was asked for after that request and is not built, newest first.
 fn newer(p: &PipelineState, than: EventId, disk_full: bool) -> Vec<Unbuilt> {
     let kept = promotion::queue_blockers(p, disk_full);
-    let is_newer = |sha: &Sha| !p.by_sha.get(sha).is_some_and(|label| p.is_adopted(label));
-    let queued =
-        p.queue.iter().filter(|request| request.id > than && is_newer(&request.sha)).map(|request| {
-            let sha = request.sha.clone();
-            let blockers = kept.clone();
-            (request.id, Unbuilt { sha, version: None, stage: UnbuiltStage::Queued, cause: None, blockers })
-        });
+    let is_newer = |request: &&Request| request.anew || p.adopted_of(&request.sha).is_none();
+    let queued = p.queue.iter().filter(|request| request.id > than).filter(is_newer).map(|request| {
+        let sha = request.sha.clone();
+        let blockers = kept.clone();
+        (request.id, Unbuilt { sha, version: None, stage: UnbuiltStage::Queued, cause: None, blockers })
+    });
     let begun = p.versions.iter().filter(|(_, version)| version.order > than);
     let begun =
         begun.filter_map(|(label, version)| Some((version.order, unbuilt(p, label, version, disk_full)?)));

@@ -2,12 +2,13 @@
 //! everything that is wrong said, not only the first.
 
 mod build;
+mod cases;
 mod deploy;
 mod forge;
 mod gate;
 mod notify;
-mod others;
 mod promote;
+mod schedule;
 mod source;
 mod terms;
 mod tier;
@@ -62,6 +63,7 @@ pub(super) fn lower(report: &mut Report, stem: &str, raw: &raw::File) -> Pipelin
         name: name.into(),
         was: raw.was.as_deref().map(Into::into),
         description: raw.description.clone(),
+        schedule: schedule::schedules(report, &source, &raw.schedule),
         source,
         version,
         env,
@@ -69,8 +71,7 @@ pub(super) fn lower(report: &mut Report, stem: &str, raw: &raw::File) -> Pipelin
         build,
         tiers,
         notify: notify::notices(report, &around, &names, raw),
-        schedule: others::schedule(report, &raw.schedule),
-        tests: others::tests(&raw.test),
+        tests: cases::tests(&raw.test),
         unsupported: Vec::new(),
     };
     say_unused_secrets(report, raw, &around.used.into_inner());

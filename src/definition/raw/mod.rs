@@ -216,17 +216,21 @@ pub(in crate::definition) struct Notify {
     pub(in crate::definition) secrets: Vec<String>,
 }
 
-/// Builds by the clock.
+/// Builds by the clock: at each time the head of a branch or tag is built and goes the way of a push, also if its commit
+/// is built already. Then it is built once more, as a version of its own: `0.8.12+20261123.0200`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::definition) struct Schedule {
-    /// Minute, hour, day of the month, month, day of the week.
+    /// Minute, hour, day of the month, month, day of the week, as in a crontab: `*`, numbers, `jan`, `mon`, ranges, lists,
+    /// steps (`*/15`, `0-30/10`). If both kinds of day are named, one of them is enough.
     #[schemars(required, example = &"0 3 * * mon-fri")]
     pub(in crate::definition) cron: Option<String>,
     /// IANA name of the time zone.
     #[schemars(extend("default" = "UTC"), example = &"Europe/Berlin")]
     pub(in crate::definition) zone: Option<String>,
-    /// The branch or tag that is built. Default: the repository's HEAD branch.
+    /// The branch or tag that is built. Default: the first of `refs` in `[source]` that is no glob, else the repository's
+    /// HEAD branch.
     #[serde(rename = "ref")]
+    #[schemars(example = &"main")]
     pub(in crate::definition) ref_name: Option<String>,
 }
 

@@ -4,13 +4,13 @@ use crate::domain::Time;
 use crate::domain::id::*;
 use crate::domain::state::*;
 
-/// A commit that is built already becomes newest again; any other is queued.
+/// A commit that is built already becomes newest again, unless it is to be built anew; any other is queued.
 pub(super) fn rebuild_requested(p: &mut PipelineState, request: Request) {
     if let Some(name) = &request.ref_name {
         let head = RefHead { seen: request.sha.clone(), taken: Some(request.sha.clone()) };
         p.refs.insert(name.clone(), head);
     }
-    let built = p.by_sha.get(&request.sha).filter(|label| p.is_built(label)).cloned();
+    let built = p.built_of(&request.sha).filter(|_| !request.anew).cloned();
     let Some(label) = built else {
         p.queue.push_back(request);
         return;
@@ -78,8 +78,12 @@ pub(super) fn start(
         at,
         adopted: adopted.is_some(),
     };
+    // What was adopted may be built after the clock had its commit built anew: that one is the newer version.
+    let is_newest = p.newest_of(sha).is_none_or(|other| p.order(other) <= version.order);
     p.versions.insert(label.clone(), version);
-    p.by_sha.insert(sha.clone(), label.clone());
+    if is_newest {
+        p.by_sha.insert(sha.clone(), label.clone());
+    }
     p.build = Some(Build {
         request,
         version: label.clone(),
@@ -99,5 +103,13 @@ pub(super) fn end(p: &mut PipelineState, stage: Stage, id: EventId) {
     version.stage = stage;
     if !version.adopted {
         version.done = id;
+    }
+    name_newest(p, &build.request.sha);
+}
+
+/// Lets a commit be known by its newest version that is built or was adopted, if there is one.
+pub(super) fn name_newest(p: &mut PipelineState, sha: &Sha) {
+    if let Some(newest) = p.newest_of(sha).cloned() {
+        p.by_sha.insert(sha.clone(), newest);
     }
 }

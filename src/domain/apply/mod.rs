@@ -7,6 +7,7 @@ mod adopt;
 mod build;
 mod by_hand;
 mod prune;
+mod schedule;
 mod tier;
 
 pub(super) use adopt::place_before_all;
@@ -114,7 +115,7 @@ fn count_runs(state: &mut State, envelope: &Envelope) {
 
 fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) {
     match event {
-        Event::RebuildRequested { sha, ref_name, author, subject, emails, by_email } => {
+        Event::RebuildRequested { sha, ref_name, author, subject, emails, by_email, anew } => {
             let request = Request {
                 id: moment.id,
                 at: moment.at,
@@ -125,6 +126,7 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
                 emails: emails.clone(),
                 by: (moment.by != "tidegate").then(|| moment.by.to_owned()),
                 by_email: by_email.clone(),
+                anew: *anew,
             };
             build::rebuild_requested(p, request);
         }
@@ -141,9 +143,12 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
             }
         }
         Event::LookedOver => p.is_looked_over = true,
+        Event::ScheduleDue { .. } | Event::ScheduleDone { .. } => schedule::apply(p, event, moment),
         Event::RefsForgotten { refs } => p.refs.retain(|name, _| !refs.contains(name)),
         Event::BuildAborted { request, sha_aborted, .. } => {
-            adopt::give_up(p, sha_aborted);
+            if !p.builds_anew(*request) {
+                adopt::give_up(p, sha_aborted);
+            }
             p.queue.retain(|r| r.id != *request);
             if p.build.as_ref().is_some_and(|b| b.request.id == *request) {
                 build::end(p, Stage::Aborted, moment.id);
@@ -159,7 +164,9 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
             build::end(p, Stage::Built, moment.id);
         }
         Event::BuildFailed { cause, sha, .. } => {
-            adopt::give_up(p, sha);
+            if !p.build.as_ref().is_some_and(|build| build.request.anew) {
+                adopt::give_up(p, sha);
+            }
             build::end(p, Stage::Failed(cause.clone()), moment.id);
         }
         Event::StepStart { run_id, step, .. } => {

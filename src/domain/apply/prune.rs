@@ -1,5 +1,6 @@
 //! How versions are forgotten.
 
+use super::build::name_newest;
 use crate::domain::id::{Sha, VersionLabel};
 use crate::domain::state::{PipelineState, Stage, beginning};
 use std::collections::BTreeSet;
@@ -11,9 +12,13 @@ pub(super) fn apply(p: &mut PipelineState, versions: &[VersionLabel]) {
     let spent = labels.filter(|(label, sha)| !names_its_commit(label, sha));
     p.spent.extend(spent.map(|(label, sha)| (label.clone(), sha.clone())).collect::<Vec<_>>());
     remember_commits(p, versions);
+    let of = |label| p.versions.get(label).map(|version| version.sha.clone());
+    let commits: BTreeSet<Sha> = versions.iter().filter_map(of).collect();
     p.versions.retain(|label, _| !gone.contains(label));
     p.built.retain(|_, label| !gone.contains(label));
     p.by_sha.retain(|_, label| !gone.contains(label));
+    // Another version of the same commit may be left.
+    commits.iter().for_each(|sha| name_newest(p, sha));
     for t in p.tiers.values_mut() {
         t.standings.retain(|label, _| !gone.contains(label));
         t.past.retain(|past| !gone.contains(&past.version));

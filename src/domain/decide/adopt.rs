@@ -71,6 +71,7 @@ impl Place<'_> {
             subject: about.subject.clone(),
             emails: about.emails.clone(),
             by_email: self.actor.email.clone(),
+            anew: false,
         })
     }
 
@@ -82,7 +83,7 @@ impl Place<'_> {
     ) -> Result<Decision, Rejection> {
         self.still(meant, Some(adopting))?;
         let sha = self.p.versions.get(adopting).map(|version| &version.sha);
-        match self.p.queue.iter().find(|request| Some(&request.sha) == sha) {
+        match self.p.queue.iter().find(|request| Some(&request.sha) == sha && !request.anew) {
             Some(request) => {
                 let (sha_aborted, request) = (request.sha.clone(), request.id);
                 self.done([Event::BuildAborted { sha_aborted, request, by_sha: None }])

@@ -273,7 +273,7 @@ impl Place<'_> {
         }
         let front = self.p.queue.front().ok_or(Rejection::NothingToCancel)?;
         // One that has not begun has no label yet, unless its commit had one before.
-        self.still(version, self.p.by_sha.get(&front.sha))?;
+        self.still(version, self.p.by_sha.get(&front.sha).filter(|_| !front.anew))?;
         let (sha_aborted, request) = (front.sha.clone(), front.id);
         self.done([Event::BuildAborted { sha_aborted, request, by_sha: None }])
     }

@@ -10,6 +10,7 @@ mod prune;
 mod push;
 mod reports;
 mod rollback;
+mod schedule;
 
 pub(super) use reports::elapsed_s;
 
@@ -54,6 +55,7 @@ pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, R
             look::done(state, pipeline, ref_name, *owed, reason.as_deref())
         }
         Command::LookedOver { pipeline, digest } => look::over(state, pipeline, digest),
+        Command::Scheduled { pipeline, owed, found } => schedule::found(state, pipeline, *owed, found),
         Command::ForgetRefs { pipeline, gone } => look::forget(state, pipeline, gone),
         Command::ByHand { actor, why, pipeline, deed } => {
             deeds::decide(state, actor, why.as_deref(), pipeline, deed, now)?

@@ -31,9 +31,9 @@ pub(super) fn decide(
                 let taken = Pushed::Taken {
                     pipeline: push.pipeline.clone(),
                     fact: facts.len(),
-                    version: p.by_sha.get(&push.sha).filter(|v| p.is_built(v)).cloned(),
+                    version: p.built_of(&push.sha).cloned(),
                 };
-                facts.push(fact(requested(push, by)));
+                facts.push(fact(requested(push, by, false)));
                 facts.extend(dropped(p, push).map(fact));
                 taken
             }
@@ -98,7 +98,7 @@ fn weigh_told(p: &PipelineState, push: &Push, again: bool) -> Verdict {
             push.ref_name.is_none() || push.ref_name == request.ref_name || seen == Some(&push.sha);
         return if is_known { Verdict::Ignore(reason) } else { Verdict::IgnoreAndSay(reason) };
     }
-    if let Some(version) = p.by_sha.get(&push.sha).filter(|v| p.is_built(v)) {
+    if let Some(version) = p.built_of(&push.sha) {
         return if again || moved_back(p, push) {
             Verdict::Take
         } else {
@@ -126,7 +126,7 @@ fn weigh_told(p: &PipelineState, push: &Push, again: bool) -> Verdict {
 }
 
 /// The request by which that commit waits to be built or is being built, if nothing ends it.
-fn being_built<'a>(p: &'a PipelineState, sha: &Sha) -> Option<&'a Request> {
+pub(super) fn being_built<'a>(p: &'a PipelineState, sha: &Sha) -> Option<&'a Request> {
     let goes_on = |build: &&Build| !build.canceled && overtaken_by(p, build).is_none();
     let building = p.build.as_ref().filter(goes_on).map(|build| &build.request);
     p.queue.iter().chain(building).find(|request| request.sha == *sha)
@@ -142,7 +142,7 @@ fn moved_back(p: &PipelineState, push: &Push) -> bool {
     seen.is_some_and(|seen| *seen != push.sha && push.old.as_ref() == Some(seen))
 }
 
-fn requested(push: &Push, by: Option<&Actor>) -> Event {
+pub(super) fn requested(push: &Push, by: Option<&Actor>, anew: bool) -> Event {
     Event::RebuildRequested {
         sha: push.sha.clone(),
         ref_name: push.ref_name.clone(),
@@ -150,11 +150,12 @@ fn requested(push: &Push, by: Option<&Actor>) -> Event {
         subject: push.subject.clone(),
         emails: push.emails.clone(),
         by_email: by.and_then(|actor| actor.email.clone()),
+        anew,
     }
 }
 
 /// Older pushes to the same ref that have not begun, and whose commit no other ref stands at.
-fn dropped<'a>(p: &'a PipelineState, push: &'a Push) -> impl Iterator<Item = Event> + 'a {
+pub(super) fn dropped<'a>(p: &'a PipelineState, push: &'a Push) -> impl Iterator<Item = Event> + 'a {
     let name = push.ref_name.as_ref();
     let same_ref = p.queue.iter().filter(move |r| name.is_some() && r.ref_name.as_ref() == name);
     let unwanted = same_ref.filter(move |r| name.is_none_or(|name| !p.stands_elsewhere(name, &r.sha)));

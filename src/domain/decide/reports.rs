@@ -7,15 +7,15 @@ use crate::domain::event::{Artifact, DeployMode, Event, Fact, StepSaid};
 use crate::domain::id::*;
 use crate::domain::outcome::{Classification, Failure, Outcome, Status};
 use crate::domain::pipeline::Exec;
-use crate::domain::state::{Attempts, Build, PipelineState, Place, State, Task};
+use crate::domain::state::{Attempts, Build, PipelineState, Place, Request, State, Task};
 
 pub(super) fn prepared(state: &State, request: EventId, label: &Result<Option<String>, String>) -> Decision {
     let Some((pipeline, p)) = state.asked_for(request) else { return Decision::already() };
     let front = p.queue.front().filter(|r| r.id == request && p.build.is_none());
     let (Some(front), Some(in_force)) = (front, &p.in_force) else { return Decision::already() };
     let read = label.as_ref().ok().and_then(Option::as_deref);
-    let adopted = p.by_sha.get(&front.sha).filter(|label| p.is_adopted(label));
-    let version = adopted.cloned().unwrap_or_else(|| unused_label(p, read, &front.sha));
+    let adopted = p.adopted_of(&front.sha).filter(|_| !front.anew);
+    let version = adopted.cloned().unwrap_or_else(|| own_label(p, unused_label(p, read, &front.sha), front));
     let start = Event::BuildStart {
         sha: front.sha.clone(),
         version: version.clone(),
@@ -44,6 +44,24 @@ fn unused_label(p: &PipelineState, read: Option<&str>, sha: &Sha) -> VersionLabe
         VersionLabel::from(format!("{plain}{separator}g{short}"))
     };
     (7..sha.as_str().len()).map(with).find(free).unwrap_or_else(|| with(sha.as_str().len()))
+}
+
+/// A label of its own for a version whose commit is built already: with the time at which that was asked for, and where
+/// that is not enough its number. What is built keeps its label.
+fn own_label(p: &PipelineState, label: VersionLabel, request: &Request) -> VersionLabel {
+    let is_used = |label: &VersionLabel| {
+        let known = p.versions.get(label).is_some_and(|known| p.built.contains_key(&known.order));
+        known || request.anew && (p.versions.contains_key(label) || p.spent.contains_key(label))
+    };
+    if !is_used(&label) {
+        return label;
+    }
+    let separator = if label.as_str().contains('+') { '.' } else { '+' };
+    let dated = VersionLabel::from(format!("{label}{separator}{}", request.at.format("%Y%m%d.%H%M")));
+    if is_used(&dated) || p.is_taken(&dated, &request.sha) {
+        return format!("{dated}.{}", request.id).into();
+    }
+    dated
 }
 
 pub(super) fn collected(

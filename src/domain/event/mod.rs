@@ -3,6 +3,7 @@
 //! The JSON form is flat, tagged by `kind`; names and fields are contract. The envelope around it (`id`, `at`,
 //! `pipeline`, `by`, `why`) and the events that are never journaled (log chunks, `lagged`, `gap`) are `wire`'s.
 
+use crate::domain::Time;
 use crate::domain::blocker::Blocker;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::id::*;
@@ -47,6 +48,9 @@ pub enum Event {
         /// Address of whoever asked, `by`, where one is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by_email: Option<String>,
+        /// Whether the commit is built already, and is built once more, as a version of its own.
+        #[serde(default, skip_serializing_if = "is_false")]
+        anew: bool,
     },
     /// A push that was ruled out by `paths` or a missing tag.
     PushIgnored {
@@ -81,6 +85,27 @@ pub enum Event {
     /// All branches and tags of the repository were looked at for the first time under this `[source]`: one that comes up
     /// from here on is new, also while no controller is there to see it.
     LookedOver,
+    /// A time of a schedule has come: git is to be asked where the ref stands, and that is to be built. It takes the place
+    /// of an earlier one of the same schedule.
+    ScheduleDue {
+        /// Five fields.
+        cron: String,
+        /// IANA name of the time zone.
+        zone: String,
+        /// The ref as the schedule names it; empty: the branch that HEAD names.
+        #[serde(rename = "ref", default, skip_serializing_if = "String::is_empty")]
+        ref_name: String,
+        /// The time. Before `at` by more than a moment: it was missed, and this stands for what was missed before it, too.
+        due: Time,
+    },
+    /// Git was asked for it, and what followed is journaled.
+    ScheduleDone {
+        /// The `id` of its `schedule_due`.
+        owed: EventId,
+        /// Why nothing is built for it; none: it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Branches or tags are gone from the repository: where they stood is forgotten.
     RefsForgotten {
         /// Their full names.

@@ -4,12 +4,14 @@ use super::Event;
 use crate::domain::id::{RunId, TierName};
 
 /// All kinds that are journaled.
-pub const KINDS: [&str; 41] = [
+pub const KINDS: [&str; 43] = [
     "rebuild_requested",
     "push_ignored",
     "look_owed",
     "look_done",
     "looked_over",
+    "schedule_due",
+    "schedule_done",
     "refs_forgotten",
     "build_aborted",
     "build_start",
@@ -57,6 +59,8 @@ impl Event {
             Event::LookOwed { .. } => "look_owed",
             Event::LookDone { .. } => "look_done",
             Event::LookedOver => "looked_over",
+            Event::ScheduleDue { .. } => "schedule_due",
+            Event::ScheduleDone { .. } => "schedule_done",
             Event::RefsForgotten { .. } => "refs_forgotten",
             Event::BuildAborted { .. } => "build_aborted",
             Event::BuildStart { .. } => "build_start",

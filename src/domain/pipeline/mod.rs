@@ -1,17 +1,21 @@
 //! A pipeline as the engine knows it: lowered from its file, every default filled in, every name resolved.
 //! How users write it, and what is wrong with what they wrote, is `definition`'s subject.
 
+mod cron;
 mod deploy;
 mod forge;
 mod gate;
 mod notify;
+mod schedule;
 mod tier;
 mod window;
 
+pub use cron::Cron;
 pub use deploy::{Deploy, Health, OnFailure, Probe, Upload, Wave};
 pub use forge::Forge;
 pub use gate::{Check, Gate, Phase};
 pub use notify::{Notify, STATUS_KINDS};
+pub use schedule::{Schedule, Times};
 pub use tier::{Confirm, Freeze, Mode, Node, Pick, Promote, Require, Tier};
 pub use window::{Window, Windows};
 
@@ -245,18 +249,6 @@ pub struct Limits {
     /// Size of the log, in bytes.
     #[serde(default)]
     pub output: Option<u64>,
-}
-
-/// Builds by the clock.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Schedule {
-    /// Five fields.
-    pub cron: String,
-    /// IANA name of the time zone.
-    pub zone: String,
-    /// What is built.
-    #[serde(rename = "ref")]
-    pub ref_name: String,
 }
 
 /// A test of the pipeline itself.

@@ -106,13 +106,13 @@ impl Window {
 
 /// Which end of a window a time is.
 #[derive(Clone, Copy)]
-enum Side {
+pub(super) enum Side {
     Opens,
     Closes,
 }
 
 /// The moment at which the clock shows so many minutes after that day's midnight.
-fn moment(zone: Tz, day: NaiveDate, minutes: u16, side: Side) -> Option<Time> {
+pub(super) fn moment(zone: Tz, day: NaiveDate, minutes: u16, side: Side) -> Option<Time> {
     let shown = day.and_time(NaiveTime::MIN).checked_add_signed(TimeDelta::minutes(minutes.into()))?;
     let found = match (zone.from_local_datetime(&shown), side) {
         (LocalResult::Single(moment), _) => moment,

@@ -12,7 +12,7 @@ use super::blocker::Blocker;
 use super::command::Command;
 use super::event::{Event, VoidReason};
 use super::id::*;
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, Schedule};
 use super::promotion::waiting_when;
 use super::state::{PipelineState, State};
 use schemars::JsonSchema;
@@ -31,6 +31,20 @@ pub struct Plan {
     pub edit: Edit,
     /// What the next version would do.
     pub next: NextVersion,
+    /// When the clock asks for a build by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<Scheduled>,
+}
+
+/// A schedule, and when it comes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Scheduled {
+    /// When, and what is built.
+    #[serde(flatten)]
+    pub schedule: Schedule,
+    /// The next time; none: it never comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Time>,
 }
 
 /// What an edit changes against what is in force.
@@ -169,7 +183,9 @@ pub fn plan(
     if trial.is_spent() {
         return Err(TooLarge);
     }
-    Ok(Plan { pipeline: name.clone(), digest: digest.clone(), edit, next })
+    let scheduled = |schedule: &Schedule| Scheduled { schedule: schedule.clone(), next: schedule.next(now) };
+    let schedules = definition.schedule.iter().map(scheduled).collect();
+    Ok(Plan { pipeline: name.clone(), digest: digest.clone(), edit, next, schedules })
 }
 
 fn changes_in(event: &Event) -> Vec<String> {

@@ -10,6 +10,7 @@ mod back;
 mod build;
 mod entry;
 mod inside;
+mod schedule;
 
 pub(super) use build::{goes_on, is_complete, overtaken_by};
 
@@ -53,6 +54,7 @@ pub struct Next {
 pub fn proceed(state: &State, name: &PipelineName, room: &Room) -> Next {
     let mut flow = Flow::new(state, name, room);
     let Some(p) = state.pipelines.get(name) else { return flow.next };
+    schedule::proceed(&mut flow, p);
     build::proceed(&mut flow, p);
     for (tier, t) in &p.tiers {
         flow.void_confirmations(p, tier);

@@ -26,6 +26,9 @@ pub struct Request {
     /// Their address, where one is known.
     #[serde(default)]
     pub by_email: Option<String>,
+    /// Whether its commit is built already, and is built once more, as a version of its own.
+    #[serde(default)]
+    pub anew: bool,
 }
 
 /// Somebody who asked for a build of a commit.

@@ -19,6 +19,7 @@ mod inside;
 mod micros;
 mod pipeline;
 mod refs;
+mod schedule;
 mod tier;
 
 pub use build::{Asker, Attempts, Build, Request, Stage, Version};
@@ -26,6 +27,7 @@ pub use inside::{Adopting, Ending, GoingBack, Inside, NodeState, NodeTry, Redepl
 pub(in crate::domain) use pipeline::beginning;
 pub use pipeline::{Hold, InForce, PipelineState};
 pub use refs::{OwedLook, RefHead};
+pub use schedule::{Coming, LATEST, OwedRun, PastRun, ScheduleState, Spell};
 pub use tier::{ByHand, Confirmation, Current, Standing, SteppedBack, TierState, Verdict};
 
 use super::Time;

@@ -27,6 +27,9 @@ pub struct PipelineState {
     /// Whether all refs were looked at under the source in force: one that comes up after that is new.
     #[serde(default)]
     pub is_looked_over: bool,
+    /// How far the clock is with each schedule of the definition in force.
+    #[serde(default)]
+    pub schedules: Vec<ScheduleState>,
     /// Builds that have not begun, oldest first.
     pub queue: VecDeque<Request>,
     /// The build under way.
@@ -35,7 +38,7 @@ pub struct PipelineState {
     pub versions: BTreeMap<VersionLabel, Version>,
     /// The versions that are built or were adopted, by the number of their request: from oldest to newest.
     pub built: BTreeMap<EventId, VersionLabel>,
-    /// The version of each commit.
+    /// The version of each commit; of those that the clock had built anew the newest that is built or being built.
     pub by_sha: BTreeMap<Sha, VersionLabel>,
     /// Labels of forgotten versions, with their commits: none of them is ever given to another commit (rule 4). Those
     /// that name their commit are left out.
@@ -93,6 +96,7 @@ impl PipelineState {
             refs: BTreeMap::new(),
             looks: BTreeMap::new(),
             is_looked_over: false,
+            schedules: Vec::new(),
             queue: VecDeque::new(),
             build: None,
             versions: BTreeMap::new(),
@@ -168,9 +172,41 @@ impl PipelineState {
         self.is_built(version) || self.is_adopted(version) && !tier.needs_artifacts()
     }
 
-    /// Whether that commit waits to be built, or is being built.
+    /// The newest version of that commit that is built.
+    pub fn built_of(&self, sha: &Sha) -> Option<&VersionLabel> {
+        let label = self.by_sha.get(sha)?;
+        // While it is built anew, the commit goes by the name of what that will be.
+        let is_anew = self.build.as_ref().is_some_and(|b| b.request.anew && b.version == *label);
+        let label = if is_anew { self.newest_of(sha)? } else { label };
+        self.is_built(label).then_some(label)
+    }
+
+    /// The version of that commit that was adopted.
+    pub fn adopted_of(&self, sha: &Sha) -> Option<&VersionLabel> {
+        let label = self.by_sha.get(sha)?;
+        if self.is_adopted(label) {
+            return Some(label);
+        }
+        let of_it = |label: &&VersionLabel| self.versions.get(*label).is_some_and(|v| v.sha == *sha);
+        self.built.values().find(|label| of_it(label) && self.is_adopted(label))
+    }
+
+    /// The newest version of that commit that is built or was adopted.
+    pub(in crate::domain) fn newest_of(&self, sha: &Sha) -> Option<&VersionLabel> {
+        let of_it = |label: &&VersionLabel| self.versions.get(*label).is_some_and(|v| v.sha == *sha);
+        self.built.values().rev().find(of_it)
+    }
+
+    /// Whether that commit waits to be built, or is being built; not counted what builds it anew, as another version.
     pub fn is_being_built(&self, sha: &Sha) -> bool {
-        self.queue.iter().any(|r| r.sha == *sha) || self.build.as_ref().is_some_and(|b| b.request.sha == *sha)
+        let mut asked = self.queue.iter().chain(self.build.iter().map(|build| &build.request));
+        asked.any(|request| request.sha == *sha && !request.anew)
+    }
+
+    /// Whether that request, which waits or is being built, builds a commit anew.
+    pub(in crate::domain) fn builds_anew(&self, request: EventId) -> bool {
+        let mut asked = self.queue.iter().chain(self.build.iter().map(|build| &build.request));
+        asked.any(|asked| asked.id == request && asked.anew)
     }
 
     /// Whether another ref was last seen at that commit.

@@ -12,6 +12,7 @@ impl Loop {
             let starved = std::mem::take(&mut self.starved);
             self.mark(starved);
         }
+        self.look_at_clock();
         let disk_full = self.ask_disk();
         while let Some(name) = self.dirty.pop() {
             let now = self.now();
@@ -46,6 +47,17 @@ impl Loop {
             self.reconcile(&name, now, disk_full).await?;
         }
         Ok(())
+    }
+
+    /// Everything that waits for a moment is looked at again when the clock was put back.
+    fn look_at_clock(&mut self) {
+        let now = self.now();
+        if now < self.seen {
+            tracing::info!(from = %self.seen, to = %now, "the clock was put back");
+            let waiting: Vec<PipelineName> = self.wakes.keys().cloned().collect();
+            self.mark(waiting);
+        }
+        self.seen = now;
     }
 
     /// Whether the disk is full. If it is not (any more), what waited for it is looked at.

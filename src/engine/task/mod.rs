@@ -47,6 +47,8 @@ pub(super) struct Signs {
     pub(super) builds: watch::Sender<u64>,
     /// Whether something waits for room on the disk.
     pub(super) short: watch::Sender<bool>,
+    /// Counts times of schedules that came.
+    pub(super) due: watch::Sender<u64>,
 }
 
 struct Loop {
@@ -63,6 +65,8 @@ struct Loop {
     deploys: VecDeque<(EventId, Effect)>,
     /// When to look at a pipeline again.
     wakes: BTreeMap<PipelineName, Time>,
+    /// What the clock said the last time: when it is put back, what was waited for may be another moment now.
+    seen: Time,
     /// Pipelines in which something waits for a slot.
     starved: BTreeSet<PipelineName>,
     /// Pipelines in which something waits for room on the disk.
@@ -104,7 +108,9 @@ pub(super) async fn run(
     let publisher = tokio::spawn(publish::run(queue, parts.journal.clone(), parts.bus.clone()));
     let mut durable = parts.journal.durable();
     let mut reports = parts.reports;
+    let seen = parts.clock.now();
     let mut this = Loop {
+        seen,
         state,
         parts: PartsInUse {
             journal: parts.journal,
@@ -318,8 +324,12 @@ impl Loop {
             if let Event::PipelineLoaded { definition, .. } = &envelope.fact.event {
                 self.take_over_flights(definition);
             }
-            if matches!(envelope.fact.event, Event::BuildOk { .. } | Event::BuildFailed { .. }) {
-                self.signs.builds.send_modify(|count| *count += 1);
+            match envelope.fact.event {
+                Event::BuildOk { .. } | Event::BuildFailed { .. } => {
+                    self.signs.builds.send_modify(|count| *count += 1);
+                }
+                Event::ScheduleDue { .. } => self.signs.due.send_modify(|count| *count += 1),
+                _ => {}
             }
         }
         for record in records {

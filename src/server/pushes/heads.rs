@@ -123,12 +123,17 @@ impl Pushes {
         if !globs.is_empty() {
             return Ok(source::ref_matches(globs, name.as_str()));
         }
+        Ok(self.default_branch(at, repo).await?.as_ref() == Some(name))
+    }
+
+    /// The branch that HEAD of a pipeline's repository names.
+    pub(super) async fn default_branch(&self, at: &str, repo: &Repo) -> Answer<Option<RefName>> {
         let repo = repo.clone();
         let question = move || {
             let repo = repo.clone();
             async move { source::default_branch(&repo).await }
         };
-        Ok(self.defaults.ask(at, question).await?.as_ref() == Some(name))
+        self.defaults.ask(at, question).await
     }
 }
 

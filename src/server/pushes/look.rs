@@ -255,7 +255,7 @@ impl Pushes {
     }
 
     /// Where the journal last saw each ref.
-    fn seen(&self, pipeline: &PipelineName) -> BTreeMap<RefName, Sha> {
+    pub(super) fn seen(&self, pipeline: &PipelineName) -> BTreeMap<RefName, Sha> {
         self.engine.read(|state| {
             let refs = state.pipeline(pipeline).map(|p| p.refs.iter());
             refs.into_iter().flatten().map(|(name, head)| (name.clone(), head.seen.clone())).collect()

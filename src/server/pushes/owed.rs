@@ -1,5 +1,6 @@
-//! Looks that are owed to forges: a delivery was taken, and git could not say in time where the ref stands. That is in the
-//! journal before the forge is answered, so a crash loses none; whoever begins next looks again.
+//! Looks that are owed: to forges, where a delivery was taken and git could not say in time where the ref stands, and to
+//! schedules whose time has come (`scheduled`). That is in the journal before the forge is answered, so a crash loses none;
+//! whoever begins next looks again.
 //!
 //! For each pipeline there is one look under way at most, which takes all its refs that are owed at that moment. What is
 //! told meanwhile is owed once for each ref, however often it is told. Where looking fails it is tried again, more and
@@ -10,7 +11,7 @@
 
 use super::look::{Delivered, LookError};
 use super::{AT_ONCE, Pushes};
-use crate::domain::state::OwedLook;
+use crate::domain::state::{OwedLook, PipelineState};
 use crate::domain::{Actor, Command, EventId, PipelineName, RefName, Role, Sha};
 use crate::engine::Refusal;
 use crate::printable;
@@ -19,7 +20,7 @@ use futures_util::stream::iter;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -126,6 +127,7 @@ struct Paying {
 impl Payer {
     async fn work(&mut self) {
         self.pushes.engine.until_ready().await;
+        let mut scheduled = self.pushes.engine.due();
         loop {
             let due = self.begin_due();
             let due = async {
@@ -136,6 +138,7 @@ impl Payer {
             };
             tokio::select! {
                 () = self.pushes.owed.news.notified() => {}
+                () = times(&mut scheduled) => {}
                 () = due => {}
                 Some(ended) = self.looks.join_next() => match ended {
                     Ok((pipeline, looked)) => self.ended(pipeline, looked),
@@ -148,7 +151,7 @@ impl Payer {
     /// Begins looks that are due, as many as may be under way; when the next one is.
     fn begin_due(&mut self) -> Option<Instant> {
         let owing = self.pushes.engine.read(|state| {
-            let owing = state.pipelines.iter().filter(|(_, p)| p.in_force.is_some() && !p.looks.is_empty());
+            let owing = state.pipelines.iter().filter(|(_, p)| p.in_force.is_some() && owes(p));
             owing.map(|(name, _)| name.clone()).collect::<Vec<_>>()
         });
         self.pipelines.retain(|name, paying| paying.is_under_way || owing.contains(name));
@@ -166,7 +169,8 @@ impl Payer {
             let pushes = self.pushes.clone();
             self.looks.spawn(async move {
                 let looked = pushes.look_at_owed(&name).await;
-                (name, looked)
+                let built = pushes.build_scheduled(&name).await;
+                (name, looked.and(built))
             });
         }
         next
@@ -189,7 +193,20 @@ impl Payer {
             %pipeline,
             code,
             help,
-            "a look that is owed to a forge is tried again in {pause:?}: failed to {error}"
+            "what a forge told of, or a schedule asks for, is looked at again in {pause:?}: failed to {error}"
         );
+    }
+}
+
+/// Whether a look at its repository is owed.
+fn owes(p: &PipelineState) -> bool {
+    !p.looks.is_empty() || p.schedules.iter().any(|it| it.owed.is_some())
+}
+
+/// Resolves when the time of a schedule has come.
+async fn times(scheduled: &mut watch::Receiver<u64>) {
+    if scheduled.changed().await.is_err() {
+        // The engine has ended: no other time comes.
+        std::future::pending().await
     }
 }

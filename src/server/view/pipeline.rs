@@ -1,6 +1,6 @@
 //! One pipeline as it is shown: its definition, what is built, its versions.
 
-use super::{HoldView, RejectedFileView, TierView, Versions, rejected};
+use super::{HoldView, RejectedFileView, ScheduleView, TierView, Versions, rejected};
 use crate::domain::event::Artifact;
 use crate::domain::state::{
     Attempts, Build, PipelineState, Request, Stage, Standing, State, TierState, Verdict, Version,
@@ -28,6 +28,9 @@ pub struct PipelineView {
     /// Who holds the whole pipeline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldView>,
+    /// Builds by the clock. None while the pipeline is removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<ScheduleView>,
     /// The build under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<BuildView>,
@@ -79,6 +82,9 @@ pub struct RequestView {
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The commit is built already, and is built once more, as a version of its own.
+    #[serde(default, skip_serializing_if = "crate::domain::outcome::is_false")]
+    pub anew: bool,
     /// Its version was adopted, and keeps its place before everything else: nothing newer comes of it.
     #[serde(default, skip_serializing_if = "crate::domain::outcome::is_false")]
     pub adopted: bool,
@@ -288,6 +294,7 @@ impl PipelineView {
             }),
             rejected: rejected(state, Some(name)),
             hold: p.hold.as_ref().map(HoldView::from),
+            schedules: schedules(p, now),
             build: p.build.as_ref().map(|build| build_view(p, build, disk_full)),
             queue: p.queue.iter().map(|request| request_view(p, request, kept.clone())).collect(),
             tiers: TierView::all(p, now, disk_full),
@@ -295,6 +302,11 @@ impl PipelineView {
             versions: newest.into_iter().map(|(label, v)| version_view(p, label, v)).collect(),
         }
     }
+}
+
+fn schedules(p: &PipelineState, now: Time) -> Vec<ScheduleView> {
+    let in_force = p.schedules.iter().filter(|_| p.in_force.is_some());
+    in_force.map(|it| ScheduleView::of(it, now)).collect()
 }
 
 /// A repository without a password.
@@ -311,7 +323,8 @@ fn request_view(p: &PipelineState, request: &Request, blockers: Vec<Blocker>) ->
         author: request.author.clone(),
         subject: request.subject.clone(),
         by: request.by.clone(),
-        adopted: p.by_sha.get(&request.sha).is_some_and(|label| p.is_adopted(label)),
+        anew: request.anew,
+        adopted: !request.anew && p.adopted_of(&request.sha).is_some(),
         blockers,
     }
 }

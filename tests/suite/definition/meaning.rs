@@ -127,6 +127,39 @@ fn a_freeze_that_is_over_is_told_to_whoever_looks_the_file_over() {
 }
 
 #[test]
+fn a_schedule_builds_the_first_plain_ref_by_utc_unless_it_says_otherwise() {
+    let of = |refs: &str, more: &str| {
+        let source = format!("repo = \"/srv/git/shop.git\"\n{refs}");
+        let text = SHOP.replace("repo = \"/srv/git/shop.git\"", &source);
+        let loaded = good("shop.toml", &format!("{text}\n[[schedule]]\ncron = \"0 3 * * *\"\n{more}"));
+        let schedule = loaded.pipeline.schedule[0].clone();
+        (schedule.ref_name, schedule.zone, loaded.warnings.len())
+    };
+    let utc = || "UTC".to_owned();
+    assert_eq!(of("", ""), (String::new(), utc(), 0), "the branch that HEAD names");
+    assert_eq!(of("refs = [\"release/*\", \"main\", \"next\"]", ""), ("main".into(), utc(), 0));
+    assert_eq!(of("refs = [\"release/*\"]", ""), (String::new(), utc(), 0));
+    assert_eq!(of("refs = [\"release/*\"]", "ref = \"release/1\""), ("release/1".into(), utc(), 0));
+    assert_eq!(of("refs = [\"v*\"]", "ref = \"refs/tags/v1\""), ("refs/tags/v1".into(), utc(), 0));
+    let elsewhere = of("refs = [\"main\"]", "ref = \"refs/heads/next\"\nzone = \"Asia/Tokyo\"");
+    assert_eq!(
+        elsewhere,
+        ("refs/heads/next".into(), "Asia/Tokyo".into(), 1),
+        "told that pushes do not count"
+    );
+    let open = good("shop.toml", &format!("{SHOP}\n[[schedule]]\ncron = \"0 3 * * *\"\n"));
+    assert!(open.pipeline.unsupported.is_empty(), "it is executed");
+}
+
+#[test]
+fn schedules_are_bounded() {
+    let lines = |count: usize| format!("{SHOP}{}", "[[schedule]]\ncron = \"0 3 * * *\"\n".repeat(count));
+    good("shop.toml", &lines(100));
+    let refused = load("shop.toml", lines(101).as_bytes()).unwrap_err();
+    assert_eq!(refused.iter().map(|one| one.line).collect::<Vec<_>>(), [SHOP.lines().count() as u32 + 201]);
+}
+
+#[test]
 fn a_file_that_is_no_text_is_refused() {
     for bytes in [&b"name = \"\xff\""[..], &vec![b'#'; 2 << 20]] {
         let problems = load("shop.toml", bytes).expect_err("refused");

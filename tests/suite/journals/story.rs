@@ -30,6 +30,10 @@ fn pipeline(half: usize) -> Pipeline {
         tier("slow").gate("long").after(&["host"]),
         tier(&format!("lab{half}")).nodes(&["l"]).manual().after(&["slow"]),
     ])
+    .with(|p| {
+        let (cron, zone) = ("0 3 * * *".into(), "Europe/Berlin".into());
+        p.schedule = vec![Schedule { cron, zone, ref_name: "main".into() }];
+    })
 }
 
 fn commit(half: usize, number: usize) -> String {
@@ -54,6 +58,7 @@ fn half(w: &mut World, n: usize) {
     ways_back(w, n);
     by_hand(w, n);
     looks(w, n);
+    clock(w, n);
     definitions(w, n);
     under_way(w, n);
 }
@@ -144,6 +149,20 @@ fn looks(w: &mut World, n: usize) {
         gone: vec![(ref_name.clone(), sha(&format!("topic{n}1")))],
     });
     w.tell(owe(2));
+}
+
+/// A schedule asks for a commit that is built, and stays owing for the next time.
+fn clock(w: &mut World, n: usize) {
+    let daily = |w: &mut World| {
+        w.wait(chrono::TimeDelta::hours(24));
+        w.shop().schedules[0].owed.as_ref().map(|run| run.id).unwrap()
+    };
+    let owed = daily(w);
+    let ref_name = RefName::from("refs/heads/main");
+    let old = w.shop().refs.get(&ref_name).map(|head| head.seen.clone());
+    let found = Ok(Box::new(Push { old, news: News::Looked, ..a_push(&commit(n, 9)) }));
+    w.tell(Command::Scheduled { pipeline: "shop".into(), owed, found });
+    daily(w);
 }
 
 fn definitions(w: &mut World, n: usize) {

@@ -3,6 +3,7 @@
 pub(crate) mod world;
 
 mod adopt;
+mod clock;
 mod confirm;
 mod crash;
 mod definitions;

@@ -331,7 +331,7 @@ pub(crate) fn sha(commit: &str) -> Sha {
     Sha::from(format!("{commit:0<40}"))
 }
 
-fn a_push(commit: &str) -> Push {
+pub(crate) fn a_push(commit: &str) -> Push {
     Push {
         pipeline: "shop".into(),
         sha: sha(commit),

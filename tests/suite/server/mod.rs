@@ -5,6 +5,7 @@
 mod stand;
 
 mod changes;
+mod clock;
 mod described;
 mod doors;
 mod forges;

@@ -19,11 +19,11 @@ impl Work {
         work
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.temp.path().canonicalize().unwrap()
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         self.path().display().to_string()
     }
 
@@ -157,7 +157,7 @@ async fn paths_that_are_not_touched_and_repeated_deliveries_are_ignored_with_the
 }
 
 /// The version that the pretending interpreter reads from a commit.
-fn label(sha: &str) -> String {
+pub(super) fn label(sha: &str) -> String {
     format!("1.0.{}", sha.chars().next().unwrap().to_digit(16).unwrap())
 }
 

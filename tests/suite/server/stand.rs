@@ -47,6 +47,7 @@ pub(crate) struct Setup {
     pub(crate) stall: Duration,
     pub(crate) webhooks: Webhooks,
     pub(crate) git: Git,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Default for Setup {
@@ -58,6 +59,7 @@ impl Default for Setup {
             stall: Duration::from_secs(300),
             webhooks: Webhooks::default(),
             git: test_git(),
+            clock: Arc::new(SystemClock::new()),
         }
     }
 }
@@ -74,7 +76,7 @@ impl Stand {
         let tokens = Arc::new(Tokens::open(&state).unwrap());
         let owner = read_token_file(&state.token(), tidegate::settings::Privacy::Owner).unwrap();
         let journal = Arc::new(MemoryJournal::new());
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let clock = setup.clock;
         let (hands, reports) = Hands::new(&state);
         let disk = ToldDisk::new();
         let parts = Parts {

@@ -60,8 +60,11 @@ pub(crate) struct Doors {
     /// Names and addresses, small, by request and by version.
     asked: BTreeMap<EventId, Vec<String>>,
     authors: BTreeMap<VersionLabel, Vec<String>>,
-    built: BTreeMap<Sha, VersionLabel>,
+    /// Of each version that is built its commit and its place among the versions.
+    built: BTreeMap<VersionLabel, (Sha, EventId)>,
     adopted: BTreeSet<VersionLabel>,
+    /// By version the request that it was built for last.
+    began: BTreeMap<VersionLabel, EventId>,
 }
 
 impl Doors {
@@ -94,10 +97,12 @@ impl Doors {
 
     fn judge_requests(&mut self, envelope: &Envelope) {
         match &envelope.fact.event {
-            Event::RebuildRequested { sha, emails, by_email, .. } => {
+            Event::RebuildRequested { sha, emails, by_email, anew, .. } => {
                 let all = envelope.fact.by.iter().chain(by_email).chain(emails);
                 let all: Vec<String> = all.map(|text| text.to_lowercase()).collect();
-                if let Some(version) = self.built.get(sha) {
+                let of_it = self.built.iter_mut().filter(|(_, (of, _))| of == sha && !anew);
+                if let Some((version, (_, order))) = of_it.max_by_key(|(_, (_, order))| *order) {
+                    *order = envelope.id;
                     self.authors.entry(version.clone()).or_default().extend(all.clone());
                 }
                 self.asked.insert(envelope.id, all);
@@ -108,19 +113,22 @@ impl Doors {
                     authors.clear();
                 }
                 authors.extend(self.asked[request].clone());
+                self.began.insert(version.clone(), *request);
             }
             Event::ManualAction { action: Action::Adopt, version: Some(version), emails, .. } => {
-                let is_built = self.built.values().any(|built| built == version);
+                let is_built = self.built.contains_key(version);
                 if !is_built && self.adopted.insert(version.clone()) {
                     let all = envelope.fact.by.iter().chain(emails).map(|text| text.to_lowercase());
                     self.authors.insert(version.clone(), all.collect());
                 }
             }
             Event::BuildOk { version, sha, .. } => {
-                self.built.insert(sha.clone(), version.clone());
+                let is_old = self.adopted.contains(version);
+                let order = if is_old { EventId(0) } else { self.began[version] };
+                self.built.insert(version.clone(), (sha.clone(), order));
             }
             Event::VersionsPruned { versions } => {
-                self.built.retain(|_, version| !versions.contains(version));
+                self.built.retain(|version, _| !versions.contains(version));
                 for version in versions {
                     self.authors.remove(version);
                     self.adopted.remove(version);

@@ -1,12 +1,13 @@
 //! Seeded simulation of the real engine: a clock that is told, an interpreter that only pretends, a journal that fails
 //! now and then, people who do anything, and a controller that is killed at any moment. After every event the
-//! promises are asserted; `promises` and
-//! `doors` list them.
+//! promises are asserted; `promises`, `doors` and `clockwork` list them. `jumps` is about clocks that are set.
 //!
 //! `TIDEGATE_SEEDS=N` runs N seeds, `TIDEGATE_SEED=K` only one, and prints what happened.
 
+mod clockwork;
 mod doors;
 mod hands;
+mod jumps;
 mod promises;
 mod story;
 
@@ -15,13 +16,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Seeds in an ordinary run.
 const SEEDS: u64 = 10_000;
 
+/// Seeds of the clock in an ordinary run.
+const SEEDS_OF_CLOCK: u64 = 200;
+
 #[test]
 fn the_promises_hold_whatever_happens() {
+    run(SEEDS, story::tell);
+}
+
+#[test]
+fn the_promises_of_schedules_hold_wherever_the_clock_is_put() {
+    run(SEEDS_OF_CLOCK, jumps::tell);
+}
+
+fn run(seeds: u64, tell: fn(u64, bool)) {
     if let Some(seed) = number("TIDEGATE_SEED") {
-        story::tell(seed, true);
+        tell(seed, true);
         return;
     }
-    let seeds = number("TIDEGATE_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("TIDEGATE_SEEDS").unwrap_or(seeds);
     let next = AtomicU64::new(0);
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
@@ -32,7 +45,7 @@ fn the_promises_hold_whatever_happens() {
                     if seed >= seeds {
                         return;
                     }
-                    let told = std::panic::catch_unwind(|| story::tell(seed, false));
+                    let told = std::panic::catch_unwind(|| tell(seed, false));
                     if let Err(reason) = told {
                         next.store(seeds, Ordering::Relaxed);
                         eprintln!("seed {seed} breaks a promise: run it alone with TIDEGATE_SEED={seed}");

@@ -17,8 +17,11 @@
 //! 15. What is adopted has its place before everything: no tier takes it, built or not, before a person promotes it.
 //! 16. In the end everything that began has ended, and every request for a build has an end with a name.
 //!
-//! What is promised of the way into a tier is `doors`' subject.
+//! 25. A version is built once.
+//!
+//! What is promised of the way into a tier is `doors`' subject, and of schedules `clockwork`'s.
 
+use super::clockwork::Clockwork;
 use super::doors::Doors;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate::domain::event::DeployMode;
@@ -59,6 +62,9 @@ pub(crate) struct Promises {
     to_adopt: BTreeSet<VersionLabel>,
     let_in: BTreeSet<VersionLabel>,
     sha_of: BTreeMap<VersionLabel, Sha>,
+    /// Requests that build once more what is built.
+    anew: BTreeSet<EventId>,
+    clockwork: Clockwork,
 }
 
 impl Promises {
@@ -83,6 +89,8 @@ impl Promises {
             to_adopt: BTreeSet::new(),
             let_in: BTreeSet::new(),
             sha_of: BTreeMap::new(),
+            anew: BTreeSet::new(),
+            clockwork: Clockwork::default(),
         }
     }
 
@@ -101,6 +109,7 @@ impl Promises {
         self.last = envelope.id.0;
         self.judge_runs(&envelope.fact.event);
         self.judge_disk(envelope);
+        self.clockwork.judge(envelope);
         let Some(pipeline) = &envelope.fact.pipeline else { return };
         self.doors.judge(envelope);
         self.judge_builds(pipeline, envelope);
@@ -150,18 +159,18 @@ impl Promises {
 
     fn judge_builds(&mut self, pipeline: &PipelineName, envelope: &Envelope) {
         match &envelope.fact.event {
-            Event::RebuildRequested { sha, .. } => {
-                let moves = self.built.values().any(|built| built == sha);
-                self.requests.insert(envelope.id, moves);
-                if moves {
-                    let versions = self.sha_of.iter().filter(|(_, of)| *of == sha);
-                    for (version, _) in versions {
-                        self.order.insert(version.clone(), envelope.id);
-                        self.adopted.remove(version);
-                    }
+            Event::RebuildRequested { sha, anew, .. } => {
+                self.anew.extend(anew.then_some(envelope.id));
+                let of_it = self.built.iter().filter(|(_, of)| *of == sha && !anew);
+                let newest = of_it.map(|(version, _)| version).max_by_key(|version| self.order[*version]);
+                self.requests.insert(envelope.id, newest.is_some());
+                if let Some(version) = newest.cloned() {
+                    self.adopted.remove(&version);
+                    self.order.insert(version, envelope.id);
                 }
             }
             Event::BuildStart { version, request, sha, .. } => {
+                assert!(!self.built.contains_key(version), "promise 25: {version} is built a second time");
                 let other = self.building.insert(pipeline.clone(), version.clone());
                 assert_eq!(other, None, "promise 9: two builds at once");
                 self.by_request.insert(version.clone(), *request);
@@ -175,12 +184,16 @@ impl Promises {
                 self.requests.insert(self.by_request[version], true);
             }
             Event::BuildFailed { version, sha, .. } => {
-                self.give_up(sha);
+                if !self.anew.contains(&self.by_request[version]) {
+                    self.give_up(sha);
+                }
                 assert_eq!(self.building.remove(pipeline).as_ref(), Some(version), "promise 9");
                 self.requests.insert(self.by_request[version], true);
             }
             Event::BuildAborted { request, sha_aborted, .. } => {
-                self.give_up(sha_aborted);
+                if !self.anew.contains(request) {
+                    self.give_up(sha_aborted);
+                }
                 let version = self.building.get(pipeline);
                 if version.is_some_and(|v| self.by_request[v] == *request) {
                     self.building.remove(pipeline);
@@ -326,8 +339,10 @@ impl Promises {
     }
 
     /// What must be so once nothing follows any more.
-    pub(crate) fn judge_end(&self, now: Time) {
+    pub(crate) fn judge_end(&self, begin: Time, now: Time) {
         self.doors.judge_end(now);
+        // The journal may refuse three times before.
+        self.clockwork.judge_spell(begin, now - chrono::TimeDelta::seconds(60));
         let open: Vec<_> = self.started.keys().filter(|run| !self.ended.contains(run)).collect();
         assert!(open.is_empty(), "promise 16: runs without an end: {open:?}");
         let open: Vec<_> = self.requests.iter().filter(|(_, ended)| !**ended).collect();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tidegate::bus::Bus;
 use tidegate::clock::Clock;
 use tidegate::disk::{Disk as _, ToldDisk};
-use tidegate::domain::pipeline::{Confirm, Freeze, Phase, Pick, Require, Wave, Window};
+use tidegate::domain::pipeline::{Confirm, Freeze, Phase, Pick, Require, Schedule, Wave, Window};
 use tidegate::domain::*;
 use tidegate::engine::{self, Engine, Options, Parts, Refusal};
 use tidegate::journal::{self, Filter, Journal, MemoryJournal, Watermark};
@@ -58,6 +58,7 @@ struct Story {
     engine: Engine,
     task: tokio::task::JoinHandle<Result<(), journal::Error>>,
     promises: Promises,
+    begin: Time,
     told: BTreeSet<EventId>,
     commits: usize,
     edits: usize,
@@ -79,6 +80,7 @@ struct Shape {
     stop: bool,
     uploads: bool,
     doors: Vec<DoorShape>,
+    schedule: Vec<Schedule>,
 }
 
 /// What a tier asks of those that want in, beside `manual` and `pick`.
@@ -140,7 +142,15 @@ impl Shape {
             stop: chance.percent(20),
             uploads: chance.percent(50),
             doors: (0..tiers).map(|_| DoorShape::draw(chance, begin)).collect(),
+            schedule: Shape::draw_schedule(chance),
         }
+    }
+
+    fn draw_schedule(chance: &mut Chance) -> Vec<Schedule> {
+        let lines = ["*/9 * * * *", "5-59/20 9-12 * * *"];
+        let line = chance.percent(40).then(|| lines[chance.below(2)]);
+        let one = |cron: &str| Schedule { cron: cron.into(), zone: "UTC".into(), ref_name: "main".into() };
+        line.into_iter().map(one).collect()
     }
 
     fn pipeline(&self, edits: usize) -> Pipeline {
@@ -194,7 +204,7 @@ impl Shape {
             }
             t
         });
-        shop(tiers.collect::<Vec<_>>())
+        shop(tiers.collect::<Vec<_>>()).with(|p| p.schedule = self.schedule.clone())
     }
 }
 
@@ -203,6 +213,7 @@ impl Story {
         let mut chance = Chance::new(seed);
         let journal = Arc::new(MemoryJournal::new());
         let clock = Arc::new(StoryClock { begin: Instant::now() });
+        let begin = clock.now();
         let shape = Shape::draw(&mut chance, clock.now());
         let disk = ToldDisk::new();
         let (hands, engine, task) = start(&journal, &clock, &disk);
@@ -216,6 +227,7 @@ impl Story {
             engine,
             task,
             promises: Promises::new(JOBS),
+            begin,
             told: BTreeSet::new(),
             commits: 0,
             edits: 0,
@@ -291,7 +303,8 @@ impl Story {
         match self.chance.below(100) {
             0..=14 => self.push().await,
             15..=64 => self.something_ends().await,
-            65..=79 => self.somebody_acts().await,
+            65..=76 => self.somebody_acts().await,
+            77..=79 => self.git_answers_the_clock().await,
             80..=86 => self.time_passes().await,
             87..=88 => self.crash().await,
             89 => {
@@ -341,6 +354,30 @@ impl Story {
         let again = self.chance.percent(10);
         let by = self.chance.percent(50).then(|| doors::person(self.chance.below(doors::PEOPLE.len())));
         self.ask(Command::Push { by, why: None, again, pushes: vec![push] }).await;
+    }
+
+    /// Git says where `main` stands, to what a schedule asks for: often at what is built already.
+    async fn git_answers_the_clock(&mut self) {
+        let owed = self.engine.read(|state| {
+            let owed = state.pipelines.get("shop")?.schedules.iter().find_map(|it| it.owed.as_ref());
+            owed.map(|run| run.id)
+        });
+        let Some(owed) = owed else { return self.time_passes().await };
+        let seen = self.engine.read(|state| {
+            let refs = &state.pipelines.get("shop")?.refs;
+            refs.get("refs/heads/main").map(|head| head.seen.clone())
+        });
+        let number = self.chance.below(self.commits + 1);
+        let head = seen.clone().filter(|_| self.chance.percent(60));
+        let push = Push {
+            sha: head.unwrap_or_else(|| sha(&format!("c{}", 10 + number))),
+            old: seen.filter(|_| self.chance.percent(90)),
+            news: News::Looked,
+            tag_missing: self.chance.percent(5),
+            ..a_push("c1")
+        };
+        let found = if self.chance.percent(90) { Ok(Box::new(push)) } else { Err("it is gone".into()) };
+        self.ask(Command::Scheduled { pipeline: "shop".into(), owed, found }).await;
     }
 
     async fn something_ends(&mut self) {
@@ -452,7 +489,7 @@ impl Story {
             };
             self.hands.end(item, well);
         }
-        self.promises.judge_end(self.clock.now());
+        self.promises.judge_end(self.begin, self.clock.now());
         let state = self.engine.read(State::clone);
         assert!(engine::replay(&*self.journal).unwrap() == state, "promise 2");
         assert!(state.running.is_empty() && state.busy_slots == 0, "promise 16");
