@@ -10,6 +10,7 @@ mod complete;
 mod credential;
 mod demo;
 mod doctor;
+mod dry_run_gate;
 mod events;
 mod hook;
 mod init;
@@ -93,6 +94,9 @@ enum Command {
     /// Run cargo for a gate, and say in a form for machines what it says
     #[command(hide = true)]
     CargoGate(cargo_gate::Args),
+    /// Restore a backup for a gate, migrate it, and say how long that took
+    #[command(hide = true)]
+    DryRunGate(dry_run_gate::Args),
     /// Check pipeline files: every problem of every file at once
     #[command(after_help = manual::CHECK)]
     Check(check::Args),
@@ -193,6 +197,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::DemoNode(args) => demo::node::run(&args),
         Command::Init(args) => init::run(&args),
         Command::CargoGate(args) => return cargo_gate::run(&args),
+        Command::DryRunGate(args) => return dry_run_gate::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Run(args) => run::run(&args),

@@ -41,6 +41,7 @@ pub(super) enum Code {
     UnknownKind,
     UnknownDefinitionShape,
     FreezeIsOver,
+    BackupComesLater,
 }
 
 impl Code {

@@ -68,6 +68,7 @@ pub struct Engine {
     disk: Arc<dyn Disk>,
     refusing: watch::Receiver<Option<journal::Error>>,
     builds: watch::Receiver<u64>,
+    backups: watch::Receiver<u64>,
     short: watch::Receiver<bool>,
 }
 
@@ -190,6 +191,7 @@ pub fn start(
     let (say_ready, ready) = watch::channel(false);
     let (say_refusing, refusing) = watch::channel(None);
     let (say_builds, builds) = watch::channel(0);
+    let (say_backups, backups) = watch::channel(0);
     let (say_short, short) = watch::channel(false);
     let engine = Engine {
         inbox,
@@ -200,10 +202,16 @@ pub fn start(
         disk: parts.disk.clone(),
         refusing,
         builds,
+        backups,
         short,
     };
-    let signs =
-        task::Signs { ready: say_ready, refusing: say_refusing, builds: say_builds, short: say_short };
+    let signs = task::Signs {
+        ready: say_ready,
+        refusing: say_refusing,
+        builds: say_builds,
+        backups: say_backups,
+        short: say_short,
+    };
     (engine, task::run(state, parts, options, messages, signs))
 }
 
@@ -261,6 +269,11 @@ impl Engine {
     /// Whether something waits for room on the disk, for those who can make some.
     pub fn short_of_disk(&self) -> watch::Receiver<bool> {
         self.short.clone()
+    }
+
+    /// Counts backups that are kept, for those who remove what a new one took the place of.
+    pub fn backups(&self) -> watch::Receiver<u64> {
+        self.backups.clone()
     }
 
     /// Counts builds that ended, for those who tidy up after them.

@@ -1,10 +1,12 @@
 //! The state as it is shown: what the pages, the terminal and scripts read. Shapes only, and how each is made from the
 //! state; every name here is contract.
 
+mod backup;
 mod node;
 mod pipeline;
 mod tier;
 
+pub use backup::*;
 pub use node::*;
 pub use pipeline::*;
 pub use tier::*;

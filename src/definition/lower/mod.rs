@@ -2,6 +2,7 @@
 //! everything that is wrong said, not only the first.
 
 mod build;
+mod data;
 mod deploy;
 mod forge;
 mod gate;

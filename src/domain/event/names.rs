@@ -116,6 +116,7 @@ impl Event {
             | Event::ConfirmDenied { tier, .. }
             | Event::ConfirmVoided { tier, .. } => Some(tier),
             Event::ManualAction { tier, .. }
+            | Event::BackupFetched { tier, .. }
             | Event::HoldSet { tier, .. }
             | Event::HoldLifted { tier, .. } => tier.as_ref(),
             _ => None,
@@ -133,6 +134,7 @@ impl Event {
             | Event::DeployOk { run_id, .. }
             | Event::DeployFailed { run_id, .. }
             | Event::StepEvent { run_id, .. } => Some(*run_id),
+            Event::BackupFetched { run_id, .. } => *run_id,
             _ => None,
         }
     }

@@ -45,6 +45,8 @@ pub(super) struct Signs {
     pub(super) refusing: watch::Sender<Option<journal::Error>>,
     /// Counts builds that ended.
     pub(super) builds: watch::Sender<u64>,
+    /// Counts backups that are kept.
+    pub(super) backups: watch::Sender<u64>,
     /// Whether something waits for room on the disk.
     pub(super) short: watch::Sender<bool>,
 }
@@ -320,6 +322,9 @@ impl Loop {
             }
             if matches!(envelope.fact.event, Event::BuildOk { .. } | Event::BuildFailed { .. }) {
                 self.signs.builds.send_modify(|count| *count += 1);
+            }
+            if matches!(envelope.fact.event, Event::BackupFetched { sha256: Some(_), .. }) {
+                self.signs.backups.send_modify(|count| *count += 1);
             }
         }
         for record in records {

@@ -3,6 +3,7 @@
 pub(crate) mod world;
 
 mod adopt;
+mod backups;
 mod confirm;
 mod crash;
 mod definitions;
