@@ -4,6 +4,7 @@
 
 mod actions;
 mod cargo_gate;
+mod remote_step;
 mod check;
 mod client;
 mod complete;
@@ -97,6 +98,9 @@ enum Command {
     /// Restore a backup for a gate, migrate it, and say how long that took
     #[command(hide = true)]
     DryRunGate(dry_run_gate::Args),
+    /// Run a command on a node through an ssh connection that is there
+    #[command(hide = true)]
+    RemoteStep(remote_step::Args),
     /// Check pipeline files: every problem of every file at once
     #[command(after_help = manual::CHECK)]
     Check(check::Args),
@@ -198,6 +202,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::CargoGate(args) => return cargo_gate::run(&args),
         Command::DryRunGate(args) => return dry_run_gate::run(&args),
+        Command::RemoteStep(args) => return remote_step::run(args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Run(args) => run::run(&args),
