@@ -1,10 +1,13 @@
 //! Gates that fetch a backup: from the node into a file of ours, looked at, checked by the gate's own command, and moved
 //! into the store. Its bytes are on the disk only, never in memory at once and never in the log.
 //!
+//! `fetch` is for nodes of this machine, `there` for those that are reached by ssh.
+//!
 //! A backup says nothing about the version, so one that is not good never fails the gate: it blocks it. One that is not
 //! good is not kept, so that it takes the place of no good one.
 
 mod fetch;
+mod there;
 
 use super::bounded::after;
 use super::environment::{Env, argv};
@@ -21,13 +24,14 @@ use crate::artifact::{self, Stored};
 use crate::domain::pipeline::{Check, Node, Script};
 use crate::domain::{Blocker, Classification, Command, Outcome, Span};
 use crate::printable;
+use crate::runner::Exit;
 use fetch::What;
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The variable with the place of the backup.
 pub(super) const BACKUP: &str = "TIDEGATE_BACKUP";
@@ -140,7 +144,7 @@ impl<'a> Backup<'a> {
     }
 
     async fn take(&mut self, log: &mut RunLog<'_>) -> Result<(), Bad> {
-        self.fetch().await?;
+        self.fetch(log).await?;
         let size = self.size()?;
         let source = self.secrets.hide_text(&fetch::source(self.node, self.what));
         self.say(log, &format!("{size} bytes from {source}")).await?;
@@ -163,10 +167,11 @@ impl<'a> Backup<'a> {
         written.map_err(|error| failed("write the log", &error))
     }
 
-    async fn fetch(&self) -> Result<(), Bad> {
-        let argv = fetch::argv(self.node, self.what, &self.env, &self.target);
-        let argv = argv.map_err(|message| Box::new(verdict::infrastructure(&message, false)))?;
-        let mut outcome = self.step(argv, &self.env).await;
+    async fn fetch(&self, log: &mut RunLog<'_>) -> Result<(), Bad> {
+        let mut outcome = match &self.node.ssh {
+            None => self.step(fetch::argv(self.what, &self.target), &self.env).await,
+            Some(host) => there::fetch(self, host, log).await?,
+        };
         if outcome.passed() {
             return Ok(());
         }
@@ -256,22 +261,30 @@ impl<'a> Backup<'a> {
     /// Runs a command as a part of the gate's run.
     async fn step(&self, argv: Vec<OsString>, env: &Env) -> Outcome {
         let (task, run, exec) = (self.task, self.gate.run, &self.gate.gate.exec);
-        let left =
-            |deadline: tokio::time::Instant| deadline.saturating_duration_since(tokio::time::Instant::now());
         let order = Order {
             run,
             argv,
             dir: self.dir.clone(),
             events: task.places.events(run),
-            timeout: self.deadline.map(left),
+            timeout: self.left(),
             leave_running: false,
             append: true,
             mask: self.secrets.words(),
         };
         let mut ear = Ear::new(true, self.secrets.clone());
         let exit = process::run(task, order, exec, env, &mut ear).await;
-        let (places, blocked) = (&task.places, ear.blocked());
-        verdict::of_exit(&exit, &Evidence { places, run, exec, began: self.began, blocked, cargo: None })
+        self.judge(&exit, &ear)
+    }
+
+    /// What the end of a command means, as for any gate.
+    fn judge(&self, exit: &Exit, ear: &Ear) -> Outcome {
+        let (places, run, exec) = (&self.task.places, self.gate.run, &self.gate.gate.exec);
+        let (began, blocked) = (self.began, ear.blocked());
+        verdict::of_exit(exit, &Evidence { places, run, exec, began, blocked, cargo: None })
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(tokio::time::Instant::now()))
     }
 }
 

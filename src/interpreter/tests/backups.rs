@@ -1,7 +1,7 @@
 //! Gates that fetch a backup: one that is kept, and each way in which one is not.
 
 use super::bench::*;
-use crate::domain::pipeline::{Check, Script};
+use crate::domain::pipeline::Check;
 use crate::domain::state::Backup;
 use crate::domain::{Blocker, Classification, Job, Status};
 use crate::interpreter::StopCause;
@@ -155,17 +155,4 @@ async fn one_that_takes_too_long_or_is_stopped_ends_like_any_gate() {
     bench.stop_at("at it", &effect, StopCause::Canceled).await;
     let told = bench.end().await;
     assert_eq!((told.class(), told.kept), (Classification::Canceled, None));
-}
-
-#[tokio::test]
-async fn a_node_by_ssh_is_not_reached_and_that_is_said() {
-    let mut bench = Bench::new(&[]).await;
-    let mut job = gate(check("echo x"), &[]);
-    let Job::Gate { nodes, gate: it, .. } = &mut job else { unreachable!() };
-    nodes[0].ssh = Some("deploy@a1.internal".into());
-    let Check::Backup { run, .. } = &mut it.check else { unreachable!() };
-    *run = Some(Script::Argv(vec!["pg_dump".into()]));
-    let told = bench.carry_out(job).await;
-    assert_eq!(told.class(), Classification::Infrastructure);
-    assert!(told.outcome().message.as_ref().unwrap().contains("deploy@a1.internal"));
 }
