@@ -44,6 +44,7 @@ pub(super) enum Code {
     NeverComes,
     BadRef,
     RefNotTaken,
+    BackupComesLater,
 }
 
 impl Code {

@@ -32,12 +32,12 @@ impl Ear {
         Ear { is_gate, secrets, lines: 0, blocked: Vec::new(), takes_verdict: false, verdict: None }
     }
 
-    /// For a gate that runs cargo.
-    pub(super) fn of_cargo(secrets: Secrets) -> Ear {
+    /// For a gate whose step is this program.
+    pub(super) fn of_ours(secrets: Secrets) -> Ear {
         Ear { takes_verdict: true, ..Ear::new(true, secrets) }
     }
 
-    /// What a failed cargo means, if the step said so.
+    /// What a failed step of ours means, if it said so.
     pub(super) fn verdict(&self) -> Option<&Verdict> {
         self.verdict.as_ref()
     }
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn a_verdict_is_taken_from_our_own_step_only() {
         let line = br#"{"kind":"verdict","classification":"lint","message":"2 lints"}"#;
-        let mut ours = Ear::of_cargo(Secrets::default());
+        let mut ours = Ear::of_ours(Secrets::default());
         assert_eq!(ours.hear(line), None);
         assert_eq!(ours.verdict().unwrap().message.as_deref(), Some("2 lints"));
         let mut other = Ear::new(true, Secrets::default());

@@ -2,7 +2,7 @@
 
 use super::build::say_cycles;
 use super::terms::Around;
-use super::{deploy, gate, promote, terms};
+use super::{data, deploy, gate, promote, terms};
 use crate::definition::codes::Code;
 use crate::definition::report::Report;
 use crate::definition::{graph, names, raw};
@@ -25,6 +25,7 @@ pub(super) fn tiers(report: &mut Report, around: &Around, raw: &[raw::Tier]) -> 
     let tiers: Vec<Tier> =
         raw.iter().enumerate().map(|(at, _)| tier(report, around, &path(at), raw, at)).collect();
     order(report, raw, &tiers, &all);
+    data::find_backups(report, &tiers);
     tiers
 }
 

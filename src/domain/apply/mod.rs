@@ -4,6 +4,7 @@
 //! the counters, so that a journal of another release still folds.
 
 mod adopt;
+mod backup;
 mod build;
 mod by_hand;
 mod prune;
@@ -202,6 +203,7 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
                 build.canceled = true;
             }
         }
+        Event::BackupFetched { .. } => backup::apply(p, event, moment),
         other => tier::apply(p, other, moment),
     }
 }

@@ -214,9 +214,12 @@ fn gate_done(
     let digest = inside.map(|i| i.digest.clone());
     let definition = digest.as_ref().and_then(|d| p.tier_of(d, tier)).and_then(|t| t.gate(gate));
     let is_check = definition.is_some_and(|g| g.phase == crate::domain::pipeline::Phase::Check);
+    // A backup is of the moment: whoever comes in again takes a new one.
+    let is_of_the_moment =
+        definition.is_some_and(|g| matches!(g.check, crate::domain::pipeline::Check::Backup { .. }));
     let wait = definition.and_then(|g| g.exec.retry.as_ref()).map(|r| r.wait.delta()).unwrap_or_default();
     let Some(t) = p.tiers.get_mut(tier) else { return };
-    if let (true, true, Some(digest)) = (outcome.passed(), is_check, digest) {
+    if let (true, true, Some(digest)) = (outcome.passed(), is_check && !is_of_the_moment, digest) {
         t.standing(version).gates.insert(gate.clone(), digest);
     }
     if let Some(attempts) = t.gate_attempts(version, gate) {
