@@ -20,6 +20,7 @@
 //! | [`source`] | git: examining pushes, checkouts, versions, hooks | put a ref name into a command line |
 //! | [`artifact`] | the content-addressed store of what builds made | |
 //! | [`runner`] | subprocesses: spawn, capture, stop, report; speaks messages only | know tiers, gates or policy |
+//! | [`remote`] | nodes reached by ssh: one connection a deploy, commands that end with it, files put in place | put a value into a command line |
 //! | [`interpreter`] | turning an effect into real work: builds, gates, deploys | decide what comes next |
 //! | [`watch`] | noticing that definition files changed | parse them |
 //! | [`engine`] | the loop; the only writer of the journal | do I/O of its own beside the journal |
@@ -47,6 +48,7 @@ pub mod bus;
 pub mod source;
 pub mod artifact;
 pub mod runner;
+pub mod remote;
 pub mod interpreter;
 pub mod watch;
 pub mod engine;

@@ -4,6 +4,7 @@
 
 mod actions;
 mod cargo_gate;
+mod remote_step;
 mod check;
 mod client;
 mod complete;
@@ -93,6 +94,9 @@ enum Command {
     /// Run cargo for a gate, and say in a form for machines what it says
     #[command(hide = true)]
     CargoGate(cargo_gate::Args),
+    /// Run a command on a node through an ssh connection that is there
+    #[command(hide = true)]
+    RemoteStep(remote_step::Args),
     /// Check pipeline files: every problem of every file at once
     #[command(after_help = manual::CHECK)]
     Check(check::Args),
@@ -193,6 +197,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::DemoNode(args) => demo::node::run(&args),
         Command::Init(args) => init::run(&args),
         Command::CargoGate(args) => return cargo_gate::run(&args),
+        Command::RemoteStep(args) => return remote_step::run(args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Run(args) => run::run(&args),

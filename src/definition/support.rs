@@ -56,13 +56,7 @@ fn of_pipeline(pipeline: &Pipeline) -> Vec<Key> {
 
 fn of_tier(tier: &Tier, path: &str) -> Vec<Key> {
     let mut keys = Vec::new();
-    for (at, _) in tier.nodes.iter().enumerate().filter(|(_, node)| node.ssh.is_some()) {
-        keys.push(Key::new(format!("{path}.node[{at}].ssh"), "node.ssh"));
-    }
     if let Some(deploy) = &tier.deploy {
-        if deploy.confirm_within.is_some() {
-            keys.push(Key::new(format!("{path}.deploy.confirm_within"), "deploy.confirm_within"));
-        }
         keys.extend(of_exec(&deploy.exec, &format!("{path}.deploy"), "deploy"));
     }
     for (at, gate) in tier.gates.iter().enumerate() {

@@ -99,7 +99,26 @@ pub enum Job {
         node: Node,
         /// Why.
         mode: DeployMode,
+        /// What a guard on the node goes back to by itself, where the definition wants one.
+        fallback: Option<Box<Fallback>>,
     },
+}
+
+/// What a node goes back to when the version on its way fails there: the same that a rollback would put there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fallback {
+    /// The tier's current version.
+    pub version: VersionLabel,
+    /// Its commit.
+    pub sha: Sha,
+    /// The ref that it was pushed to.
+    pub ref_name: Option<RefName>,
+    /// The definition that it goes back by.
+    pub definition: Arc<Pipeline>,
+    /// The tier in it.
+    pub tier: Tier,
+    /// The node in it.
+    pub node: Node,
 }
 
 /// What should be in flight for one pipeline besides its runs.
@@ -250,6 +269,18 @@ fn deploy_work(
         tier: Box::new(tier.clone()),
         node,
         mode,
+        fallback: (mode == DeployMode::Deploy).then(|| fallback(p, tier, node_name)).flatten().map(Box::new),
     };
     work_of(p, name, version, digest, job)
+}
+
+fn fallback(p: &PipelineState, tier: &Tier, node: &NodeName) -> Option<Fallback> {
+    tier.deploy.as_ref()?.confirm_within?;
+    let current = p.tiers.get(&tier.name)?.current.as_ref()?;
+    let version = p.versions.get(&current.version)?;
+    let definition = p.known.get(&current.digest)?.clone();
+    let tier = p.tier_of(&current.digest, &tier.name)?.clone();
+    let node = p.node_of(&tier.name, node, std::iter::once(&current.digest))?.clone();
+    let (sha, ref_name) = (version.sha.clone(), version.ref_name.clone());
+    Some(Fallback { version: current.version.clone(), sha, ref_name, definition, tier, node })
 }

@@ -30,7 +30,7 @@ pub use blocker::Blocker;
 pub use command::{Actor, Answer, Command, Deed, News, Push, Pushed};
 pub use decide::{Decision, decide};
 pub use diagnostic::{Diagnostic, Severity};
-pub use effect::{Effect, Job, Work, is_wanted, outstanding, preparations, work};
+pub use effect::{Effect, Fallback, Job, Work, is_wanted, outstanding, preparations, work};
 pub use event::{Envelope, Event, Fact};
 pub use id::*;
 pub use outcome::{Classification, Failure, Outcome, Status};

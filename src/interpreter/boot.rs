@@ -297,7 +297,7 @@ impl Asker {
 
     async fn ask(&self, left: Duration) -> Reply {
         let (argv, env, dir) = match self {
-            Self::Question(question) => return question.ask(left).await,
+            Self::Question(question) => return question.ask(None, left).await,
             Self::Command { argv, env, dir } => (argv.clone(), env.clone(), dir.clone()),
         };
         let timeout = left.clamp(Duration::from_millis(100), super::probe::PATIENCE);

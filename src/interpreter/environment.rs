@@ -29,7 +29,10 @@ pub(super) struct About<'a> {
     pub(super) mode: Option<DeployMode>,
     /// The inner one is none where there is no such version: then the variable is empty.
     pub(super) previous: Option<Option<&'a VersionLabel>>,
-    pub(super) folder: &'a Folder,
+    /// What it is given before anything that is declared.
+    pub(super) base: &'a [(OsString, OsString)],
+    /// Its folder on this machine; none for what runs on a node.
+    pub(super) folder: Option<&'a Folder>,
     /// The node whose environment counts.
     pub(super) on: Option<&'a Node>,
     pub(super) exec: &'a Exec,
@@ -48,7 +51,7 @@ pub(crate) fn inherited() -> Vec<(OsString, OsString)> {
 
 /// The environment of a run. `preset` is what its kind brings along, which everything that is declared may change.
 pub(super) fn environment(task: &Task, preset: &[(&str, OsString)], about: &About<'_>) -> Env {
-    let mut env: Env = task.shop.inherited.iter().cloned().collect();
+    let mut env: Env = about.base.iter().cloned().collect();
     env.extend(preset.iter().map(|(name, value)| (OsString::from(name), value.clone())));
     let node = about.on.map(|node| &node.env);
     for layer in [Some(&task.definition.env), node, Some(&about.exec.env)].into_iter().flatten() {
@@ -69,10 +72,14 @@ fn own(task: &Task, about: &About<'_>) -> Vec<(&'static str, OsString)> {
         ("TIDEGATE_SHA", text(task.sha.as_str())),
         ("TIDEGATE_REF", text(task.ref_name.as_ref().map_or("", |name| name.as_str()))),
         ("TIDEGATE_RUN_ID", about.run.to_string().into()),
-        ("TIDEGATE_ARTIFACTS", about.folder.artifacts().into()),
-        ("TIDEGATE_CACHE", task.places.cache().into()),
-        ("TIDEGATE_EVENTS", task.places.events(about.run).into()),
     ];
+    if let Some(folder) = about.folder {
+        own.extend([
+            ("TIDEGATE_ARTIFACTS", folder.artifacts().into()),
+            ("TIDEGATE_CACHE", task.places.cache().into()),
+            ("TIDEGATE_EVENTS", task.places.events(about.run).into()),
+        ]);
+    }
     let previous = about.previous.map(|previous| previous.map_or("", VersionLabel::as_str));
     let some = [
         ("TIDEGATE_TIER", about.tier.map(TierName::as_str)),

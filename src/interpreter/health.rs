@@ -5,6 +5,7 @@ use super::bounded::Cut;
 use super::environment::{Env, argv};
 use super::process::{self, Order};
 use super::question::{Good, Question, Reply};
+use super::remote_run::Remote;
 use super::run_log::RunLog;
 use super::said::Ear;
 use super::secrets::Secrets;
@@ -28,13 +29,21 @@ pub(super) enum Ill {
     Unhealthy(String),
 }
 
+/// From where it is asked.
+pub(super) enum Where<'a> {
+    /// This machine; a command runs in that folder.
+    Here(PathBuf),
+    /// A node that is reached by ssh.
+    There(&'a Remote<'a>),
+}
+
 /// The node that is asked about.
 pub(super) struct Patient<'a> {
     pub(super) task: &'a Task,
     pub(super) run: RunId,
     pub(super) deploy: &'a Deploy,
     pub(super) env: &'a Env,
-    pub(super) dir: PathBuf,
+    pub(super) on: Where<'a>,
     pub(super) deadline: Option<Instant>,
     pub(super) secrets: &'a Secrets,
 }
@@ -97,7 +106,11 @@ impl<'a> Asker<'a> {
     async fn ask(&self, left: Duration) -> Result<Reply, Cut> {
         match self {
             Self::Question(patient, question) => {
-                patient.task.stop.bound(patient.deadline, question.ask(left)).await
+                let forward = match &patient.on {
+                    Where::Here(_) => None,
+                    Where::There(remote) => Some(remote.forward()),
+                };
+                patient.task.stop.bound(patient.deadline, question.ask(forward, left)).await
             }
             Self::Command(patient, script) => command(patient, script, left).await,
         }
@@ -116,19 +129,31 @@ impl std::fmt::Display for Asker<'_> {
 /// Runs the command as part of the deploy's run, so that its output is in the same log and it is ended like a step.
 async fn command(patient: &Patient<'_>, script: &Script, left: Duration) -> Result<Reply, Cut> {
     let to_deadline = patient.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-    let order = Order {
-        run: patient.run,
-        argv: argv(script),
-        dir: patient.dir.clone(),
-        events: patient.task.places.probe_events(patient.run),
-        timeout: Some(to_deadline.map_or(left, |rest| rest.min(left))),
-        // What the deploy left running has the same run in its environment: a question must not end it.
-        leave_running: patient.deploy.leave_running,
-        append: true,
-        mask: patient.secrets.words(),
-    };
+    let timeout = Some(to_deadline.map_or(left, |rest| rest.min(left)));
+    let events = patient.task.places.probe_events(patient.run);
     let mut ear = Ear::new(false, patient.secrets.clone());
-    let exit = process::run(patient.task, order, &patient.deploy.exec, patient.env, &mut ear).await;
+    let exec = &patient.deploy.exec;
+    let exit = match &patient.on {
+        Where::Here(dir) => {
+            let order = Order {
+                run: patient.run,
+                argv: argv(script),
+                dir: dir.clone(),
+                events,
+                timeout,
+                // What the deploy left running has the same run in its environment: a question must not end it.
+                leave_running: patient.deploy.leave_running,
+                append: true,
+                mask: patient.secrets.words(),
+            };
+            process::run(patient.task, order, exec, patient.env, &mut ear).await
+        }
+        Where::There(remote) => match remote.run(&argv(script), patient.env, events, timeout, &mut ear).await
+        {
+            Ok(exit) => exit,
+            Err(trouble) => return Ok(Reply { is_good: false, said: trouble.message }),
+        },
+    };
     let said = match exit.how {
         How::Code(0) => return Ok(Reply { is_good: true, said: "exited with status 0".into() }),
         How::Code(status) => format!("exited with status {status}"),

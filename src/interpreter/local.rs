@@ -10,6 +10,7 @@ use super::workspace::Workspaces;
 use super::{Interpreter, Report, StopCause, environment, prepare};
 use crate::artifact::Store;
 use crate::domain::{Classification, Command, Effect, Failure, Job, Outcome, RunId, Work};
+use crate::remote::Client;
 use crate::runner::Runner;
 use crate::settings::StateDir;
 use crate::source::Git;
@@ -35,6 +36,7 @@ impl LocalInterpreter {
         runner: Arc<dyn Runner>,
         git: Git,
         store: Store,
+        remote: Client,
         output_limit: u64,
         reports: Sender<Report>,
     ) -> Self {
@@ -45,6 +47,7 @@ impl LocalInterpreter {
             runner,
             store,
             workspaces,
+            remote,
             inherited,
             output_limit,
             reports,
@@ -119,8 +122,8 @@ async fn carry_out(task: Task, job: Job) -> Command {
             let outcome = gate(&task, &job).await;
             Command::RunEnded { run, outcome }
         }
-        Job::Deploy { run, version, artifacts, previous, tier, node, mode } => {
-            let job = DeployRun { run, version, artifacts, previous, tier, node, mode };
+        Job::Deploy { run, version, artifacts, previous, tier, node, mode, fallback } => {
+            let job = DeployRun { run, version, artifacts, previous, tier, node, mode, fallback };
             let (result, log_ref) = deploy(&task, &job).await;
             Command::DeployEnded { run, result, log_ref }
         }

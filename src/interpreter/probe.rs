@@ -1,6 +1,8 @@
 //! Asking whether something answers: HTTP and TCP. One question each; how often to ask, and what a good answer means for
 //! a gate or a node, is left to others.
 
+use super::probe_stream;
+use crate::remote::{Forward, Stream};
 use std::io::Read as _;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -19,23 +21,42 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// GET of a URL over a connection of its own, straight there: no redirect is followed and no proxy used. An error is
-/// what hindered it, for people. When the future is dropped, its thread ends with the answer or after `limit`.
-pub(super) async fn http(url: &str, wants_body: bool, limit: Duration) -> Result<Answer, String> {
+/// GET of a URL over a connection of its own, straight there: no redirect is followed and no proxy used. `from`: the node
+/// that it is asked from. An error is what hindered it, for people. When the future is dropped, its thread ends with the
+/// answer or after `limit`.
+pub(super) async fn http(
+    url: &str,
+    wants_body: bool,
+    from: Option<&Forward>,
+    limit: Duration,
+) -> Result<Answer, String> {
+    let stream = match from {
+        Some(forward) => {
+            let to = probe_stream::authority(url).ok_or("it is no URL of `http` or `https`")?;
+            Some(within(limit, forward.open(&to)).await?)
+        }
+        None => None,
+    };
     let url = url.to_owned();
-    let asked = tokio::task::spawn_blocking(move || ask(&url, wants_body, limit)).await;
+    let asked = tokio::task::spawn_blocking(move || ask(&url, wants_body, stream, limit)).await;
     asked.unwrap_or_else(|_| Err("the question broke".into()))
 }
 
-fn ask(url: &str, wants_body: bool, limit: Duration) -> Result<Answer, String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
+fn ask(url: &str, wants_body: bool, stream: Option<Stream>, limit: Duration) -> Result<Answer, String> {
+    let config = ureq::Agent::config_builder()
         .timeout_global(Some(limit))
         .http_status_as_error(false)
         .max_redirects(0)
         .proxy(None)
         .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into();
+        .build();
+    let (agent, _ssh) = match stream {
+        None => (ureq::Agent::from(config), None),
+        Some(Stream { socket, ssh }) => {
+            let agent = probe_stream::agent(config, socket, limit).map_err(|error| error.to_string())?;
+            (agent, Some(ssh))
+        }
+    };
     let mut response = agent.get(url).call().map_err(|error| error.to_string())?;
     let mut body = Vec::new();
     if wants_body {
@@ -45,13 +66,19 @@ fn ask(url: &str, wants_body: bool, limit: Duration) -> Result<Answer, String> {
     Ok(Answer { status: response.status().as_u16(), body })
 }
 
-/// Whether `host:port` accepts a connection; an error is what hindered it, for people.
-pub(super) async fn tcp(address: &str, limit: Duration) -> Result<(), String> {
-    match timeout(limit, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {limit:?}")),
+/// Whether `host:port` accepts a connection, `from` a node or this machine; an error is what hindered it, for people.
+pub(super) async fn tcp(address: &str, from: Option<&Forward>, limit: Duration) -> Result<(), String> {
+    match from {
+        Some(forward) => within(limit, forward.open(address)).await.map(drop),
+        None => {
+            let connect = async { TcpStream::connect(address).await.map_err(|error| error.to_string()) };
+            within(limit, connect).await.map(drop)
+        }
     }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(format!("no answer within {limit:?}")))
 }
 
 #[cfg(test)]
@@ -86,21 +113,24 @@ pub(super) mod tests {
         let elsewhere = "HTTP/1.1 302 X\r\nLocation: /x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
         let address = serve(vec![answer(200, "fine"), answer(503, "no"), elsewhere.into()]);
         let url = format!("http://{address}/health");
-        let ok = http(&url, true, PATIENCE).await.unwrap();
+        let ok = http(&url, true, None, PATIENCE).await.unwrap();
         assert_eq!(ok, Answer { status: 200, body: b"fine".to_vec() });
-        assert_eq!(http(&url, false, PATIENCE).await.unwrap(), Answer { status: 503, body: Vec::new() });
-        assert_eq!(http(&url, false, PATIENCE).await.unwrap().status, 302);
+        assert_eq!(
+            http(&url, false, None, PATIENCE).await.unwrap(),
+            Answer { status: 503, body: Vec::new() }
+        );
+        assert_eq!(http(&url, false, None, PATIENCE).await.unwrap().status, 302);
     }
 
     #[tokio::test]
     async fn nobody_there_and_nobody_answering_are_errors() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        assert_eq!(tcp(&address, PATIENCE).await, Ok(()));
-        assert!(http(&format!("http://{address}/"), false, Duration::from_millis(50)).await.is_err());
+        assert_eq!(tcp(&address, None, PATIENCE).await, Ok(()));
+        assert!(http(&format!("http://{address}/"), false, None, Duration::from_millis(50)).await.is_err());
         drop(listener);
-        assert!(tcp(&address, PATIENCE).await.is_err());
-        assert!(http(&format!("http://{address}/"), false, PATIENCE).await.is_err());
-        assert!(http("not a url", false, PATIENCE).await.is_err());
+        assert!(tcp(&address, None, PATIENCE).await.is_err());
+        assert!(http(&format!("http://{address}/"), false, None, PATIENCE).await.is_err());
+        assert!(http("not a url", false, None, PATIENCE).await.is_err());
     }
 }

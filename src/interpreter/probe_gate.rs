@@ -89,7 +89,7 @@ async fn ask(task: &Task, exec: &Exec, asked: &Asked, log: &mut RunLog<'_>) -> i
     let mut last = None;
     loop {
         let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
-        let reply = match task.stop.bound(deadline, question.ask(left.max(LAST_ANSWER))).await {
+        let reply = match task.stop.bound(deadline, question.ask(None, left.max(LAST_ANSWER))).await {
             Ok(reply) => reply,
             Err(cut) => return Ok(verdict::of_cut(cut, exec)),
         };

@@ -4,6 +4,7 @@
 use super::environment::Env;
 use super::expand::{ExpandError, expand};
 use super::probe;
+use crate::remote::Forward;
 use std::fmt;
 use std::time::Duration;
 
@@ -62,15 +63,17 @@ impl Question {
         Ok(Self::Tcp { address: expand(address, env)?.to_string_lossy().into_owned() })
     }
 
-    /// Asks once.
-    pub(super) async fn ask(&self, limit: Duration) -> Reply {
+    /// Asks once: from here, or from a node.
+    pub(super) async fn ask(&self, from: Option<&Forward>, limit: Duration) -> Reply {
         let limit = limit.clamp(Duration::from_millis(1), probe::PATIENCE);
         match self {
-            Self::Http { url, good, contains } => match probe::http(url, contains.is_some(), limit).await {
-                Ok(answer) => judge(&answer, *good, contains.as_deref()),
-                Err(error) => Reply { is_good: false, said: format!("no answer: {error}") },
-            },
-            Self::Tcp { address } => match probe::tcp(address, limit).await {
+            Self::Http { url, good, contains } => {
+                match probe::http(url, contains.is_some(), from, limit).await {
+                    Ok(answer) => judge(&answer, *good, contains.as_deref()),
+                    Err(error) => Reply { is_good: false, said: format!("no answer: {error}") },
+                }
+            }
+            Self::Tcp { address } => match probe::tcp(address, from, limit).await {
                 Ok(()) => Reply { is_good: true, said: "accepts connections".into() },
                 Err(error) => Reply { is_good: false, said: format!("no connection: {error}") },
             },

@@ -8,6 +8,7 @@ use super::{Report, StopCause};
 use crate::artifact::Store;
 use crate::domain::event::StepSaid;
 use crate::domain::{Command, Pipeline, PipelineName, RefName, RunId, Sha};
+use crate::remote::Client;
 use crate::runner::{self, Bytes, Runner};
 use crate::settings::StateDir;
 use std::ffi::OsString;
@@ -20,6 +21,8 @@ pub(super) struct Shop {
     pub(super) runner: Arc<dyn Runner>,
     pub(super) store: Store,
     pub(super) workspaces: Workspaces,
+    /// The way to nodes that are not this machine.
+    pub(super) remote: Client,
     /// What steps get of the controller's own environment.
     pub(super) inherited: Vec<(OsString, OsString)>,
     /// Bytes of a run's output that are kept, unless the step says otherwise.

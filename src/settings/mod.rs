@@ -262,6 +262,11 @@ fn jobs(asked: Option<usize>) -> Result<NonZeroUsize, SettingsError> {
     }
 }
 
+/// The ssh command as the environment says it, for commands that read no settings.
+pub fn ssh_command_of_env() -> Result<Vec<String>, SettingsError> {
+    ssh_command(std::env::var("TIDEGATE_SSH_COMMAND").ok().as_deref(), None)
+}
+
 fn ssh_command(text: Option<&str>, list: Option<Vec<String>>) -> Result<Vec<String>, SettingsError> {
     let words = match (text, list) {
         (Some(text), _) => split_words(text)

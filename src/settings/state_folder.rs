@@ -46,6 +46,11 @@ impl StateDir {
         self.path.join("work")
     }
 
+    /// The folder with the sockets of ssh connections.
+    pub fn ssh(&self) -> PathBuf {
+        self.path.join("ssh")
+    }
+
     /// The owner's token, made at the first start.
     pub fn token(&self) -> PathBuf {
         self.path.join("token")
@@ -71,7 +76,7 @@ impl StateDir {
     pub fn prepare(&self) -> Result<(), StateDirError> {
         self.make(&self.path)?;
         self.check_private()?;
-        for folder in [self.logs(), self.artifacts(), self.work()] {
+        for folder in [self.logs(), self.artifacts(), self.work(), self.ssh()] {
             self.make(&folder)?;
             if !std::fs::metadata(&folder).is_ok_and(|found| found.is_dir()) {
                 return Err(StateDirError::NotAFolder { path: folder });

@@ -8,6 +8,7 @@ mod definition;
 mod deliveries;
 mod house;
 mod journals;
+mod nodes;
 mod rules;
 mod server;
 mod simulation;

@@ -2,6 +2,7 @@
 //! that serve a web page, and a controller, all in a temporary folder.
 
 mod audience;
+mod hosts;
 pub(super) mod node;
 mod stage;
 
@@ -20,13 +21,16 @@ pub(super) struct Args {
     /// Confirm without asking
     #[arg(long, short)]
     yes: bool,
+    /// Reach the nodes of production by ssh: each is an sshd of its own on loopback
+    #[arg(long)]
+    ssh: bool,
     /// Leave everything there and running at the end
     #[arg(long)]
     keep: bool,
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let stage = match Stage::build() {
+    let stage = match Stage::build(args.ssh) {
         Ok(stage) => Arc::new(Mutex::new(Some(stage))),
         Err(trouble) => return trouble.say(),
     };

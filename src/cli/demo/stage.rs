@@ -1,6 +1,7 @@
 //! What the demo plays on: a folder with a repository, a pipeline and nodes, and a controller of its own. What it began
 //! it ends.
 
+use super::hosts::Hosts;
 use crate::cli::trouble::Trouble;
 use crate::cli::{Exit, talk};
 use std::fs;
@@ -20,6 +21,7 @@ pub(super) struct Stage {
     folder: PathBuf,
     program: PathBuf,
     ports: [u16; 3],
+    hosts: Option<Hosts>,
     controller: Option<Child>,
     address: String,
 }
@@ -31,13 +33,19 @@ pub(super) fn broken(what: &str, error: impl std::fmt::Display) -> Trouble {
 }
 
 impl Stage {
-    /// Makes the folder, with a repository without commits in it.
-    pub(super) fn build() -> Result<Stage, Trouble> {
+    /// Makes the folder, with a repository without commits in it. `by_ssh`: production has hosts of its own.
+    pub(super) fn build(by_ssh: bool) -> Result<Stage, Trouble> {
         let program = std::env::current_exe().map_err(|error| broken("find this program", error))?;
         let folder = fresh_folder().map_err(|error| broken("make a folder", error))?;
         let ports = free_ports().map_err(|error| broken("find free ports", error))?;
-        let stage = Stage { folder, program, ports, controller: None, address: String::new() };
-        stage.furnish().map_err(|error| broken("write into the demo's folder", error))?;
+        let mut stage =
+            Stage { folder, program, ports, hosts: None, controller: None, address: String::new() };
+        stage.furnish(by_ssh).map_err(|error| broken("write into the demo's folder", error))?;
+        if by_ssh {
+            let ports = free_ports::<2>().map_err(|error| broken("find free ports", error))?;
+            let nodes: Vec<_> = NODES[1..].iter().copied().zip(ports).collect();
+            stage.hosts = Some(Hosts::raise(&stage.folder.join("ssh"), &stage.nodes(), &nodes)?);
+        }
         stage.git(&stage.folder, &["init", "-q", "--bare", "shop.git"])?;
         stage.git(&stage.repo(), &["symbolic-ref", "HEAD", "refs/heads/main"])?;
         stage.git(&stage.folder, &["init", "-q", "work"])?;
@@ -47,7 +55,7 @@ impl Stage {
         Ok(stage)
     }
 
-    fn furnish(&self) -> std::io::Result<()> {
+    fn furnish(&self, by_ssh: bool) -> std::io::Result<()> {
         let nodes = self.nodes();
         fs::create_dir(self.folder.join("pipelines"))?;
         for node in NODES {
@@ -60,6 +68,10 @@ impl Stage {
         let mut pipeline = PIPELINE.replace("@REPO@", &text(&self.repo())).replace("@PLACE@", &text(&nodes));
         for (at, port) in self.ports.iter().enumerate() {
             pipeline = pipeline.replace(&format!("@PORT{}@", at + 1), &port.to_string());
+        }
+        for node in NODES[1..].iter().filter(|_| by_ssh) {
+            let name = format!("  name = \"{node}\"\n");
+            pipeline = pipeline.replace(&name, &format!("{name}  ssh = \"{node}\"\n"));
         }
         fs::write(self.pipeline(), pipeline)
     }
@@ -97,7 +109,11 @@ impl Stage {
     /// Starts the controller, and waits until it says where it answers.
     pub(super) fn start_controller(&mut self) -> Result<(), Trouble> {
         let listen = if self.address.is_empty() { "127.0.0.1:0" } else { &self.address };
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        if let Some(hosts) = &self.hosts {
+            command.env("TIDEGATE_SSH_COMMAND", hosts.ssh_command());
+        }
+        let mut child = command
             .args(["serve", "--listen", listen, "--pipelines"])
             .arg(self.folder.join("pipelines"))
             .arg("--state")
@@ -140,6 +156,9 @@ impl Stage {
     /// Lets the controller run on when the demo ends.
     pub(super) fn leave(mut self) {
         self.controller = None;
+        if let Some(hosts) = self.hosts.take() {
+            hosts.leave();
+        }
         self.folder = PathBuf::new();
     }
 
@@ -259,10 +278,10 @@ fn fresh_folder() -> std::io::Result<PathBuf> {
     Ok(folder)
 }
 
-fn free_ports() -> std::io::Result<[u16; 3]> {
+fn free_ports<const COUNT: usize>() -> std::io::Result<[u16; COUNT]> {
     // All at once, so that they differ.
-    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
-    let mut ports = [0; 3];
+    let listeners = [(); COUNT].map(|()| TcpListener::bind("127.0.0.1:0"));
+    let mut ports = [0; COUNT];
     for (port, listener) in ports.iter_mut().zip(listeners) {
         *port = listener?.local_addr()?.port();
     }

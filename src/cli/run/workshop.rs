@@ -15,6 +15,7 @@ use crate::domain::{Command, EventId, News, Pipeline, Push, RefName, Status, Tim
 use crate::engine::{self, Engine, Parts, Refusal};
 use crate::interpreter::{LocalInterpreter, sweep};
 use crate::journal::{self, Journal, MemoryJournal};
+use crate::remote::Client;
 use crate::runner::LocalRunner;
 use crate::source::{self, Git, Location, Repo};
 use crate::wire;
@@ -71,6 +72,7 @@ async fn begin(args: &Args, place: &Place) -> Result<(Engine, Working), Trouble>
         Arc::new(LocalRunner::new()),
         Git::default(),
         Store::open(place.state.artifacts()).await?,
+        Client::new(&crate::settings::ssh_command_of_env()?, place.state.ssh()),
         OUTPUT_LIMIT,
         reporter,
     );

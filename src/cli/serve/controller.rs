@@ -18,6 +18,7 @@ use crate::interpreter::places::Places;
 use crate::interpreter::{LocalInterpreter, sweep};
 use crate::journal::{self, Journal, SqliteJournal};
 use crate::notice::{self, Courier};
+use crate::remote::Client;
 use crate::runner::{LocalRunner, Runner};
 use crate::server::{self, Limits, Pushes, ServerOptions};
 use crate::settings::{Settings, StateDir, Tokens};
@@ -230,6 +231,7 @@ fn begin_engine(
         common.runner.clone(),
         common.git.clone(),
         common.store.clone(),
+        Client::new(&settings.ssh_command, settings.state.ssh()),
         settings.log_limit_bytes,
         reporter,
     );

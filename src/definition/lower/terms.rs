@@ -38,10 +38,9 @@ impl Around {
     /// Checks that something which is used is among what the build keeps.
     pub(super) fn artifact(&self, report: &mut Report, path: &str, wanted: &str) {
         names::glob(report, path, wanted);
-        let is_kept = self
-            .artifacts
-            .iter()
-            .any(|kept| kept == wanted || matches(kept, wanted) || matches(wanted, kept));
+        let is_kept = self.artifacts.iter().any(|kept| {
+            kept == wanted || matches(kept, wanted) || matches(wanted, kept) || is_below(kept, wanted)
+        });
         // Whether two globs have something in common shows only when there are files.
         let both_globs = |kept: &String| is_glob(kept) && is_glob(wanted);
         if !is_kept
@@ -56,6 +55,12 @@ impl Around {
             }
         }
     }
+}
+
+/// Whether what is kept is certainly in that folder.
+fn is_below(kept: &str, folder: &str) -> bool {
+    let plain = |text: &str| text.trim_start_matches("./").trim_end_matches('/').to_owned();
+    plain(kept).strip_prefix(&plain(folder)).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn is_glob(text: &str) -> bool {

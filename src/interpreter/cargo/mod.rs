@@ -117,7 +117,7 @@ pub(super) fn argv(check: &Check, root: &Path) -> Option<Vec<OsString>> {
 }
 
 /// This program, also when its file was replaced or removed meanwhile.
-fn own_program() -> PathBuf {
+pub(super) fn own_program() -> PathBuf {
     let itself = || PathBuf::from("/proc/self/exe");
     std::env::current_exe().ok().filter(|program| program.is_file()).unwrap_or_else(itself)
 }

@@ -6,6 +6,7 @@ use crate::domain::pipeline::*;
 use crate::domain::*;
 use crate::interpreter::places::Places;
 use crate::interpreter::{Interpreter, LocalInterpreter, Report, StopCause};
+use crate::remote::Client;
 use crate::runner::{LocalRunner, Runner};
 use crate::settings::StateDir;
 use crate::source::Git;
@@ -56,7 +57,9 @@ impl Bench {
         state.prepare().unwrap();
         let (sender, reports) = mpsc::channel(64);
         let store = Store::open(state.artifacts()).await.unwrap();
-        let interpreter = LocalInterpreter::new(state, runner, Git::default(), store, 100 << 20, sender);
+        let remote = Client::new(&["ssh".to_owned()], state.ssh());
+        let interpreter =
+            LocalInterpreter::new(state, runner, Git::default(), store, remote, 100 << 20, sender);
         Bench {
             pipeline: pipeline(&repo),
             sha,
@@ -287,6 +290,7 @@ pub(super) fn deploy(deploy: Deploy, artifacts: &[Artifact]) -> Job {
         tier: Box::new(tier),
         node: node(),
         mode: DeployMode::Rollback,
+        fallback: None,
     }
 }
 

@@ -78,11 +78,14 @@ async fn an_artifact_that_the_store_lost_is_missing_before_anything_changes() {
 }
 
 #[tokio::test]
-async fn a_node_behind_ssh_is_left_alone() {
+async fn a_node_that_ssh_does_not_know_is_unreachable() {
     let mut bench = Bench::new(&[]).await;
     let mut job = deploy(Deploy { run: Some(shell("exit 0")), ..plain_deploy() }, &[]);
     let Job::Deploy { node, .. } = &mut job else { unreachable!() };
-    node.ssh = Some("deploy@a1".into());
+    node.ssh = Some("deploy@no.such.host.invalid".into());
+    // A rollback would wait for it.
+    let Job::Deploy { mode, .. } = &mut job else { unreachable!() };
+    *mode = crate::domain::event::DeployMode::Deploy;
     assert_eq!(bench.carry_out(job).await.failure(), Failure::Unreachable);
 }
 

@@ -30,7 +30,7 @@ mod stops;
 mod waiting;
 mod supervised;
 mod terminal;
-mod world;
+pub(crate) mod world;
 
 /// A build, a tier that checks, one that deploys, and one that wants a person's word.
 const SHOP: &str = r#"

@@ -108,6 +108,9 @@ impl World {
         if self.path("gitconfig").exists() {
             command.env("GIT_CONFIG_GLOBAL", self.path("gitconfig"));
         }
+        if self.path("ssh_config").exists() {
+            command.env("TIDEGATE_SSH_COMMAND", format!("ssh -F '{}'", self.path("ssh_config").display()));
+        }
         if !self.address.is_empty() {
             command.env("TIDEGATE_URL", format!("http://{}", self.address));
         }
@@ -314,11 +317,16 @@ impl Drop for World {
 /// Processes whose environment names a folder: those that steps left.
 pub(crate) fn those_with(folder: &Path) -> Vec<(i32, String)> {
     let needle = folder.as_os_str().as_encoded_bytes();
+    those_that(|environ| environ.windows(needle.len()).any(|window| window == needle))
+}
+
+/// Processes with such an environment, but this one.
+pub(crate) fn those_that(fits: impl Fn(&[u8]) -> bool) -> Vec<(i32, String)> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let ours = pids.filter(|pid| *pid != std::process::id() as i32).filter_map(|pid| {
         let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
-        let is_ours = environ.windows(needle.len()).any(|window| window == needle);
+        let is_ours = fits(&environ);
         let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let is_dead = state.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

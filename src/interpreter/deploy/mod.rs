@@ -1,11 +1,16 @@
-//! Putting a version on a node of this machine: uploads, the deploy's command, health; one run and one log for all. What
-//! a failed deploy means for the tier is decided elsewhere.
+//! Putting a version on a node: uploads, the deploy's command, health; one run and one log for all. Here is what is alike
+//! for all nodes and what is done for a node of this machine; [`there`] is for nodes that are reached by ssh. What a
+//! failed deploy means for the tier is decided elsewhere.
+
+mod guard;
+mod progress;
+mod there;
 
 use super::StopCause;
 use super::bounded::{Cut, after};
 use super::environment::{About, Env, argv, environment};
 use super::gate::working_dir;
-use super::health::{self, Ill, Patient};
+use super::health::{self, Ill, Patient, Where};
 use super::places::Folder;
 use super::process::{self, Order};
 use super::run_log::RunLog;
@@ -16,11 +21,13 @@ use super::upload::{self, Item, PlaceError, Placed};
 use super::verdict::{self, Evidence};
 use super::workspace::{self, Unready};
 use crate::domain::event::{Artifact, DeployMode};
-use crate::domain::pipeline::{Deploy, Exec, Node, Probe, Script, Tier};
-use crate::domain::{Classification, Failure, RunId, VersionLabel};
+use crate::domain::pipeline::{Deploy, Exec, Health, Node, Probe, Script, Tier};
+use crate::domain::{Classification, Failure, Fallback, RunId, VersionLabel};
 use crate::printable;
-use crate::runner::{self, How};
-use std::time::Instant;
+use crate::runner::{self, Exit, How};
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+use there::There;
 
 /// A deploy's run.
 pub(super) struct DeployRun {
@@ -31,6 +38,7 @@ pub(super) struct DeployRun {
     pub(super) tier: Box<Tier>,
     pub(super) node: Node,
     pub(super) mode: DeployMode,
+    pub(super) fallback: Option<Box<Fallback>>,
 }
 
 /// What failed, and its message.
@@ -43,12 +51,6 @@ pub(super) async fn deploy(task: &Task, job: &DeployRun) -> (Result<u64, Failed>
         let message = "the tier has no deploy in the definition that this version goes by".to_owned();
         return (Err((Failure::Unreachable, message)), None);
     };
-    if let Some(host) = &job.node.ssh {
-        let message = format!(
-            "deploying to `{host}` by ssh is not supported by this release; the node was not touched"
-        );
-        return (Err((Failure::Unreachable, message)), None);
-    }
     let secrets = match secrets::provide(task, job.run, &deploy.exec).await {
         Ok(secrets) => secrets,
         Err(Unready::Cut(cut)) => return (Err(of_cut(cut, &deploy.exec)), None),
@@ -66,7 +68,9 @@ pub(super) async fn deploy(task: &Task, job: &DeployRun) -> (Result<u64, Failed>
         }
     };
     let folder = task.places.deploy(&job.tier.name, &job.node.name, job.run);
-    let result = Work::new(task, job, deploy, &folder, &secrets).put(&mut log).await;
+    let deadline = after(deploy.exec.timeout.map(|timeout| timeout.duration()));
+    let work = Work { task, job, deploy, folder: &folder, secrets: &secrets, deadline };
+    let result = work.put(&mut log).await;
     if let Err((_, message)) = &result {
         // The outcome says the same: a log that cannot be written loses nothing.
         let _ = log.line(&format!("tidegate: {message}")).await;
@@ -101,52 +105,42 @@ struct Work<'a> {
     deploy: &'a Deploy,
     folder: &'a Folder,
     secrets: &'a Secrets,
-    env: Env,
     deadline: Option<tokio::time::Instant>,
 }
 
-impl<'a> Work<'a> {
-    fn new(
-        task: &'a Task,
-        job: &'a DeployRun,
-        deploy: &'a Deploy,
-        folder: &'a Folder,
-        secrets: &'a Secrets,
-    ) -> Self {
-        let about = About {
-            run: job.run,
-            version: &job.version,
-            tier: Some(&job.tier.name),
-            node: Some(&job.node.name),
-            mode: Some(job.mode),
-            previous: Some(job.previous.as_ref()),
-            folder,
-            on: Some(&job.node),
-            exec: &deploy.exec,
-            secrets,
+impl Work<'_> {
+    async fn put(&self, log: &mut RunLog<'_>) -> Result<(), Failed> {
+        let Some(host) = &self.job.node.ssh else {
+            return self.put_here(log).await;
         };
-        let env = environment(task, &[], &about);
-        let deadline = after(deploy.exec.timeout.map(|timeout| timeout.duration()));
-        Self { task, job, deploy, folder, secrets, env, deadline }
+        let there = There::reach(self, host, log).await?;
+        let result = there.put(log).await;
+        there.leave().await;
+        result
     }
 
-    async fn put(&self, log: &mut RunLog<'_>) -> Result<(), Failed> {
-        let items = upload::plan(&self.deploy.upload, &self.job.artifacts, &self.env)?;
-        let ready =
-            workspace::provide_for_deploy(self.task, self.folder, &self.job.artifacts, self.needs_checkout());
-        match self.task.stop.bound(self.deadline, ready).await.unwrap_or_else(|cut| Err(Unready::Cut(cut))) {
-            Ok(()) => {}
-            Err(Unready::Cut(cut)) => return Err(self.cut(cut)),
-            Err(Unready::Artifact(message)) => {
-                return Err((Failure::ArtifactMissing, format!("failed to {message}")));
-            }
-            Err(Unready::Failed { message, .. }) => {
-                return Err((
-                    Failure::ArtifactMissing,
-                    format!("failed to {message}; the node was not touched"),
-                ));
-            }
-        }
+    /// What the run's processes are told. `base`: before anything that is declared. `folder`: on this machine.
+    fn environment(&self, base: &[(OsString, OsString)], folder: Option<&Folder>) -> Env {
+        let about = About {
+            run: self.job.run,
+            version: &self.job.version,
+            tier: Some(&self.job.tier.name),
+            node: Some(&self.job.node.name),
+            mode: Some(self.job.mode),
+            previous: Some(self.job.previous.as_ref()),
+            base,
+            folder,
+            on: Some(&self.job.node),
+            exec: &self.deploy.exec,
+            secrets: self.secrets,
+        };
+        environment(self.task, &[], &about)
+    }
+
+    async fn put_here(&self, log: &mut RunLog<'_>) -> Result<(), Failed> {
+        let env = self.environment(&self.task.shop.inherited, Some(self.folder));
+        let items = upload::plan(&self.deploy.upload, &self.job.artifacts, &env)?;
+        self.provide().await?;
         if self.deploy.leave_running {
             workspace::keep(self.folder);
         }
@@ -154,9 +148,30 @@ impl<'a> Work<'a> {
             self.upload(item, log).await?;
         }
         if let Some(script) = &self.deploy.run {
-            self.activate(script).await?;
+            self.activate(script, &env).await?;
         }
-        self.wait_until_healthy(log).await
+        let Some(health) = &self.deploy.health else { return Ok(()) };
+        let dir = match &health.probe {
+            Probe::Run(_) => working_dir(self.folder, &self.deploy.exec)
+                .map_err(|message| (Failure::Unhealthy, format!("failed to {message}")))?,
+            _ => self.folder.checkout(),
+        };
+        self.wait_until_healthy(health, &env, Where::Here(dir), log).await
+    }
+
+    async fn provide(&self) -> Result<(), Failed> {
+        let ready =
+            workspace::provide_for_deploy(self.task, self.folder, &self.job.artifacts, self.needs_checkout());
+        match self.bound(ready).await? {
+            Ok(()) => Ok(()),
+            Err(Unready::Cut(cut)) => Err(self.cut(cut)),
+            Err(Unready::Artifact(message)) => {
+                Err((Failure::ArtifactMissing, format!("failed to {message}")))
+            }
+            Err(Unready::Failed { message, .. }) => {
+                Err((Failure::ArtifactMissing, format!("failed to {message}; the node was not touched")))
+            }
+        }
     }
 
     fn needs_checkout(&self) -> bool {
@@ -166,6 +181,15 @@ impl<'a> Work<'a> {
 
     fn cut(&self, cut: Cut) -> Failed {
         of_cut(cut, &self.deploy.exec)
+    }
+
+    /// Does the work unless the deploy is stopped or too late.
+    async fn bound<T>(&self, work: impl Future<Output = T>) -> Result<T, Failed> {
+        self.task.stop.bound(self.deadline, work).await.map_err(|cut| self.cut(cut))
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(tokio::time::Instant::now()))
     }
 
     async fn upload(&self, item: Item, log: &mut RunLog<'_>) -> Result<(), Failed> {
@@ -186,25 +210,28 @@ impl<'a> Work<'a> {
         }
     }
 
-    async fn activate(&self, script: &Script) -> Result<(), Failed> {
+    async fn activate(&self, script: &Script, env: &Env) -> Result<(), Failed> {
         let exec = &self.deploy.exec;
         let dir = working_dir(self.folder, exec)
             .map_err(|message| (Failure::Activate, format!("failed to {message}")))?;
-        let left =
-            |deadline: tokio::time::Instant| deadline.saturating_duration_since(tokio::time::Instant::now());
         let order = Order {
             run: self.job.run,
             argv: argv(script),
             dir,
             events: self.task.places.events(self.job.run),
-            timeout: self.deadline.map(left),
+            timeout: self.left(),
             leave_running: self.deploy.leave_running,
             append: true,
             mask: self.secrets.words(),
         };
         let began = Instant::now();
         let mut ear = Ear::new(false, self.secrets.clone());
-        let exit = process::run(self.task, order, exec, &self.env, &mut ear).await;
+        let exit = process::run(self.task, order, exec, env, &mut ear).await;
+        self.judge(&exit, began)
+    }
+
+    /// What the end of the deploy's command means.
+    fn judge(&self, exit: &Exit, began: Instant) -> Result<(), Failed> {
         let failure = match exit.how {
             How::Code(0) => return Ok(()),
             How::Stopped(runner::StopCause::Canceled) => Failure::Canceled,
@@ -212,25 +239,25 @@ impl<'a> Work<'a> {
             How::Stopped(runner::StopCause::Timeout) => Failure::Timeout,
             _ => Failure::Activate,
         };
-        let evidence =
-            Evidence { places: &self.task.places, run: self.job.run, exec, began, blocked: &[], cargo: None };
-        let outcome = verdict::of_exit(&exit, &evidence);
+        let (places, exec) = (&self.task.places, &self.deploy.exec);
+        let evidence = Evidence { places, run: self.job.run, exec, began, blocked: &[], cargo: None };
+        let outcome = verdict::of_exit(exit, &evidence);
         Err((failure, outcome.message.unwrap_or_else(|| class_in_words(outcome.classification))))
     }
 
-    async fn wait_until_healthy(&self, log: &mut RunLog<'_>) -> Result<(), Failed> {
-        let Some(health) = &self.deploy.health else { return Ok(()) };
-        let dir = match &health.probe {
-            Probe::Run(_) => working_dir(self.folder, &self.deploy.exec)
-                .map_err(|message| (Failure::Unhealthy, format!("failed to {message}")))?,
-            _ => self.folder.checkout(),
-        };
+    async fn wait_until_healthy(
+        &self,
+        health: &Health,
+        env: &Env,
+        on: Where<'_>,
+        log: &mut RunLog<'_>,
+    ) -> Result<(), Failed> {
         let patient = Patient {
             task: self.task,
             run: self.job.run,
             deploy: self.deploy,
-            env: &self.env,
-            dir,
+            env,
+            on,
             deadline: self.deadline,
             secrets: self.secrets,
         };

@@ -1,0 +1,135 @@
+//! The guard of a deploy by ssh: what it is told before the change, and that the node still answers after it.
+
+use super::there::{base, owner};
+use super::{Failed, Work};
+use crate::domain::event::DeployMode;
+use crate::domain::pipeline::Deploy;
+use crate::domain::{Failure, Fallback};
+use crate::interpreter::environment::{About, argv, environment};
+use crate::interpreter::remote_run::marks;
+use crate::interpreter::run_log::RunLog;
+use crate::interpreter::secrets;
+use crate::interpreter::task::Task;
+use crate::interpreter::upload::Item;
+use crate::interpreter::workspace::Unready;
+use crate::remote::{self, Confirmed, Guard, Link};
+use std::ffi::OsString;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Pause between two tries to reach the node.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A guard at work.
+pub(super) struct Armed {
+    /// When it goes back.
+    until: Instant,
+    /// For people: the version.
+    version: String,
+}
+
+/// Arms a guard where the definition wants one and there is something to go back to.
+pub(super) async fn arm(
+    work: &Work<'_>,
+    link: &Link,
+    items: &[Item],
+    log: &mut RunLog<'_>,
+) -> Result<Option<Armed>, Failed> {
+    let Some(within) = work.deploy.confirm_within else { return Ok(None) };
+    if work.job.mode != DeployMode::Deploy {
+        return Ok(None);
+    }
+    let fallback = work.job.fallback.as_deref();
+    let Some((fallback, deploy)) = fallback.and_then(|f| Some((f, f.tier.deploy.as_ref()?))) else {
+        let _ = log.line("tidegate: no guard: there is no version yet that the node could go back to").await;
+        return Ok(None);
+    };
+    let until = Instant::now() + within.duration();
+    let guard = guard(work, link, items, fallback, deploy, within.duration()).await?;
+    work.bound(link.arm(&guard)).await?.map_err(|trouble| (Failure::Auth, trouble.message))?;
+    let version = fallback.version.to_string();
+    let line =
+        format!("tidegate: the node goes back to {version} by itself unless it answers within {within}");
+    let _ = log.line(&line).await;
+    Ok(Some(Armed { until, version }))
+}
+
+async fn guard(
+    work: &Work<'_>,
+    link: &Link,
+    items: &[Item],
+    fallback: &Fallback,
+    deploy: &Deploy,
+    within: Duration,
+) -> Result<Guard, Failed> {
+    let job = work.job;
+    let task = Task {
+        definition: fallback.definition.clone(),
+        sha: fallback.sha.clone(),
+        ref_name: fallback.ref_name.clone(),
+        ..work.task.clone()
+    };
+    let secrets = secrets::provide(&task, job.run, &deploy.exec).await.map_err(|unready| match unready {
+        Unready::Cut(cut) => work.cut(cut),
+        Unready::Artifact(message) | Unready::Failed { message, .. } => {
+            (Failure::Auth, format!("failed to {message}; the node was not touched"))
+        }
+    })?;
+    let about = About {
+        run: job.run,
+        version: &fallback.version,
+        tier: Some(&fallback.tier.name),
+        node: Some(&fallback.node.name),
+        mode: Some(DeployMode::Rollback),
+        previous: Some(Some(&job.version)),
+        base: &base(link),
+        folder: None,
+        on: Some(&fallback.node),
+        exec: &deploy.exec,
+        secrets: &secrets,
+    };
+    Ok(Guard {
+        owner: owner(work),
+        version: fallback.version.to_string(),
+        within,
+        folder: deploy.exec.dir.clone().map_or_else(|| ".".into(), OsString::from),
+        files: items.iter().map(|item| item.to.clone()).collect(),
+        argv: deploy.run.as_ref().map(argv).unwrap_or_default(),
+        env: environment(&task, &[], &about),
+    })
+}
+
+/// Tells the guard over a new connection that the node answers, as often as there is time for it.
+pub(super) async fn confirm(
+    work: &Work<'_>,
+    link: &Link,
+    armed: &Armed,
+    log: &mut RunLog<'_>,
+) -> Result<(), Failed> {
+    let run = work.job.run;
+    let marks = marks(run, &work.task.places.events(run));
+    let version = &armed.version;
+    loop {
+        let confirming = remote::confirm(link.client(), link.host(), &marks);
+        let left = armed.until.saturating_duration_since(Instant::now());
+        let why = match work.bound(tokio::time::timeout(left, confirming)).await? {
+            Ok(Ok(Confirmed::InTime)) => {
+                let _ = log.line("tidegate: the node answers; its guard is off").await;
+                return Ok(());
+            }
+            Ok(Ok(Confirmed::Late)) => {
+                let message = format!(
+                    "it was not told in time that it answers, so the node goes back to {version} by itself"
+                );
+                return Err((Failure::Unhealthy, message));
+            }
+            Ok(Err(trouble)) => trouble.message,
+            Err(_) => "it did not answer a new connection".to_owned(),
+        };
+        if Instant::now() + PAUSE >= armed.until {
+            let message = format!("after the change: {why}; the node goes back to {version} by itself");
+            return Err((Failure::Unhealthy, message));
+        }
+        work.bound(sleep(PAUSE)).await?;
+    }
+}

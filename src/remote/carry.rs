@@ -1,0 +1,319 @@
+//! The process of a command that runs on a node: a hidden subcommand, run like any step, between the runner and ssh. It
+//! hands the command over, passes its output and events on, and ends with its exit status. A signal to end closes the
+//! node's input, and the node's side ends the command; what it writes meanwhile is still passed on.
+
+use super::BEAT;
+use super::marks::{self, Marks, Piece};
+use super::payload::Payload;
+use super::talk::keep_last;
+use super::trouble::{Kind, Trouble};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// Name of the hidden subcommand that is the process.
+pub const SUBCOMMAND: &str = "remote-step";
+/// Variables that the payload comes in, each followed by a number from 0: the system bounds one string, not all.
+const VARIABLE: &str = "TIDEGATE_PAYLOAD_";
+/// Bytes of one of them.
+const CHUNK: usize = 100_000;
+/// The exit status when the command's own is not known.
+const UNKNOWN: i32 = 255;
+/// What a login may print before our script speaks, in bytes.
+const MOST_PRINTED: usize = 1024 * 1024;
+/// How long ssh's last words are waited for.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What is to be done on a node.
+pub struct Errand {
+    /// The node's name for ssh.
+    pub host: String,
+    /// Where it is told what went wrong, if the command's exit status is not known.
+    pub result: PathBuf,
+    /// A file that the command's stdout goes to, alone; only its stderr is shown.
+    pub output: Option<PathBuf>,
+    /// ssh and its arguments.
+    pub ssh: Vec<OsString>,
+}
+
+/// The script that runs a command on a node.
+pub struct RemoteCommand<'a> {
+    /// Program and arguments.
+    pub argv: &'a [OsString],
+    /// Over what the login has.
+    pub env: &'a [(OsString, OsString)],
+    /// What the node calls itself, as [`super::Link::name`] has it.
+    pub machine: &'a OsStr,
+    /// Below the home folder.
+    pub folder: &'a OsString,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// Without a sign of life for so long it is ended.
+    pub expiry: Duration,
+    /// Whether its stdout is wanted alone.
+    pub apart: bool,
+}
+
+impl RemoteCommand<'_> {
+    /// As environment variables for the hidden subcommand; and names that cannot be variables on a node.
+    pub fn to_variables(&self) -> (Vec<(OsString, OsString)>, Vec<OsString>) {
+        let (payload, left_out) = Payload::new()
+            .set("grace", super::link::seconds(self.grace))
+            .set("expiry", super::link::seconds(self.expiry))
+            .set("folder", self.folder)
+            .set("name", self.machine)
+            .set("apart", if self.apart { "yes" } else { "" })
+            .environment(self.env.iter().map(|(name, value)| (name, value)));
+        let line = payload.arguments(self.argv).script(include_str!("step.sh")).into_line();
+        let variable = |(at, chunk): (usize, &[u8])| {
+            (OsString::from(format!("{VARIABLE}{at}")), OsString::from_vec(chunk.to_vec()))
+        };
+        (line.chunks(CHUNK).enumerate().map(variable).collect(), left_out)
+    }
+}
+
+impl Errand {
+    /// Words of the hidden subcommand, after its name.
+    pub fn to_arguments(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> =
+            vec!["--host".into(), self.host.clone().into(), "--result".into(), self.result.clone().into()];
+        if let Some(output) = &self.output {
+            words.extend(["--output".into(), output.into()]);
+        }
+        words.push("--".into());
+        words.extend(self.ssh.iter().cloned());
+        words
+    }
+
+    /// Runs it and gives the exit status that is to be passed on. The error is of what hindered this program itself.
+    pub fn run(&self) -> io::Result<i32> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        match runtime.block_on(self.carry_out())? {
+            Ok(status) => Ok(status),
+            Err(trouble) => {
+                let text = serde_json::to_vec(&trouble).expect("BUG: trouble is JSON");
+                options().create_new(true).open(&self.result)?.write_all(&text)?;
+                Ok(UNKNOWN)
+            }
+        }
+    }
+
+    async fn carry_out(&self) -> io::Result<Result<i32, Trouble>> {
+        let mark = marks::random();
+        let output: Box<dyn io::Write> = match &self.output {
+            Some(path) => Box::new(options().create(true).truncate(true).open(path)?),
+            None => Box::new(io::stdout()),
+        };
+        let (program, arguments) =
+            self.ssh.split_first().ok_or_else(|| io::Error::other("there is no ssh to run"))?;
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A signal to our group is for us: ssh must live on until the node's side has ended.
+        command.process_group(0).kill_on_drop(true);
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(VARIABLE.as_bytes()))
+        {
+            command.env_remove(name);
+        }
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => return Ok(Err(Trouble::no_client(&program.to_string_lossy(), &error))),
+        };
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            unreachable!("BUG: all three are pipes")
+        };
+        let stop = CancellationToken::new();
+        // What the command itself knows must not be the mark; and no other command has ever had it.
+        let token = marks::random();
+        let line = [format!("mark={mark};token={token};").into_bytes(), payload()].concat();
+        let feeding = tokio::spawn(feed(stdin, line, stop.clone()));
+        let listening = tokio::spawn(listen(stderr, Marks::new(&mark), self.output.is_some()));
+        let ending = tokio::spawn(wait_for_signal(stop.clone())?);
+        let mut hearing =
+            Hearing { marks: Marks::new(&mark), output, started: false, printed: 0, kept: Vec::new() };
+        let heard = hearing.hear(stdout).await;
+        stop.cancel();
+        let ssh_said = timeout(LINGER, listening).await;
+        let ssh_said = ssh_said.ok().and_then(Result::ok).unwrap_or_default();
+        let _ = feeding.await;
+        ending.abort();
+        let result = match heard? {
+            Some(End::Status(status)) => Ok(status),
+            Some(End::No(what)) => Err(no(&self.host, &what)),
+            Some(End::PrintsOn) => {
+                let message = format!(
+                    "the login on `{}` prints without end; its profile must print nothing",
+                    self.host
+                );
+                Err(Trouble::new(Kind::Refused, message))
+            }
+            None => {
+                let status = timeout(LINGER, child.wait()).await.ok().and_then(Result::ok);
+                let printed = String::from_utf8_lossy(&hearing.kept);
+                Err(if hearing.started {
+                    Trouble::lost(&self.host, &ssh_said)
+                } else {
+                    Trouble::before_start(&self.host, status, &ssh_said, &printed)
+                })
+            }
+        };
+        Ok(result)
+    }
+}
+
+/// What was written into a result file. It is gone then.
+pub fn take_result(path: &Path) -> Option<Trouble> {
+    let text = fs::read(path).ok()?;
+    let _ = fs::remove_file(path);
+    serde_json::from_slice(&text).ok()
+}
+
+fn no(host: &str, what: &str) -> Trouble {
+    match what {
+        "folder" => {
+            let message =
+                format!("the folder `dir` is not there in the home folder of the account on `{host}`");
+            Trouble::new(Kind::Failed, message)
+        }
+        other => Trouble::unfit(host, other),
+    }
+}
+
+fn options() -> fs::OpenOptions {
+    let mut options = File::options();
+    options.write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    options
+}
+
+fn payload() -> Vec<u8> {
+    let parts = (0..).map_while(|at| std::env::var_os(format!("{VARIABLE}{at}")));
+    parts.flat_map(OsString::into_vec).collect()
+}
+
+/// Gives ssh its input: the script, then a line now and then until it is time to stop.
+async fn feed(mut stdin: ChildStdin, line: Vec<u8>, stop: CancellationToken) {
+    let feeding = async {
+        stdin.write_all(&line).await?;
+        loop {
+            tokio::time::sleep(BEAT).await;
+            stdin.write_all(b"\n").await?;
+        }
+        #[expect(unreachable_code, reason = "names the type of the error")]
+        io::Result::Ok(())
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = feeding => stop.cancelled().await,
+    }
+}
+
+fn wait_for_signal(stop: CancellationToken) -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+        stop.cancel();
+    })
+}
+
+/// How the command ended, as far as the node says.
+enum End {
+    Status(i32),
+    No(String),
+    PrintsOn,
+}
+
+struct Hearing {
+    marks: Marks,
+    output: Box<dyn io::Write>,
+    started: bool,
+    printed: usize,
+    /// What a login printed last.
+    kept: Vec<u8>,
+}
+
+impl Hearing {
+    /// Passes output on until the command has ended. None: ssh ended first.
+    async fn hear(&mut self, mut stdout: ChildStdout) -> io::Result<Option<End>> {
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            let count = match stdout.read(&mut piece).await {
+                Ok(0) | Err(_) => {
+                    // What looked like the beginning of a line of ours was none.
+                    let rest = self.marks.finish();
+                    self.output.write_all(if self.started { &rest } else { &[] })?;
+                    return Ok(None);
+                }
+                Ok(count) => count,
+            };
+            for piece in self.marks.feed(&piece[..count]) {
+                match piece {
+                    Piece::Other(bytes) if self.started => self.output.write_all(&bytes)?,
+                    Piece::Other(bytes) => {
+                        self.printed += bytes.len();
+                        keep_last(&mut self.kept, &bytes);
+                        if self.printed > MOST_PRINTED {
+                            return Ok(Some(End::PrintsOn));
+                        }
+                    }
+                    Piece::Said(said) => match said.split_once(' ').unwrap_or((&said, "")) {
+                        ("start", _) => self.started = true,
+                        ("end", status) => {
+                            self.output.flush()?;
+                            return Ok(Some(End::Status(status.parse().unwrap_or(UNKNOWN))));
+                        }
+                        (_, what) => return Ok(Some(End::No(what.to_owned()))),
+                    },
+                }
+            }
+            if self.started {
+                self.output.flush()?;
+            }
+        }
+    }
+}
+
+/// Passes events on until there are no more, and gives what else ssh said. `shows`: that is the command's own stderr.
+async fn listen(mut stderr: ChildStderr, mut marks: Marks, shows: bool) -> String {
+    let events = std::env::var_os("TIDEGATE_EVENTS");
+    let mut events = events.and_then(|path| File::options().append(true).open(path).ok());
+    let (mut kept, mut piece) = (Vec::new(), vec![0; 16 * 1024]);
+    'all: while let Ok(count @ 1..) = stderr.read(&mut piece).await {
+        for piece in marks.feed(&piece[..count]) {
+            match piece {
+                Piece::Other(bytes) => {
+                    if shows {
+                        let _ = io::stderr().write_all(&bytes);
+                    }
+                    keep_last(&mut kept, &bytes);
+                }
+                Piece::Said(said) => match said.strip_prefix("event ") {
+                    Some(line) => {
+                        if let Some(events) = &mut events {
+                            // In one piece, as every step should.
+                            let _ = events.write_all(format!("{line}\n").as_bytes());
+                        }
+                    }
+                    None => break 'all,
+                },
+            }
+        }
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}

@@ -1,0 +1,117 @@
+//! How ssh is called: which options are ours, and what is left to the user's configuration.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Over whatever the user's configuration says. Everything that is not here is the user's: keys, agent, jump hosts, known
+/// hosts, ports, ciphers.
+const ALWAYS: [&str; 12] = [
+    // Nobody is there to be asked, and a key that is not known is not to be trusted by us.
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    // A node must not be able to use our keys, our screen or our files.
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "PermitLocalCommand=no",
+    "ClearAllForwardings=yes",
+    "RemoteCommand=none",
+    "RequestTTY=no",
+    // The sessions of a deploy end with it.
+    "ControlPersist=no",
+    // Between fifteen and twenty seconds after its last sign of life a connection counts as lost.
+    "ServerAliveInterval=5",
+    "ServerAliveCountMax=3",
+    "ConnectTimeout=10",
+];
+
+/// The ssh client and where its sockets lie. Cheap enough to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    command: Vec<OsString>,
+    folder: PathBuf,
+    env: Vec<(OsString, OsString)>,
+}
+
+impl Client {
+    /// `command`: ssh and its own arguments, as in `["ssh", "-F", "/etc/tidegate/ssh_config"]`. `folder`: for sockets; it
+    /// exists, and nobody else may enter it. ssh gets the environment of this process.
+    pub fn new(command: &[String], folder: PathBuf) -> Client {
+        let is_ours = |name: &OsStr| name.as_encoded_bytes().starts_with(b"TIDEGATE");
+        Client {
+            command: command.iter().map(OsString::from).collect(),
+            folder,
+            env: std::env::vars_os().filter(|(name, _)| !is_ours(name)).collect(),
+        }
+    }
+
+    /// Where the sockets lie, and every ssh runs: so their paths are short, however long the folder's own is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What every ssh gets.
+    pub fn env(&self) -> &[(OsString, OsString)] {
+        &self.env
+    }
+
+    fn with(&self, level: Level, options: &[&OsStr]) -> Vec<OsString> {
+        let mut words = self.command.clone();
+        for option in ALWAYS.into_iter().chain([level.option()]) {
+            words.extend(["-o".into(), option.into()]);
+        }
+        words.extend(options.iter().map(OsString::from));
+        words
+    }
+
+    /// A connection that others can go through.
+    pub(super) fn master(&self, socket: &OsStr, host: &str) -> Vec<OsString> {
+        let words = self.with(Level::Info, &["-M".as_ref(), "-S".as_ref(), socket]);
+        ending(words, host, Some(super::payload::LINE))
+    }
+
+    /// A connection for one session only.
+    pub(super) fn alone(&self, host: &str) -> Vec<OsString> {
+        let words = self.with(Level::Info, &["-S".as_ref(), "none".as_ref()]);
+        ending(words, host, Some(super::payload::LINE))
+    }
+
+    /// A session through a master.
+    pub(super) fn through(&self, socket: &OsStr, host: &str) -> Vec<OsString> {
+        ending(self.slave(Level::Info, socket, &[]), host, Some(super::payload::LINE))
+    }
+
+    /// A stream to an address as the node sees it. It says at debug level when the stream is open.
+    pub(super) fn stream(&self, socket: &OsStr, host: &str, to: &OsStr) -> Vec<OsString> {
+        ending(self.slave(Level::Debug, socket, &["-W".as_ref(), to]), host, None)
+    }
+
+    fn slave(&self, level: Level, socket: &OsStr, more: &[&OsStr]) -> Vec<OsString> {
+        // Without its master it must not connect by itself.
+        let only = ["-o", "ControlMaster=no", "-o", "ProxyCommand=false", "-S"].map(OsStr::new);
+        self.with(level, &[&only[..], &[socket], more].concat())
+    }
+}
+
+/// How much ssh says.
+#[derive(Clone, Copy)]
+enum Level {
+    /// Less would hide why a connection failed.
+    Info,
+    /// When a stream is open, too.
+    Debug,
+}
+
+impl Level {
+    fn option(self) -> &'static str {
+        match self {
+            Level::Info => "LogLevel=INFO",
+            Level::Debug => "LogLevel=DEBUG",
+        }
+    }
+}
+
+fn ending(mut words: Vec<OsString>, host: &str, line: Option<&str>) -> Vec<OsString> {
+    words.extend(["--".into(), host.into()]);
+    words.extend(line.map(OsString::from));
+    words
+}

@@ -1,0 +1,236 @@
+//! The connection of one deploy: the first session, which holds the node's lock, and the master that all others go
+//! through.
+
+use super::exchange::exchange;
+use super::payload::Payload;
+use super::talk::Talk;
+use super::trouble::{Kind, Trouble};
+use super::{BEAT, Client};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How long ssh may take to end once its session has.
+const LEAVE: Duration = Duration::from_secs(2);
+/// Tells the sockets of this process apart.
+static SOCKETS: AtomicU64 = AtomicU64::new(0);
+
+/// Who wants a node.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// For people who find the node locked, in one line.
+    pub by: String,
+    /// Whose guard may be disarmed: fit for a file's name.
+    pub owner: String,
+    /// Without a sign of life for so long the lock is free again.
+    pub expiry: Duration,
+}
+
+/// What is learned on the way to the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Somebody else has the node; who, as they say. It is waited for.
+    Locked(String),
+    /// A guard of ours was still armed, and is not any more.
+    Disarmed,
+    /// The lock is ours.
+    Held,
+}
+
+/// What a guard did while nobody could reach the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Back {
+    /// When it went back, by the node's clock: seconds since 1970.
+    pub at: i64,
+    /// The exit status of the command that went back.
+    pub status: i32,
+    /// The version that it went back to.
+    pub version: String,
+}
+
+/// On the way to the lock.
+pub struct Opening {
+    talk: Talk,
+    link: Link,
+}
+
+/// A node that is ours. Dropped, it is let go by killing ssh; [`Link::close`] is the gentle way.
+pub struct Link {
+    client: Client,
+    host: String,
+    socket: OsString,
+    env: Vec<(OsString, OsString)>,
+    /// What the node calls itself.
+    pub(super) name: OsString,
+    /// `PATH` of the login.
+    pub path: OsString,
+    /// `HOME` of the login.
+    pub home: OsString,
+    /// What a guard of ours did before we came.
+    pub back: Option<Back>,
+    holding: Option<JoinHandle<()>>,
+    leaving: CancellationToken,
+    lost: Arc<OnceLock<Trouble>>,
+}
+
+impl Link {
+    /// Logs in. `env`: marks ssh's processes as those of a run, so that whoever cleans up finds them.
+    pub async fn open(
+        client: &Client,
+        host: &str,
+        env: &[(OsString, OsString)],
+        claim: &Claim,
+    ) -> Result<Opening, Trouble> {
+        let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
+        let socket = OsString::from(format!("./{}-{number}", std::process::id()));
+        let link = Link {
+            client: client.clone(),
+            host: host.to_owned(),
+            socket: socket.clone(),
+            env: env.to_vec(),
+            name: OsString::new(),
+            path: OsString::new(),
+            home: OsString::new(),
+            back: None,
+            holding: None,
+            leaving: CancellationToken::new(),
+            lost: Arc::default(),
+        };
+        let payload = Payload::new()
+            .set("by", claim.by.replace(['\n', '\r'], " "))
+            .set("owner", &claim.owner)
+            .set("expiry", seconds(claim.expiry))
+            .script(include_str!("hold.sh"));
+        let talk = Talk::begin(client, &client.master(&socket, host), host, env, payload).await?;
+        Ok(Opening { talk, link })
+    }
+
+    /// The node's name for ssh.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Words of a session that goes through this connection, for a process that is run elsewhere, in [`Client::folder`].
+    pub fn argv(&self) -> Vec<OsString> {
+        self.client.through(&self.socket, &self.host)
+    }
+
+    /// What the node calls itself.
+    pub fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// How the client is called.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn socket(&self) -> &OsStr {
+        &self.socket
+    }
+
+    pub(super) async fn talk(&self, payload: Payload) -> Result<Talk, Trouble> {
+        Talk::begin(&self.client, &self.argv(), &self.host, &self.env, payload).await
+    }
+
+    pub(super) async fn exchange(&self, payload: Payload) -> Result<Vec<String>, Trouble> {
+        exchange(&self.client, &self.argv(), &self.host, &self.env, payload).await
+    }
+
+    /// Why the connection is gone, once it is.
+    pub fn lost(&self) -> Option<&Trouble> {
+        self.lost.get()
+    }
+
+    /// Frees the node and waits, for a moment, until it is free.
+    pub async fn close(mut self) {
+        self.leaving.cancel();
+        if let Some(holding) = self.holding.take() {
+            let _ = holding.await;
+        }
+    }
+
+    fn hold(&mut self, mut talk: Talk) {
+        let (leaving, lost) = (self.leaving.clone(), self.lost.clone());
+        self.holding = Some(tokio::spawn(async move {
+            let mut next = Instant::now() + BEAT;
+            loop {
+                tokio::select! {
+                    () = leaving.cancelled() => {
+                        talk.stdin = None;
+                        let _ = timeout(LEAVE, talk.hear()).await;
+                        return;
+                    }
+                    () = sleep_until(next) => {
+                        if let Err(trouble) = talk.send(b"\n").await {
+                            let _ = lost.set(trouble);
+                            return;
+                        }
+                        next = Instant::now() + BEAT;
+                    }
+                    said = talk.hear() => if let Err(trouble) = said {
+                        let _ = lost.set(trouble);
+                        return;
+                    },
+                }
+            }
+        }));
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(holding) = &self.holding {
+            holding.abort();
+        }
+        let _ = fs::remove_file(self.client.folder().join(&self.socket));
+    }
+}
+
+impl Opening {
+    /// What is next; after [`Heard::Held`] it is the link's turn.
+    pub async fn next(&mut self) -> Result<Heard, Trouble> {
+        loop {
+            let said = self.talk.hear().await?;
+            let (word, rest) = said.split_once(' ').unwrap_or((&said, ""));
+            match word {
+                "locked" => return Ok(Heard::Locked(rest.to_owned())),
+                "armed" => return Ok(Heard::Disarmed),
+                "held" => return Ok(Heard::Held),
+                "name" => self.link.name = rest.into(),
+                "path" => self.link.path = rest.into(),
+                "home" => self.link.home = rest.into(),
+                "back" => self.link.back = back(rest),
+                "no" => return Err(Trouble::unfit(&self.link.host, rest)),
+                _ => {
+                    let message = format!("`{}` said `{said}`, which nobody understands", self.link.host);
+                    return Err(Trouble::new(Kind::Refused, message));
+                }
+            }
+        }
+    }
+
+    /// The node, once the lock is held.
+    pub fn held(self) -> Link {
+        let Opening { talk, mut link } = self;
+        link.hold(talk);
+        link
+    }
+}
+
+/// `AT STATUS VERSION`.
+fn back(text: &str) -> Option<Back> {
+    let mut words = text.splitn(3, ' ');
+    let (at, status) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some(Back { at, status, version: words.next()?.to_owned() })
+}
+
+/// Whole seconds, one at least, as a shell counts.
+pub(super) fn seconds(span: Duration) -> String {
+    span.as_secs_f64().ceil().max(1.0).to_string()
+}

@@ -1,0 +1,82 @@
+# Puts files in place on a node, one after the other, as told on standard input: a line is a call of a function below,
+# and what follows a `put` are that file's bytes. Every call is answered before the next is sent.
+#
+# Given: mark, name (of the machine).
+# Said:  start | for `look`: same, part BYTES DIGEST, new | for `put`: go, whole, failed WHY | for `keep`: kept,
+# failed WHY
+
+say() { printf '\036%s %s\n' "$mark" "$*"; }
+
+digest() {
+    if command -v sha256sum >/dev/null 2>&1; then
+        sha256sum <"$1"
+    elif command -v shasum >/dev/null 2>&1; then
+        shasum -a 256 <"$1"
+    else
+        openssl dgst -sha256 -r <"$1"
+    fi 2>/dev/null | cut -c1-64
+}
+# A file that nobody has touched since we wrote or read it need not be read again: inode, size and both times say so.
+placed=$HOME/.tidegate/$name.placed
+stamp() { stat -c '%i %s %y %z' -- "$1" 2>/dev/null; }
+is_noted() {
+    now=$(stamp "$1") && [ -n "$now" ] && grep -qsxF -- "$now $2 $1" "$placed"
+}
+note() {
+    now=$(stamp "$1") && [ -n "$now" ] && printf '%s %s %s\n' "$now" "$2" "$1" 2>/dev/null >>"$placed"
+}
+size() { wc -c <"$1" 2>/dev/null | tr -d ' '; }
+mode() { ls -ld -- "$1" 2>/dev/null | cut -c1-10; }
+fail() {
+    # In one line; what was on its way must not be read as calls.
+    say failed "$(printf %s "$1" | tr '\n' ' ')"
+    exit 1
+}
+
+# look TO PART MODE SIZE DIGEST: what is there of a file with this mode (as `ls` shows it), size and digest.
+look() {
+    if [ "$(mode "$1")" = "$3" ] && [ "$(size "$1")" = "$4" ]; then
+        is_noted "$1" "$5" && { say same; return; }
+        [ "$(digest "$1")" = "$5" ] && { note "$1" "$5"; say same; return; }
+    fi
+    if [ -f "$2" ] && [ ! -h "$2" ] && [ -s "$2" ]; then
+        say part "$(size "$2")" "$(digest "$2")"
+    else
+        say new
+    fi
+}
+
+# put TO PART SIZE FROM: the next SIZE - FROM bytes are the rest of the file from byte FROM on.
+put() {
+    [ ! -d "$1" ] || fail "it is a folder there; to put it into that folder, end \`to\` with \`/\`"
+    parent=${1%/*}
+    error=$(mkdir -p -- "${parent:-/}" 2>&1) || fail "$error"
+    if [ "$4" = 0 ]; then
+        rm -rf -- "$2"
+        error=$( (umask 077; : >"$2") 2>&1) || fail "$error"
+    fi
+    say go
+    if [ "$3" != "$4" ]; then
+        error=$(head -c $(($3 - $4)) 2>&1 >>"$2") || fail "$error"
+    fi
+    [ "$(size "$2")" = "$3" ] || fail "$(size "$2") of $3 bytes are there"
+    say whole
+}
+
+# keep TO PART MODE (octal) DIGEST: the part is the file.
+keep() {
+    error=$(chmod -- "$3" "$2" 2>&1) || fail "$error"
+    error=$(mv -f -- "$2" "$1" 2>&1) || fail "$error"
+    # Parts of other contents, whose uploads were never finished.
+    rm -f -- "${2%-*}"-*
+    note "$1" "$4"
+    say kept
+}
+
+say start
+if [ "$(size "$placed")" -gt 1000000 ] 2>/dev/null; then
+    tail -n 2000 "$placed" >"$placed.new" && mv -f -- "$placed.new" "$placed"
+fi
+while IFS= read -r call; do
+    eval "$call"
+done

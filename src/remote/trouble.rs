@@ -1,0 +1,194 @@
+//! What goes wrong between here and a node, told from what ssh says, with the way out.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::process::ExitStatus;
+
+/// What kind of trouble it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// There is no way to the node. Nothing was done there.
+    Unreachable,
+    /// The node is not who it should be, or refuses us, or its account is not fit for our work. Nothing was done there.
+    Refused,
+    /// The connection ended in the middle. What was going on there is ended by the node's side, or never came.
+    Lost,
+    /// The node said no to something: no room, no permission.
+    Failed,
+    /// What was to be sent is not what was built.
+    Corrupt,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// Of what kind.
+    pub kind: Kind,
+    /// For people: a sentence without full stop, the way out behind a semicolon. It may hold text from outside.
+    pub message: String,
+}
+
+impl Trouble {
+    /// Of a kind, with words.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Trouble {
+        Trouble { kind, message: message.into() }
+    }
+
+    /// ssh could not even be started.
+    pub(super) fn no_client(program: &str, error: &std::io::Error) -> Trouble {
+        let help = if error.kind() == std::io::ErrorKind::NotFound {
+            "; install the OpenSSH client on the controller, or say where it is with `ssh_command`"
+        } else {
+            ""
+        };
+        Trouble::new(Kind::Unreachable, format!("failed to start `{program}`: {error}{help}"))
+    }
+
+    /// ssh ended before the node said anything of ours.
+    pub(super) fn before_start(
+        host: &str,
+        status: Option<ExitStatus>,
+        ssh_said: &str,
+        printed: &str,
+    ) -> Trouble {
+        if let Some((kind, help)) = known(ssh_said) {
+            return Trouble::new(kind, format!("`{host}`: {}; {help}", telling(ssh_said)));
+        }
+        match status.and_then(|status| status.code()) {
+            Some(255) | None => {
+                let said = telling(ssh_said);
+                let said = if said.is_empty() { "ssh ended without a word" } else { said };
+                let help = format!("try `ssh {host} true` as the user who runs tidegate");
+                Trouble::new(Kind::Unreachable, format!("`{host}`: {said}; {help}"))
+            }
+            Some(code) => {
+                let printed = telling(if printed.trim().is_empty() { ssh_said } else { printed });
+                let message = format!(
+                    "the login on `{host}` ended with status {code} before it ran anything, and printed `{printed}`; \
+                     the account needs a login shell that runs commands"
+                );
+                Trouble::new(Kind::Refused, message)
+            }
+        }
+    }
+
+    /// ssh ended in the middle.
+    pub(super) fn lost(host: &str, ssh_said: &str) -> Trouble {
+        let said = telling(ssh_said);
+        let said = if said.is_empty() { "it ended without a word" } else { said };
+        Trouble::new(Kind::Lost, format!("the connection to `{host}` was lost: {said}"))
+    }
+
+    /// The node is not fit for our work.
+    pub(super) fn unfit(host: &str, what: &str) -> Trouble {
+        let message = match what {
+            "home" => format!(
+                "the account on `{host}` has no home folder that it can write to; tidegate keeps its lock in `.tidegate` there"
+            ),
+            "room" => {
+                format!("no room on `{host}` to write a line to `.tidegate` in the home folder; free some")
+            }
+            tool => format!(
+                "`{host}` has no `{tool}` in its PATH; it comes with coreutils and util-linux, or with busybox"
+            ),
+        };
+        Trouble::new(Kind::Refused, message)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+/// What OpenSSH's own words mean.
+const KNOWN: [(&str, Kind, &str); 12] = [
+    (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        Kind::Refused,
+        "if the node was replaced on purpose: `ssh-keygen -R HOST`, and add its new key to known_hosts",
+    ),
+    (
+        "Host key verification failed",
+        Kind::Refused,
+        "compare the node's key with your own record, then add it: `ssh-keyscan HOST >> ~/.ssh/known_hosts`",
+    ),
+    (
+        "host key is known for",
+        Kind::Refused,
+        "compare the node's key with your own record, then add it: `ssh-keyscan HOST >> ~/.ssh/known_hosts`",
+    ),
+    ("revoked", Kind::Refused, "the node's key is on the list of revoked keys"),
+    (
+        "Permission denied",
+        Kind::Refused,
+        "the node takes none of the keys that tidegate's user has; add one to authorized_keys there, or to the agent here",
+    ),
+    (
+        "Too many authentication failures",
+        Kind::Refused,
+        "say which key with `IdentityFile` and `IdentitiesOnly yes`",
+    ),
+    ("Could not resolve hostname", Kind::Unreachable, "is the name right, and known to this machine?"),
+    ("Connection refused", Kind::Unreachable, "no sshd listens there; is the node up, and the port right?"),
+    ("timed out", Kind::Unreachable, "is the node up, and does a firewall let ssh through?"),
+    ("No route to host", Kind::Unreachable, "is the node up, and its network?"),
+    ("Network is unreachable", Kind::Unreachable, "is this machine's network up?"),
+    (
+        "Bad configuration option",
+        Kind::Unreachable,
+        "this ssh is older than OpenSSH 7.6, or its configuration is wrong",
+    ),
+];
+
+fn known(ssh_said: &str) -> Option<(Kind, &'static str)> {
+    KNOWN.iter().find(|(words, ..)| ssh_said.contains(words)).map(|(_, kind, help)| (*kind, *help))
+}
+
+/// The line that tells most: the last that is not decoration.
+fn telling(text: &str) -> &str {
+    let is_telling = |line: &&str| line.chars().any(char::is_alphanumeric) && !line.starts_with("debug");
+    let mut lines = text.lines().map(str::trim);
+    let named = lines.clone().find(|line| KNOWN.iter().any(|(words, ..)| line.contains(words)));
+    named.or_else(|| lines.rfind(is_telling)).unwrap_or("").trim_matches(['@', ' '])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt as _;
+
+    fn before_start(code: i32, ssh_said: &str, printed: &str) -> Trouble {
+        Trouble::before_start("a1", Some(ExitStatus::from_raw(code << 8)), ssh_said, printed)
+    }
+
+    #[test]
+    fn what_ssh_says_has_a_kind_and_a_way_out() {
+        let changed = "@@@@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@@@@\n\
+                       Offending key in /root/.ssh/known_hosts:1\nHost key verification failed.\n";
+        let trouble = before_start(255, changed, "");
+        assert_eq!(trouble.kind, Kind::Refused);
+        assert!(
+            trouble.message.contains("IDENTIFICATION HAS CHANGED!; if the node was replaced"),
+            "{trouble}"
+        );
+        let trouble = before_start(255, "ssh: connect to host a1 port 22: Connection refused\r\n", "");
+        assert_eq!(trouble.kind, Kind::Unreachable);
+        assert!(trouble.message.contains("is the node up"), "{trouble}");
+        let trouble = before_start(255, "root@a1: Permission denied (publickey).\n", "");
+        assert_eq!(trouble.kind, Kind::Refused);
+        let trouble = before_start(255, "kex_exchange_identification: read: Connection reset by peer\n", "");
+        assert_eq!(trouble.kind, Kind::Unreachable);
+        assert!(trouble.message.contains("Connection reset by peer; try `ssh a1 true`"), "{trouble}");
+    }
+
+    #[test]
+    fn a_login_that_runs_nothing_is_a_refusal() {
+        let trouble = before_start(1, "", "This account is currently not available.\n");
+        assert_eq!(trouble.kind, Kind::Refused);
+        assert!(trouble.message.contains("`This account is currently not available.`"), "{trouble}");
+    }
+}

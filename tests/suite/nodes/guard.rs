@@ -1,0 +1,111 @@
+//! `confirm_within`: a node that cannot be reached after a change goes back by itself.
+
+use super::fleet::Fleet;
+use super::world::{fails, log_of, world};
+use crate::whole::world::World;
+use std::fs;
+
+/// A deploy that is as good as its `break.sh`, which comes with the version and may do anything to the node.
+const GUARDED: &str = r#"
+upload = [{ artifact = "out/**", to = "$HOME/app/" }]
+run = """
+echo $TIDEGATE_MODE $TIDEGATE_VERSION over $TIDEGATE_PREVIOUS_VERSION, $(cat $HOME/app/shop) >> $HOME/told
+sh $HOME/app/break.sh
+"""
+confirm_within = "4s"
+"#;
+
+const BUILD_BOTH: (&str, &str) =
+    ("build.sh", "mkdir -p out; echo \"$TIDEGATE_VERSION\" > out/shop; cp break.sh out/break.sh\n");
+
+fn begun() -> Option<(World, Fleet)> {
+    let (mut world, fleet) = world(&["a1"], GUARDED)?;
+    world.push("1.0.0", &[BUILD_BOTH, ("break.sh", "true\n")]);
+    world.wait("promote_complete", &[("version", "1.0.0")]);
+    assert!(log_of(&world, "a1").contains("no guard: there is no version yet"));
+    Some((world, fleet))
+}
+
+#[test]
+fn a_node_that_answers_is_told_so_and_stays() {
+    let Some((mut world, mut fleet)) = begun() else { return };
+    world.push("2.0.0", &[]);
+    world.wait("promote_complete", &[("version", "2.0.0")]);
+    let log = log_of(&world, "a1");
+    assert!(log.contains("goes back to 1.0.0 by itself unless it answers within 4s"), "{log}");
+    assert!(log.contains("its guard is off"), "{log}");
+    // Gone as soon as it has noticed.
+    fleet.node("a1").wait_until_idle();
+    assert_eq!(fleet.node("a1").read("told"), "deploy 1.0.0 over , 1.0.0\ndeploy 2.0.0 over 1.0.0, 2.0.0\n");
+    let left = fs::read_dir(fleet.node("a1").home.join("app")).expect("a folder").count();
+    assert_eq!(left, 2, "nothing is left beside the files");
+    world.push("3.0.0", &[]);
+    world.wait("promote_complete", &[("version", "3.0.0")]);
+    assert!(!log_of(&world, "a1").contains("locked"), "an old guard is in nobody's way");
+}
+
+#[test]
+fn a_deploy_that_kills_sshd_is_undone_by_the_node_and_the_controller_learns_of_it() {
+    let Some((mut world, mut fleet)) = begun() else { return };
+    // The listener, and the connection that the deploy came by.
+    let break_it = format!(
+        "if [ $TIDEGATE_MODE = deploy ]; then kill -s KILL {}; p=$$\n\
+         until [ \"$(cat /proc/$p/comm)\" = sshd ]; do p=$(cut -d' ' -f4 /proc/$p/stat); done; kill -s KILL $p\nfi\n",
+        fleet.node("a1").pid()
+    );
+    world.push("2.0.0", &[("break.sh", &break_it)]);
+    world.wait("rollback", &[("from", "2.0.0"), ("to", "1.0.0")]);
+    // Nobody can reach the node: it goes back alone.
+    fleet.node("a1").wait_until("told", "rollback 1.0.0");
+    fleet.node("a1").start();
+    let back = world.wait("rollback_complete", &[("version", "1.0.0")]);
+    assert_eq!(back["nodes"]["a1"], "1.0.0", "{back}");
+    let told = fleet.node("a1").read("told");
+    let wanted =
+        "deploy 1.0.0 over , 1.0.0\ndeploy 2.0.0 over 1.0.0, 2.0.0\nrollback 1.0.0 over 2.0.0, 1.0.0\n";
+    assert_eq!(told, wanted, "it went back once, with its old files");
+    let log = log_of(&world, "a1");
+    assert!(log.contains("the node went back to 1.0.0 by itself at "), "{log}");
+    fleet.node("a1").wait_until_idle();
+}
+
+#[test]
+fn a_way_back_by_the_controller_disarms_the_guard() {
+    let Some((mut world, mut fleet)) = begun() else { return };
+    world.push("2.0.0", &[("break.sh", "test $TIDEGATE_MODE = rollback\n")]);
+    fails(&mut world, "a1", "activate", "status 1");
+    world.wait("rollback_complete", &[]);
+    let log = log_of(&world, "a1");
+    assert!(log.contains("a guard was still armed; it is off now"), "{log}");
+    let told = fleet.node("a1").read("told");
+    assert_eq!(told.lines().filter(|line| line.starts_with("rollback")).count(), 1, "{told}");
+    fleet.node("a1").wait_until_idle();
+}
+
+#[test]
+fn a_controller_that_is_killed_leaves_the_guard_at_work() {
+    let Some((mut world, mut fleet)) = begun() else { return };
+    world.push("2.0.0", &[("break.sh", "test $TIDEGATE_MODE = rollback || sleep 300\n")]);
+    fleet.node("a1").wait_until("told", "deploy 2.0.0");
+    world.kill();
+    fleet.node("a1").wait_until("told", "rollback 1.0.0");
+    world.start();
+    let back = world.wait("rollback_complete", &[("version", "1.0.0")]);
+    assert_eq!(back["nodes"]["a1"], "1.0.0", "{back}");
+    let told = fleet.node("a1").read("told");
+    assert_eq!(told.lines().filter(|line| line.starts_with("rollback")).count(), 1, "{told}");
+}
+
+#[test]
+fn a_tier_that_stops_where_it_is_keeps_the_node_as_it_is() {
+    let deploy = format!("{GUARDED}on_failure = \"stop\"\n");
+    let Some((mut world, mut fleet)) = world(&["a1"], &deploy) else { return };
+    world.push("1.0.0", &[BUILD_BOTH, ("break.sh", "true\n")]);
+    world.wait("promote_complete", &[]);
+    world.push("2.0.0", &[("break.sh", "exit 7\n")]);
+    fails(&mut world, "a1", "activate", "status 7");
+    let ended = world.wait("promote_failed", &[]);
+    assert_eq!(ended["end"], "stopped", "{ended}");
+    fleet.node("a1").wait_until_idle();
+    assert!(!fleet.node("a1").read("told").contains("rollback"));
+}

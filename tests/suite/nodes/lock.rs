@@ -1,0 +1,70 @@
+//! One deploy at a time to a node: whoever comes second waits, and is told for whom.
+
+use super::fleet::Fleet;
+use super::world::{BUILD, log_of, pipeline};
+use crate::whole::world::World;
+use std::fs;
+
+/// Goes on once a file is there.
+const PATIENT: &str = "run = \"echo up; while ! test -f $HOME/go; do sleep 0.02; done; echo $TIDEGATE_PIPELINE >> $HOME/told\"\n";
+
+/// Two controllers with the same nodes.
+fn two() -> Option<(World, World, Fleet)> {
+    let text = pipeline(&["a1"], PATIENT);
+    let (mut one, mut other) = (World::unborn(&text), World::unborn(&format!("name = \"other\"\n{text}")));
+    let fleet = Fleet::raise(one.folder.path(), &["a1"], "")?;
+    fs::copy(one.path("ssh_config"), other.path("ssh_config")).expect("copied");
+    for world in [&mut one, &mut other] {
+        world.start();
+        world.good(&["hook", "install", world.path("shop.git").to_str().expect("text")]);
+        world.wait("pipeline_loaded", &[]);
+    }
+    Some((one, other, fleet))
+}
+
+#[test]
+fn two_controllers_never_deploy_to_a_node_at_once() {
+    let Some((mut one, mut other, mut fleet)) = two() else { return };
+    one.push("1.0.0", &[BUILD]);
+    one.wait("deploy_log_chunk", &[("text", "up\n")]);
+    other.push("1.0.0", &[BUILD]);
+    let waits = other.wait("step_event", &[]);
+    let told = waits["event"]["message"].as_str().expect("a message");
+    assert!(told.contains("locked by pipeline `shop`, tier `prod`, deploy of 1.0.0"), "{told}");
+    other.hear_the_rest_so_far();
+    assert!(!other.kinds().contains(&"deploy_ok"), "it waits");
+    fs::write(fleet.node("a1").home.join("go"), "").expect("written");
+    one.wait("deploy_ok", &[]);
+    other.wait("deploy_ok", &[]);
+    assert_eq!(fleet.node("a1").read("told"), "shop\nother\n");
+    assert!(log_of(&other, "a1").contains("waits for `a1`, which is locked by pipeline `shop`"));
+}
+
+#[test]
+fn a_wait_for_a_lock_ends_with_the_timeout_and_says_whose_it_is() {
+    let Some((mut one, mut other, _fleet)) = two() else { return };
+    other.edit(&format!("name = \"other\"\n{}timeout = \"1s\"\n", pipeline(&["a1"], PATIENT)));
+    other.wait("pipeline_loaded", &[]);
+    one.push("1.0.0", &[BUILD]);
+    one.wait("deploy_log_chunk", &[("text", "up\n")]);
+    other.push("1.0.0", &[BUILD]);
+    super::world::fails(&mut other, "a1", "timeout", "the node is locked by pipeline `shop`");
+}
+
+#[test]
+fn the_lock_of_a_controller_that_is_gone_is_free() {
+    let Some((mut one, mut other, mut fleet)) = two() else { return };
+    one.push("1.0.0", &[BUILD]);
+    one.wait("deploy_log_chunk", &[("text", "up\n")]);
+    one.kill();
+    other.push("1.0.0", &[BUILD]);
+    // What the killed one left may still run there: that is waited for, too.
+    let waits = other.wait("step_event", &[]);
+    assert!(waits["event"]["message"].as_str().expect("a message").contains("locked by"), "{waits}");
+    one.start();
+    one.wait("deploy_failed", &[("failure", "interrupted")]);
+    other.wait("deploy_log_chunk", &[("text", "up\n")]);
+    fs::write(fleet.node("a1").home.join("go"), "").expect("written");
+    other.wait("deploy_ok", &[]);
+    assert_eq!(fleet.node("a1").read("told"), "other\n");
+}

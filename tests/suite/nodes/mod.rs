@@ -1,0 +1,13 @@
+//! Deploys to nodes over ssh: the real program, real sshd processes, real git.
+
+mod delivery;
+mod ends;
+mod fleet;
+mod guard;
+mod killing;
+mod lock;
+mod rollout;
+mod secrets;
+mod service;
+mod trouble;
+mod world;
