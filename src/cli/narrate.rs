@@ -314,6 +314,8 @@ fn said(event: &StepSaid) -> String {
         StepSaid::Output { key, value } => format!("{key} = {value}"),
         StepSaid::Blocked { reason, .. } => format!("cannot judge: {reason}"),
         StepSaid::BackupFetched { source, byte_size } => format!("{byte_size} bytes fetched from {source}"),
+        StepSaid::NodeLocked { by: Some(by) } => format!("waits: the node is locked by {by}"),
+        StepSaid::NodeLocked { by: None } => "has the node, and goes on".into(),
         StepSaid::Warning { message } => message.clone(),
     }
 }

@@ -45,6 +45,7 @@ pub(super) enum Code {
     BadRef,
     RefNotTaken,
     BackupComesLater,
+    GuardHere,
 }
 
 impl Code {

@@ -8,7 +8,7 @@ use super::event::{Artifact, DeployMode};
 use super::id::*;
 use super::pipeline::{Check, Gate, Node, Pipeline, Step, Tier};
 use super::proceed::{goes_on, is_complete, wanted};
-use super::state::{Backup, PipelineState, State, Task};
+use super::state::{Backup, PipelineState, State, Task, TierState};
 use std::sync::Arc;
 
 /// Something that should be in flight: what identifies it, whatever its pipeline is called meanwhile.
@@ -275,13 +275,19 @@ fn deploy_work(
         run,
         version: version.clone(),
         artifacts: p.versions.get(version)?.artifacts.clone(),
-        previous: t.nodes.get(node_name).and_then(|n| n.version.clone()),
+        previous: t.nodes.get(node_name).and_then(|n| n.version.clone()).or_else(|| left(t, mode)),
         tier: Box::new(tier.clone()),
         node,
         mode,
         fallback: (mode == DeployMode::Deploy).then(|| fallback(p, tier, node_name)).flatten().map(Box::new),
     };
     work_of(p, name, version, digest, job)
+}
+
+/// The version that a way back leaves: what is on a node that it failed on is not known otherwise.
+fn left(t: &TierState, mode: DeployMode) -> Option<VersionLabel> {
+    let back = t.going_back.as_ref().filter(|_| mode == DeployMode::Rollback)?;
+    Some(back.from.clone())
 }
 
 fn fallback(p: &PipelineState, tier: &Tier, node: &NodeName) -> Option<Fallback> {

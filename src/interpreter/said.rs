@@ -105,6 +105,9 @@ fn read(line: &[u8]) -> Result<StepSaid, String> {
     let said: StepSaid = serde_json::from_str(text).map_err(|error| error.to_string())?;
     match &said {
         StepSaid::Warning { .. } => Err("`warning` is the runner's own kind; use `annotation`".into()),
+        StepSaid::NodeLocked { .. } => {
+            Err("`node_locked` is the controller's own kind; use `annotation`".into())
+        }
         StepSaid::Progress { percent, .. } if !(0.0..=100.0).contains(percent) => {
             Err("`percent` must be from 0 to 100".into())
         }
