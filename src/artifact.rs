@@ -32,6 +32,19 @@ use std::time::SystemTime;
 /// Bytes read and hashed at once.
 const BLOCK: usize = 256 << 10;
 
+/// The SHA-256 of a file, 64 hex digits in lower case.
+///
+/// # Errors
+/// It cannot be read.
+pub async fn digest_of(path: &Path) -> Result<String, Error> {
+    let path = path.to_owned();
+    blocking(move || {
+        let mut file = File::open(&path).map_err(io("read", &path))?;
+        digest(&mut file, &path, &mut |_| Ok(())).map(|(sha256, _)| sha256)
+    })
+    .await
+}
+
 /// A file in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
@@ -93,6 +106,16 @@ impl Store {
             store.put(file, &shown)
         })
         .await
+    }
+
+    /// Takes in a plain file of ours and takes it away from its place: where that is on the same file system nothing is
+    /// copied, however large it is. Nobody may write to it any more.
+    ///
+    /// # Errors
+    /// As for [`Store::put_file`]. The file may be gone then.
+    pub async fn take_file(&self, path: impl Into<PathBuf>) -> Result<Stored, Error> {
+        let (store, path) = (self.clone(), path.into());
+        blocking(move || store.take(&path)).await
     }
 
     /// Takes in the files of a workspace that the patterns name: a path, a folder with all in it, or a glob (`*` stops at
@@ -219,6 +242,27 @@ impl Store {
         Ok(Stored { sha256, size, mode: if executable { 0o755 } else { 0o644 } })
     }
 
+    fn take(&self, path: &Path) -> Result<Stored, Error> {
+        let kind = path.symlink_metadata().map_err(io("read", path))?.file_type();
+        if !kind.is_file() {
+            return Err(Error::NotAFile { path: path.display().to_string(), kind: beneath::kind_of(kind) });
+        }
+        let Some(incoming) = Incoming::moved(&self.dir, path)? else {
+            let stored =
+                self.put(File::open(path).map_err(io("read", path))?, &path.display().to_string())?;
+            fs::remove_file(path).map_err(io("delete", path))?;
+            return Ok(stored);
+        };
+        let mut file = File::open(&incoming.path).map_err(io("read", &incoming.path))?;
+        let executable =
+            file.metadata().map_err(io("read", &incoming.path))?.permissions().mode() & 0o111 != 0;
+        let (sha256, size) = digest(&mut file, &incoming.path, &mut |_| Ok(()))?;
+        // It was written long ago perhaps, and is wanted now.
+        file.set_modified(SystemTime::now()).map_err(io("write", &incoming.path))?;
+        incoming.keep_as(self, &self.place(&sha256)?)?;
+        Ok(Stored { sha256, size, mode: if executable { 0o755 } else { 0o644 } })
+    }
+
     /// Copies content out of the store and checks it; its size.
     fn copy_out(&self, sha256: &str, to: &mut dyn Write) -> Result<u64, Error> {
         let place = self.place(sha256)?;
@@ -228,20 +272,10 @@ impl Store {
             }
             other => other.map_err(io("read", &place))?,
         };
-        let mut hash = Sha256::new();
-        let mut size = 0;
-        let mut block = vec![0; BLOCK];
-        loop {
-            let count = read_some(&mut file, &mut block).map_err(io("read", &place))?;
-            if count == 0 {
-                break;
-            }
-            hash.update(&block[..count]);
-            to.write_all(&block[..count])
-                .map_err(|error| Error::CopyOut { sha256: sha256.to_owned(), error })?;
-            size += count as u64;
-        }
-        if hex(&hash.finalize()) != sha256 {
+        let (found, size) = digest(&mut file, &place, &mut |piece| {
+            to.write_all(piece).map_err(|error| Error::CopyOut { sha256: sha256.to_owned(), error })
+        })?;
+        if found != sha256 {
             return Err(Error::Corrupt { sha256: sha256.to_owned(), place });
         }
         Ok(size)
@@ -291,20 +325,22 @@ impl Incoming {
         Ok(Self { path, file })
     }
 
+    /// Moves a file here; none: it is on another file system.
+    fn moved(dir: &Path, from: &Path) -> Result<Option<Self>, Error> {
+        let mut place = Self::new(dir)?;
+        match fs::rename(from, &place.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => return Ok(None),
+            moved => moved.map_err(io("move", from))?,
+        }
+        place.file = File::open(&place.path).map_err(io("read", &place.path))?;
+        Ok(Some(place))
+    }
+
     /// Copies a file here; digest and size of what was copied.
     fn fill(&self, from: &mut File, shown: &str) -> Result<(String, u64), Error> {
-        let mut hash = Sha256::new();
-        let mut size = 0;
-        let mut block = vec![0; BLOCK];
-        loop {
-            let count = read_some(from, &mut block).map_err(io("read", Path::new(shown)))?;
-            if count == 0 {
-                return Ok((hex(&hash.finalize()), size));
-            }
-            hash.update(&block[..count]);
-            (&self.file).write_all(&block[..count]).map_err(io("write", &self.path))?;
-            size += count as u64;
-        }
+        digest(from, Path::new(shown), &mut |piece| {
+            (&self.file).write_all(piece).map_err(io("write", &self.path))
+        })
     }
 
     /// Makes it durable under its name.
@@ -333,6 +369,26 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         // Once it is kept there is nothing of that name.
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Reads a file to its end, piece by piece; its digest and size.
+fn digest(
+    file: &mut File,
+    shown: &Path,
+    each: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
+) -> Result<(String, u64), Error> {
+    let mut hash = Sha256::new();
+    let mut size = 0;
+    let mut block = vec![0; BLOCK];
+    loop {
+        let count = read_some(file, &mut block).map_err(io("read", shown))?;
+        if count == 0 {
+            return Ok((hex(&hash.finalize()), size));
+        }
+        hash.update(&block[..count]);
+        each(&block[..count])?;
+        size += count as u64;
     }
 }
 

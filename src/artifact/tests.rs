@@ -204,3 +204,26 @@ async fn many_may_store_the_same_at_once() {
     assert_eq!(bench.store.iter().await.unwrap().len(), 1);
     bench.store.verify(&all[0][0].sha256).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_file_that_is_taken_is_moved_and_counts_as_stored_now() {
+    let bench = Bench::new().await;
+    bench.write("big", "content");
+    let before = bench.path("w/big").metadata().unwrap();
+    let long_ago = SystemTime::now() - std::time::Duration::from_secs(86_400);
+    File::options().write(true).open(bench.path("w/big")).unwrap().set_modified(long_ago).unwrap();
+    fs::set_permissions(bench.path("w/big"), Permissions::from_mode(0o400)).unwrap();
+    let stored = bench.store.take_file(bench.path("w/big")).await.unwrap();
+    assert_eq!(stored.size, 7);
+    assert!(!bench.path("w/big").exists());
+    let there = bench.store.place(&stored.sha256).unwrap();
+    assert_eq!(fs::read_to_string(&there).unwrap(), "content");
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!(there.metadata().unwrap().ino(), before.ino(), "it is the same file");
+    let held = bench.store.iter().await.unwrap();
+    assert!(held[0].modified > long_ago + std::time::Duration::from_secs(3600), "else it would go at once");
+    bench.store.verify(&stored.sha256).await.unwrap();
+    symlink("/etc/passwd", bench.path("w/link")).unwrap();
+    let refused = bench.store.take_file(bench.path("w/link")).await.unwrap_err();
+    assert_eq!(refused.code(), "TG-ARTIFACT-002");
+}

@@ -11,6 +11,7 @@ mod complete;
 mod credential;
 mod demo;
 mod doctor;
+mod dry_run_gate;
 mod events;
 mod hook;
 mod init;
@@ -94,6 +95,9 @@ enum Command {
     /// Run cargo for a gate, and say in a form for machines what it says
     #[command(hide = true)]
     CargoGate(cargo_gate::Args),
+    /// Restore a backup for a gate, migrate it, and say how long that took
+    #[command(hide = true)]
+    DryRunGate(dry_run_gate::Args),
     /// Run a command on a node through an ssh connection that is there
     #[command(hide = true)]
     RemoteStep(remote_step::Args),
@@ -197,6 +201,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::DemoNode(args) => demo::node::run(&args),
         Command::Init(args) => init::run(&args),
         Command::CargoGate(args) => return cargo_gate::run(&args),
+        Command::DryRunGate(args) => return dry_run_gate::run(&args),
         Command::RemoteStep(args) => return remote_step::run(args),
         Command::Check(args) => check::run(&args),
         Command::Schema(args) => schema::run(&args),

@@ -152,8 +152,9 @@ fn built(envelope: &Envelope) -> Line {
         Event::StepEvent { run_id, event, .. } => {
             ("says", Tone::Quiet, format!("run {run_id}: {}", said(event)))
         }
-        Event::BackupFetched { source, byte_size, .. } => {
-            ("backup", Tone::Good, format!("{byte_size} bytes from {source}"))
+        Event::BackupFetched { source, byte_size, tier, .. } => {
+            let tier = tier.as_ref().map(|tier| format!("{tier}: ")).unwrap_or_default();
+            ("backup", Tone::Good, format!("{tier}{byte_size} bytes from {source}"))
         }
         Event::VersionsPruned { versions } => (
             "forgot",
@@ -313,6 +314,8 @@ fn said(event: &StepSaid) -> String {
         StepSaid::Output { key, value } => format!("{key} = {value}"),
         StepSaid::Blocked { reason, .. } => format!("cannot judge: {reason}"),
         StepSaid::BackupFetched { source, byte_size } => format!("{byte_size} bytes fetched from {source}"),
+        StepSaid::NodeLocked { by: Some(by) } => format!("waits: the node is locked by {by}"),
+        StepSaid::NodeLocked { by: None } => "has the node, and goes on".into(),
         StepSaid::Warning { message } => message.clone(),
     }
 }

@@ -142,6 +142,10 @@ fn node(node: &NodeTryView, now: Time) -> String {
     };
     let failure = node.failure.map(|failure| format!(" ({})", failure.as_str())).unwrap_or_default();
     let again = again(node.not_before, now);
+    if let Some(blocker) = node.blockers.first() {
+        let (name, why) = (&node.name, words::blocker(blocker, now));
+        return format!("node `{name}` waits: {why}{}", log(node.run_id, node.last_run_id));
+    }
     format!("node `{}` {how}{failure}{again}{}", node.name, log(node.run_id, node.last_run_id))
 }
 

@@ -30,6 +30,7 @@ pub(super) fn blocker(blocker: &Blocker, now: Time) -> String {
         Blocker::NodeLocked { by } => format!("the node is locked by {by}"),
         Blocker::DiskFull => "the disk is full".into(),
         Blocker::Unsupported { key } => format!("this release does not execute `{key}`"),
+        Blocker::BackupStale { age } if age == "none" => "there is no backup".into(),
         Blocker::BackupStale { age } => format!("the backup is {age} old"),
         Blocker::StepSays { reason, .. } => reason.clone(),
     }

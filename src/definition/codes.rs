@@ -44,6 +44,8 @@ pub(super) enum Code {
     NeverComes,
     BadRef,
     RefNotTaken,
+    BackupComesLater,
+    GuardHere,
 }
 
 impl Code {

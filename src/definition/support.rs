@@ -4,7 +4,7 @@
 use super::codes::Code;
 use super::report::Report;
 use crate::domain::Pipeline;
-use crate::domain::pipeline::{Check, Exec, Tier};
+use crate::domain::pipeline::{Exec, Tier};
 
 /// A key that is not executed: where it stands in the file, and what it is called to people.
 struct Key {
@@ -61,26 +61,9 @@ fn of_tier(tier: &Tier, path: &str) -> Vec<Key> {
     }
     for (at, gate) in tier.gates.iter().enumerate() {
         let path = format!("{path}.gate[{at}]");
-        if !is_executed(&gate.check) {
-            keys.push(Key::new(format!("{path}.kind"), &format!("kind = \"{}\"", gate.check.kind())));
-        }
         keys.extend(of_exec(&gate.exec, &path, "gate"));
     }
     keys
-}
-
-fn is_executed(check: &Check) -> bool {
-    match check {
-        Check::Command { .. }
-        | Check::CargoTest { .. }
-        | Check::CargoClippy { .. }
-        | Check::CargoFmt { .. }
-        | Check::CargoDeny { .. }
-        | Check::HttpProbe { .. }
-        | Check::TcpProbe { .. }
-        | Check::BootSmoke { .. } => true,
-        Check::Backup { .. } | Check::MigrationDryRun { .. } => false,
-    }
 }
 
 fn of_exec(exec: &Exec, path: &str, whose: &str) -> Vec<Key> {

@@ -102,9 +102,9 @@ pub enum Blocker {
         /// Which.
         key: String,
     },
-    /// The backup is too old or too small.
+    /// The newest backup is too old, or there is none.
     BackupStale {
-        /// Its age, such as `26h`.
+        /// Its age, such as `26h`; `none`: there is no backup.
         age: String,
     },
     /// A gate says that it cannot judge.

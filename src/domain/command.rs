@@ -149,6 +149,17 @@ pub enum Command {
         /// What.
         said: StepSaid,
     },
+    /// A gate fetched a backup, found it good, and has it in the store.
+    BackupKept {
+        /// The run.
+        run: RunId,
+        /// Where it came from, free text.
+        source: String,
+        /// Its size in bytes.
+        byte_size: u64,
+        /// SHA-256 of its content, hex.
+        sha256: String,
+    },
     /// Versions that nothing needs are forgotten (rule 26).
     Prune {
         /// So many of each pipeline, the newest, stay in any case.

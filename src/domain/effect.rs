@@ -3,11 +3,12 @@
 //! begins again by the same path.
 
 use super::Time;
+use super::backup;
 use super::event::{Artifact, DeployMode};
 use super::id::*;
-use super::pipeline::{Gate, Node, Pipeline, Step, Tier};
+use super::pipeline::{Check, Gate, Node, Pipeline, Step, Tier};
 use super::proceed::{goes_on, is_complete, wanted};
-use super::state::{PipelineState, State, Task};
+use super::state::{Backup, PipelineState, State, Task, TierState};
 use std::sync::Arc;
 
 /// Something that should be in flight: what identifies it, whatever its pipeline is called meanwhile.
@@ -82,6 +83,8 @@ pub enum Job {
         gate: Box<Gate>,
         /// Why the version is put on the tier's nodes.
         mode: DeployMode,
+        /// The backup that it has to do with: the last one of a gate that fetches them, the one that a dry run restores.
+        backup: Option<Box<Backup>>,
     },
     /// Put a version on a node.
     Deploy {
@@ -228,6 +231,12 @@ fn gate_work(
         _ => return None,
     };
     let tier = p.tier_of(digest, tier_name)?;
+    let gate = tier.gate(gate)?;
+    let backup = match &gate.check {
+        Check::Backup { .. } => backup::last(t, &gate.name),
+        Check::MigrationDryRun { backup, .. } => backup::to_restore(p, digest, tier_name, backup.as_ref()),
+        _ => None,
+    };
     let job = Job::Gate {
         run,
         version: version.clone(),
@@ -235,8 +244,9 @@ fn gate_work(
         previous: t.current.as_ref().map(|c| c.version.clone()),
         tier: tier_name.clone(),
         nodes: tier.nodes.clone(),
-        gate: Box::new(tier.gate(gate)?.clone()),
+        gate: Box::new(gate.clone()),
         mode,
+        backup: backup.cloned().map(Box::new),
     };
     work_of(p, name, version, digest, job)
 }
@@ -265,13 +275,19 @@ fn deploy_work(
         run,
         version: version.clone(),
         artifacts: p.versions.get(version)?.artifacts.clone(),
-        previous: t.nodes.get(node_name).and_then(|n| n.version.clone()),
+        previous: t.nodes.get(node_name).and_then(|n| n.version.clone()).or_else(|| left(t, mode)),
         tier: Box::new(tier.clone()),
         node,
         mode,
         fallback: (mode == DeployMode::Deploy).then(|| fallback(p, tier, node_name)).flatten().map(Box::new),
     };
     work_of(p, name, version, digest, job)
+}
+
+/// The version that a way back leaves: what is on a node that it failed on is not known otherwise.
+fn left(t: &TierState, mode: DeployMode) -> Option<VersionLabel> {
+    let back = t.going_back.as_ref().filter(|_| mode == DeployMode::Rollback)?;
+    Some(back.from.clone())
 }
 
 fn fallback(p: &PipelineState, tier: &Tier, node: &NodeName) -> Option<Fallback> {

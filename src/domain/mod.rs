@@ -13,6 +13,7 @@ pub mod pipeline;
 pub mod diagnostic;
 pub mod event;
 pub mod state;
+pub mod backup;
 pub mod confirmation;
 pub mod promotion;
 pub mod command;

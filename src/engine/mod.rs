@@ -68,6 +68,7 @@ pub struct Engine {
     disk: Arc<dyn Disk>,
     refusing: watch::Receiver<Option<journal::Error>>,
     builds: watch::Receiver<u64>,
+    backups: watch::Receiver<u64>,
     short: watch::Receiver<bool>,
     due: watch::Receiver<u64>,
 }
@@ -191,6 +192,7 @@ pub fn start(
     let (say_ready, ready) = watch::channel(false);
     let (say_refusing, refusing) = watch::channel(None);
     let (say_builds, builds) = watch::channel(0);
+    let (say_backups, backups) = watch::channel(0);
     let (say_short, short) = watch::channel(false);
     let (say_due, due) = watch::channel(0);
     let engine = Engine {
@@ -202,6 +204,7 @@ pub fn start(
         disk: parts.disk.clone(),
         refusing,
         builds,
+        backups,
         short,
         due,
     };
@@ -209,6 +212,7 @@ pub fn start(
         ready: say_ready,
         refusing: say_refusing,
         builds: say_builds,
+        backups: say_backups,
         short: say_short,
         due: say_due,
     };
@@ -269,6 +273,11 @@ impl Engine {
     /// Whether something waits for room on the disk, for those who can make some.
     pub fn short_of_disk(&self) -> watch::Receiver<bool> {
         self.short.clone()
+    }
+
+    /// Counts backups that are kept, for those who remove what a new one took the place of.
+    pub fn backups(&self) -> watch::Receiver<u64> {
+        self.backups.clone()
     }
 
     /// Counts builds that ended, for those who tidy up after them.

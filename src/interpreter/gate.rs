@@ -1,8 +1,10 @@
 //! Build steps and gates that run a command: a workspace, a process in it, an outcome. Whether there is another try, and what a
 //! blocked gate means, is decided elsewhere.
 
+use super::backup;
 use super::boot;
 use super::cargo;
+use super::dry_run;
 use super::environment::{About, Env, argv, environment};
 use super::places::Folder;
 use super::probe_gate;
@@ -14,7 +16,8 @@ use super::verdict::{self, Evidence};
 use super::workspace::{self, Unready};
 use crate::domain::event::{Artifact, DeployMode};
 use crate::domain::pipeline::{Check, Exec, Gate, Node, Step};
-use crate::domain::{Blocker, Classification, EventId, Outcome, RunId, Span, TierName, VersionLabel};
+use crate::domain::state::Backup;
+use crate::domain::{EventId, Outcome, RunId, Span, TierName, VersionLabel};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
@@ -29,6 +32,8 @@ pub(super) struct GateRun {
     pub(super) nodes: Vec<Node>,
     pub(super) gate: Box<Gate>,
     pub(super) mode: DeployMode,
+    /// The backup that it has to do with.
+    pub(super) backup: Option<Box<Backup>>,
 }
 
 /// Runs a build step in the build's workspace, which the first step makes and all share.
@@ -75,26 +80,25 @@ pub(super) async fn gate(task: &Task, gate: &GateRun) -> Outcome {
         Check::Command { run } => command(task, gate, argv(run), false, began).await,
         Check::HttpProbe { .. } | Check::TcpProbe { .. } => probe_gate::run(task, gate, began).await,
         Check::BootSmoke { .. } => boot::run(task, gate, began).await,
-        check => match cargo::argv(check, &task.places.gate(gate.run).checkout()) {
-            Some(argv) => command(task, gate, argv, true, began).await,
-            None => unsupported(check.kind()),
-        },
+        Check::Backup { .. } => backup::run(task, gate, began).await,
+        Check::MigrationDryRun { .. } => dry_run::run(task, gate, began).await,
+        Check::CargoTest { .. }
+        | Check::CargoClippy { .. }
+        | Check::CargoFmt { .. }
+        | Check::CargoDeny { .. } => {
+            let argv = cargo::argv(&gate.gate.check, &task.places.gate(gate.run).checkout())
+                .expect("BUG: these kinds run cargo");
+            command(task, gate, argv, true, began).await
+        }
     }
 }
 
-fn unsupported(kind: &str) -> Outcome {
-    let mut outcome = Outcome::of(Classification::StepSays);
-    outcome.blockers = vec![Blocker::Unsupported { key: format!("kind = \"{kind}\"") }];
-    outcome
-        .saying(format!("gates of kind `{kind}` are not supported by this release; use kind = \"command\""))
-}
-
 /// What is executed.
-struct Command {
-    argv: Vec<OsString>,
-    env: Env,
-    ear: Ear,
-    mask: Vec<Vec<u8>>,
+pub(super) struct Command {
+    pub(super) argv: Vec<OsString>,
+    pub(super) env: Env,
+    pub(super) ear: Ear,
+    pub(super) mask: Vec<Vec<u8>>,
 }
 
 async fn command(
@@ -118,7 +122,7 @@ async fn command(
             let preset = if is_cargo { &preset[..] } else { &[] };
             let env = gate_environment(task, gate, &folder, None, preset, &secrets);
             let mask = secrets.words();
-            let ear = if is_cargo { Ear::of_cargo(secrets) } else { Ear::new(true, secrets) };
+            let ear = if is_cargo { Ear::of_ours(secrets) } else { Ear::new(true, secrets) };
             let command = Command { argv, env, ear, mask };
             execute(task, gate.run, &folder, exec, command, began).await
         }
@@ -151,7 +155,8 @@ pub(super) fn gate_environment(
     environment(task, preset, &about)
 }
 
-async fn execute(
+/// Runs it to its end.
+pub(super) async fn execute(
     task: &Task,
     run: RunId,
     folder: &Folder,

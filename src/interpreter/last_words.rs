@@ -26,9 +26,10 @@ const BEGINNINGS: [&str; 5] = ["error", "fatal", "failed", "panic", "npm err"];
 const WITHIN: [&str; 5] = ["error: ", "exception: ", "fatal: ", "panicked at ", "error["];
 
 /// The line that says best why a step failed: the last that looks like an error (of a panic of Rust, the line after it),
-/// else the last one. Empty lines and farewells do not count.
+/// else the last one. Empty lines, farewells and our own words do not count.
 pub(super) fn of(log: &str) -> Option<&str> {
-    let lines = log.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    let is_anothers = |line: &&str| !line.is_empty() && !line.starts_with("tidegate: ");
+    let lines = log.lines().rev().map(str::trim).filter(is_anothers);
     let mut last = None;
     let mut below = None;
     for line in lines.take(LINES) {

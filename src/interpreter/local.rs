@@ -117,8 +117,8 @@ async fn carry_out(task: Task, job: Job) -> Command {
             let outcome = step(&task, run, &version, request, &wanted).await;
             Command::RunEnded { run, outcome }
         }
-        Job::Gate { run, version, artifacts, previous, tier, nodes, gate: wanted, mode } => {
-            let job = GateRun { run, version, artifacts, previous, tier, nodes, gate: wanted, mode };
+        Job::Gate { run, version, artifacts, previous, tier, nodes, gate: wanted, mode, backup } => {
+            let job = GateRun { run, version, artifacts, previous, tier, nodes, gate: wanted, mode, backup };
             let outcome = gate(&task, &job).await;
             Command::RunEnded { run, outcome }
         }

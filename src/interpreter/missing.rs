@@ -21,7 +21,10 @@ pub(super) fn help(tool: &str) -> String {
             format!("install it, and let the user that runs tidegate use it: `{name} info` must work")
         }
         "cc" | "gcc" | "ld" => package("gcc"),
-        "psql" | "pg_dump" | "pg_restore" | "pg_dumpall" => package("postgresql-client"),
+        "psql" | "pg_dump" | "pg_restore" | "pg_dumpall" | "createdb" | "dropdb" => {
+            package("postgresql-client")
+        }
+        "initdb" | "postgres" | "pg_ctl" => package("postgresql"),
         "sqlite3" | "rsync" | "curl" | "wget" | "git" | "make" | "jq" | "cmake" | "pkg-config" | "unzip"
         | "zip" | "tar" => package(name),
         "ssh" | "scp" | "sftp" => package("openssh-client"),

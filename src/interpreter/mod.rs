@@ -3,12 +3,14 @@
 //!
 //! [`LocalInterpreter`] gives each effect one task, which ends in exactly one command. Below it one file answers for one
 //! part of the work: [`places`] for what lies where, `environment` for what a step is told, `process` for running it,
-//! `verdict` for what its end means; `prepare`, `gate` and `deploy` put these together, [`cargo`] and `boot` for the kinds of
-//! gates that need more than that.
+//! `verdict` for what its end means; `prepare`, `gate` and `deploy` put these together, [`cargo`], `boot`, `backup`
+//! and [`dry_run`] for the kinds of gates that need more than that.
 
 pub mod cargo;
+pub mod dry_run;
 mod piece;
 pub mod places;
+mod backup;
 mod boot;
 mod bounded;
 mod deploy;

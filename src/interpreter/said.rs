@@ -32,12 +32,12 @@ impl Ear {
         Ear { is_gate, secrets, lines: 0, blocked: Vec::new(), takes_verdict: false, verdict: None }
     }
 
-    /// For a gate that runs cargo.
-    pub(super) fn of_cargo(secrets: Secrets) -> Ear {
+    /// For a gate whose step is this program.
+    pub(super) fn of_ours(secrets: Secrets) -> Ear {
         Ear { takes_verdict: true, ..Ear::new(true, secrets) }
     }
 
-    /// What a failed cargo means, if the step said so.
+    /// What a failed step of ours means, if it said so.
     pub(super) fn verdict(&self) -> Option<&Verdict> {
         self.verdict.as_ref()
     }
@@ -105,6 +105,9 @@ fn read(line: &[u8]) -> Result<StepSaid, String> {
     let said: StepSaid = serde_json::from_str(text).map_err(|error| error.to_string())?;
     match &said {
         StepSaid::Warning { .. } => Err("`warning` is the runner's own kind; use `annotation`".into()),
+        StepSaid::NodeLocked { .. } => {
+            Err("`node_locked` is the controller's own kind; use `annotation`".into())
+        }
         StepSaid::Progress { percent, .. } if !(0.0..=100.0).contains(percent) => {
             Err("`percent` must be from 0 to 100".into())
         }
@@ -187,7 +190,7 @@ mod tests {
     #[test]
     fn a_verdict_is_taken_from_our_own_step_only() {
         let line = br#"{"kind":"verdict","classification":"lint","message":"2 lints"}"#;
-        let mut ours = Ear::of_cargo(Secrets::default());
+        let mut ours = Ear::of_ours(Secrets::default());
         assert_eq!(ours.hear(line), None);
         assert_eq!(ours.verdict().unwrap().message.as_deref(), Some("2 lints"));
         let mut other = Ear::new(true, Secrets::default());

@@ -35,7 +35,7 @@ pub(super) struct Evidence<'a> {
     pub(super) began: Instant,
     /// Why it says that it cannot judge.
     pub(super) blocked: &'a [(String, String)],
-    /// What the step of ours that runs cargo makes of its failure.
+    /// What a step of ours makes of its failure.
     pub(super) cargo: Option<&'a cargo::Verdict>,
 }
 
@@ -109,6 +109,7 @@ fn of_cargo(status: i32, evidence: &Evidence<'_>, tail: &str) -> Outcome {
     }
     let outcome = Outcome::of(verdict.classification);
     match &verdict.message {
+        Some(message) if verdict.as_logged => outcome.saying(with_last_line(shortened(message), tail)),
         Some(message) => outcome.saying(shortened(message)),
         None => outcome.saying(with_last_line(format!("exited with status {status}"), tail)),
     }
@@ -371,6 +372,7 @@ mod tests {
             message: message.map(str::to_owned),
             missing: None,
             signal: None,
+            as_logged: false,
         };
         let failed = of(&How::Code(101), verdict(Classification::TestFailure, Some("1 test failed: `a`")));
         assert_eq!((failed.classification, failed.exit_code), (Classification::TestFailure, Some(101)));

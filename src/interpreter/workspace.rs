@@ -3,6 +3,7 @@
 
 use super::StopCause;
 use super::bounded::Cut;
+use super::dry_run;
 use super::places::{Folder, Places};
 use super::task::Task;
 use crate::artifact;
@@ -232,6 +233,9 @@ pub async fn sweep(
     let work = state.work();
     let left = blocking(move || leftovers(&work)).await;
     for folder in left.into_iter().filter(|folder| !kept.contains(folder.path())) {
+        if let Err(error) = dry_run::outside::remove(folder.path()) {
+            tracing::warn!(folder = %folder.path().display(), %error, "its scratch folder stays");
+        }
         discard(&folder).await;
     }
 }

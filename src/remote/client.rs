@@ -38,7 +38,7 @@ impl Client {
     pub fn new(command: &[String], folder: PathBuf) -> Client {
         let is_ours = |name: &OsStr| name.as_encoded_bytes().starts_with(b"TIDEGATE");
         Client {
-            command: command.iter().map(OsString::from).collect(),
+            command: with_whole_paths(command),
             folder,
             env: std::env::vars_os().filter(|(name, _)| !is_ours(name)).collect(),
         }
@@ -110,8 +110,45 @@ impl Level {
     }
 }
 
+/// The command with the files that it names found from the current folder: ssh itself runs elsewhere.
+fn with_whole_paths(command: &[String]) -> Vec<OsString> {
+    let mut is_file = false;
+    let whole = |word: &String| {
+        let after_option = std::mem::replace(&mut is_file, matches!(word.as_str(), "-F" | "-i" | "-E"));
+        match after_option && word != "none" && !word.starts_with('~') {
+            true => std::path::absolute(word).map_or_else(|_| word.into(), PathBuf::into_os_string),
+            false => word.into(),
+        }
+    };
+    command.iter().map(whole).collect()
+}
+
 fn ending(mut words: Vec<OsString>, host: &str, line: Option<&str>) -> Vec<OsString> {
     words.extend(["--".into(), host.into()]);
     words.extend(line.map(OsString::from));
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_found_from_where_we_are() {
+        let command = ["ssh", "-F", "ssh_config", "-i", "/key", "-p", "22"].map(str::to_owned);
+        let here = std::env::current_dir().unwrap().join("ssh_config").into_os_string();
+        let whole = with_whole_paths(&command);
+        assert_eq!(whole[2], here);
+        assert_eq!(whole[4..], ["/key", "-p", "22"]);
+        assert_eq!(with_whole_paths(&["ssh", "-F", "none"].map(str::to_owned)), ["ssh", "-F", "none"]);
+    }
+
+    #[test]
+    fn a_host_is_never_an_option_and_what_is_said_there_is_always_the_same() {
+        let client = Client::new(&["ssh".to_owned()], PathBuf::from("/x"));
+        for argv in [client.alone("-oProxyCommand=x"), client.master("./s".as_ref(), "-oProxyCommand=x")] {
+            let end: Vec<_> = argv.iter().rev().take(3).collect();
+            assert_eq!(end, [super::super::payload::LINE, "-oProxyCommand=x", "--"]);
+        }
+    }
 }

@@ -80,5 +80,10 @@ fn in_words(ssh_said: &str) -> String {
              `AllowTcpForwarding yes` there"
         );
     }
+    if said.contains("refused by peer") {
+        return "refused on the node: nothing listens there, or sshd forbids forwarding (`AllowTcpForwarding`; \
+                `health = { run = … }` needs none)"
+            .to_owned();
+    }
     if said.is_empty() { "refused on the node".to_owned() } else { said.to_owned() }
 }

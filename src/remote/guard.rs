@@ -16,8 +16,10 @@ pub struct Guard {
     pub owner: String,
     /// The version that it goes back to.
     pub version: String,
-    /// How long it waits to be told.
+    /// How long it waits to be told, once the deploy's connection is silent.
     pub within: Duration,
+    /// How long going back may take.
+    pub limit: Duration,
     /// Where its command runs: below the home folder.
     pub folder: OsString,
     /// What the deploy replaces: absolute.
@@ -44,6 +46,7 @@ impl Link {
             .set("owner", &guard.owner)
             .set("version", &guard.version)
             .set("within", seconds(guard.within))
+            .set("limit", seconds(guard.limit))
             .set("folder", &guard.folder)
             .set("count", guard.files.len().to_string())
             .environment(&guard.env);
@@ -51,12 +54,20 @@ impl Link {
         let words: Vec<&OsStr> = files.chain(guard.argv.iter().map(OsString::as_os_str)).collect();
         let said = self.exchange(payload.arguments(words).script(include_str!("guard.sh"))).await?;
         match said.first().map(String::as_str) {
-            Some("armed") => Ok(()),
+            Some("armed") => {
+                self.beat(Some(guard.within));
+                Ok(())
+            }
             other => {
                 let what = other.and_then(|said| said.strip_prefix("no ")).unwrap_or("room");
                 Err(Trouble::unfit(self.host(), what))
             }
         }
+    }
+
+    /// From now on the guard waits no longer than it was told: the change is over.
+    pub fn let_guard_count(&self) {
+        self.beat(None);
     }
 }
 

@@ -1,9 +1,10 @@
 # Arms the guard of a deploy: a process that stays on the node and makes it go back by itself unless it is told in time
 # that the node still answers.
 #
-# Given: mark, owner (whose it is: a file's name), version (that it goes back to), within (seconds), grace, folder, count
-# (of files that the deploy replaces), and as positional parameters these files, then the command that goes back; and
-# `environment`, which sets that command's environment. It lives in this process alone: nothing of it is on the disk.
+# Given: mark, owner (whose it is: a file's name), version (that it goes back to), within (seconds that it waits; a beat of
+# the deploy's connection begins them anew), limit (seconds that going back may take), folder, count (of files that the
+# deploy replaces), as positional parameters these files, then the command that goes back; and `environment`, which sets
+# that command's environment. It lives in this process alone: nothing of it is on the disk.
 # Said:  start | no WHAT | armed | done
 
 say() { printf '\036%s %s\n' "$mark" "$*"; }
@@ -36,12 +37,13 @@ each() {
 forget() { rm -f -- "$(kept "$1")"; }
 restore() { mv -f -- "$(kept "$1")" "$1"; }
 
+bound=$(command -v timeout)
 (
     trap '' HUP
     exec </dev/null >"$guard/log" 2>&1
     exec 8>>"$here/$name.steps"
     flock -s 8
-    waited=0
+    waited=0 beat=
     while [ "$waited" -lt "$within" ]; do
         if [ -e "$guard/taken" ]; then
             # Whoever holds the lock now goes back, or on, by other means.
@@ -54,14 +56,20 @@ restore() { mv -f -- "$(kept "$1")" "$1"; }
             exit
         fi
         sleep 1
-        waited=$((waited + 1))
+        waited=$((waited + 1)) now=
+        if [ -f "$guard/beat" ]; then IFS= read -r now <"$guard/beat"; fi
+        [ "$now" = "$beat" ] || { beat=$now waited=0; }
     done
     mkdir -- "$guard/over" || { each forget; rm -rf -- "$guard"; exit; }
+    # What the deploy began ends first: its own side looks at `over` with every line that it gets.
+    exec 7>>"$here/$name.command"
+    flock 7
+    printf 'a guard, which goes back to %s by itself\n' "$version" >"$here/$name.holder"
     each restore
     status=0
     if [ "$#" -gt 0 ]; then
         cd -- "$folder"
-        ( exec 8>&-; environment; export TIDEGATE_EVENTS=/dev/null; exec "$@" )
+        ( exec 7>&- 8>&-; environment; export TIDEGATE_EVENTS=/dev/null; exec "$bound" -k 10 "$limit" "$@" )
         status=$?
     fi
     printf '%s %s %s\n' "$(date +%s)" "$status" "$version" >"$guard/result"

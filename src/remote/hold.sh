@@ -3,6 +3,7 @@
 #
 # Given: mark, by (for people: who holds the lock), owner (who may disarm a guard: a file's name), expiry (seconds
 # without a line after which the controller counts as gone).
+# A line that says `guard` keeps the guard of this deploy waiting.
 # Said:  start | no WHAT | locked BY | back WHEN STATUS | armed | name NAME | path PATH | home HOME | held
 
 say() { printf '\036%s %s\n' "$mark" "$*"; }
@@ -60,5 +61,10 @@ say name "$name"
 say path "$PATH"
 say home "$HOME"
 say held
-while timeout "$expiry" sh -c 'IFS= read -r line' 9>&-; do :; done
+beats=0
+while line=$(timeout "$expiry" sh -c 'IFS= read -r line && printf %s "$line"' 9>&-); do
+    [ "$line" = guard ] || continue
+    beats=$((beats + 1))
+    [ ! -d "$guard" ] || printf '%s\n' "$beats" >"$guard/beat"
+done
 : >"$holder"

@@ -11,6 +11,7 @@ use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -74,6 +75,8 @@ pub struct Link {
     /// What a guard of ours did before we came.
     pub back: Option<Back>,
     holding: Option<JoinHandle<()>>,
+    /// How long the guard waits that is kept waiting.
+    guarded: watch::Sender<Option<Duration>>,
     leaving: CancellationToken,
     lost: Arc<OnceLock<Trouble>>,
 }
@@ -98,6 +101,7 @@ impl Link {
             home: OsString::new(),
             back: None,
             holding: None,
+            guarded: watch::channel(None).0,
             leaving: CancellationToken::new(),
             lost: Arc::default(),
         };
@@ -155,8 +159,14 @@ impl Link {
         }
     }
 
+    /// Keeps a guard that waits so long waiting, or no guard any more.
+    pub(super) fn beat(&self, guarded: Option<Duration>) {
+        self.guarded.send_replace(guarded);
+    }
+
     fn hold(&mut self, mut talk: Talk) {
         let (leaving, lost) = (self.leaving.clone(), self.lost.clone());
+        let mut guarded = self.guarded.subscribe();
         self.holding = Some(tokio::spawn(async move {
             let mut next = Instant::now() + BEAT;
             loop {
@@ -166,12 +176,16 @@ impl Link {
                         let _ = timeout(LEAVE, talk.hear()).await;
                         return;
                     }
+                    Ok(()) = guarded.changed() => next = Instant::now(),
                     () = sleep_until(next) => {
-                        if let Err(trouble) = talk.send(b"\n").await {
+                        let within = *guarded.borrow();
+                        let line: &[u8] = if within.is_some() { b"guard\n" } else { b"\n" };
+                        if let Err(trouble) = talk.send(line).await {
                             let _ = lost.set(trouble);
                             return;
                         }
-                        next = Instant::now() + BEAT;
+                        // Often enough that one may be late.
+                        next = Instant::now() + within.map_or(BEAT, |within| BEAT.min(within / 3));
                     }
                     said = talk.hear() => if let Err(trouble) = said {
                         let _ = lost.set(trouble);

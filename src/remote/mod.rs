@@ -10,7 +10,7 @@
 //! The command line of every session is the same constant ([`payload::LINE`]): a shell that reads one line and evaluates
 //! it. That line, on standard input, holds a script of this folder and all values, quoted ([`Payload`]); so nothing of a
 //! pipeline, a version or a secret is ever part of a command line, whatever the login shell is. What comes back is told
-//! from what a login or a command prints by a random mark ([`marks`]).
+//! from what a login or a command prints by a random mark.
 //!
 //! # How things end there
 //! Every session's input brings a line now and then. When it ends, or nothing comes for [`EXPIRY`], the node's side ends

@@ -20,12 +20,15 @@ exec 3<&0 5>&2 </dev/null 2>/dev/null
 here=$HOME/.tidegate
 exec 8>>"$here/$name.steps"
 flock -s 8
+# A guard goes back only when nothing is under way.
+exec 7>>"$here/$name.command"
+flock 7
 
 events=$here/events.$token
 (umask 077; exec mkfifo "$events") && exec 6<>"$events" || events=/dev/null
 if [ "$events" != /dev/null ]; then
     (
-        exec 3<&- 8>&-
+        exec 3<&- 7>&- 8>&-
         while IFS= read -r line <&6; do
             [ "$line" = "$mark" ] && break
             printf '\036%s event %s\n' "$mark" "$line" >&5
@@ -45,7 +48,7 @@ marked() {
 session=$(command -v setsid)
 (
     if [ -n "$apart" ]; then exec 2>&5; else exec 2>&1; fi
-    exec 3<&- 5>&- 6>&- 8>&-
+    exec 3<&- 5>&- 6>&- 7>&- 8>&-
     environment
     export TIDEGATE_EVENTS="$events"
     exec ${session:+"$session"} "$@"
@@ -53,7 +56,10 @@ session=$(command -v setsid)
 step=$!
 
 (
-    while timeout "$expiry" sh -c 'IFS= read -r line' <&3 3<&- 8>&-; do :; done
+    while timeout "$expiry" sh -c 'IFS= read -r line' <&3 3<&- 7>&- 8>&-; do
+        # A guard that goes back wants it ended, too.
+        [ ! -d "$here/$name.guard/over" ] || break
+    done
     trap '' TERM
     exec >/dev/null
     to_group TERM || kill -s TERM "$step"

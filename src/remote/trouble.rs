@@ -105,7 +105,12 @@ impl fmt::Display for Trouble {
 impl std::error::Error for Trouble {}
 
 /// What OpenSSH's own words mean.
-const KNOWN: [(&str, Kind, &str); 12] = [
+const KNOWN: [(&str, Kind, &str); 13] = [
+    (
+        "Session open refused by peer",
+        Kind::Failed,
+        "sshd there allows too few sessions on one connection; `MaxSessions` must be 3 at least",
+    ),
     (
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
         Kind::Refused,

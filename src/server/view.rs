@@ -1,11 +1,13 @@
 //! The state as it is shown: what the pages, the terminal and scripts read. Shapes only, and how each is made from the
 //! state; every name here is contract.
 
+mod backup;
 mod node;
 mod pipeline;
 mod schedule;
 mod tier;
 
+pub use backup::*;
 pub use node::*;
 pub use pipeline::*;
 pub use schedule::*;

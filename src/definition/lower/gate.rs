@@ -1,6 +1,7 @@
 //! Gates: what is checked, and when.
 
 use super::build::{needed, say_cycles};
+use super::data;
 use super::terms::{self, Around};
 use crate::definition::codes::Code;
 use crate::definition::raw::{self, Gate as Raw};
@@ -18,7 +19,7 @@ pub(super) struct Tier<'a> {
 
 pub(super) fn gates(report: &mut Report, around: &Around, tier: &Tier<'_>, raw: &[Raw]) -> Vec<Gate> {
     let path = |at: usize| format!("{}.gate[{at}]", tier.path);
-    let gates: Vec<Gate> =
+    let mut gates: Vec<Gate> =
         raw.iter().enumerate().map(|(at, raw)| gate(report, around, tier, &path(at), raw)).collect();
     let named: Vec<(String, String)> = gates
         .iter()
@@ -26,6 +27,7 @@ pub(super) fn gates(report: &mut Report, around: &Around, tier: &Tier<'_>, raw: 
         .map(|(at, gate)| (format!("{}.name", path(at)), gate.name.to_string()))
         .collect();
     names::unique(report, "gate", &named);
+    data::imply_needs(&mut gates);
     let all = names::Listed::new(gates.iter().map(|gate| gate.name.as_str()).collect());
     let list = format!("{}.gate", tier.path);
     let mut before: graph::Before = Vec::new();
@@ -92,7 +94,7 @@ fn check(report: &mut Report, around: &Around, tier: &Tier<'_>, path: &str, raw:
         Raw::HttpProbe { .. } | Raw::TcpProbe { .. } | Raw::BootSmoke { .. } => {
             probing(report, around, path, raw)
         }
-        Raw::Backup { .. } | Raw::MigrationDryRun { .. } => of_data(report, tier, path, raw),
+        Raw::Backup { .. } | Raw::MigrationDryRun { .. } => data::check(report, tier, path, raw),
     }
 }
 
@@ -141,72 +143,6 @@ fn probing(report: &mut Report, around: &Around, path: &str, raw: &Raw) -> Check
     }
 }
 
-/// Gates around data that a deploy could harm.
-fn of_data(report: &mut Report, tier: &Tier<'_>, path: &str, raw: &Raw) -> Check {
-    let at = |key: &str| format!("{path}.{key}");
-    match raw {
-        Raw::Backup { node, run, path: file, verify, shrink, keep, .. } => {
-            terms::say_one(report, path, &["run", "path"]);
-            if let Some(node) = node {
-                known_node(report, tier, &at("node"), node);
-            }
-            Check::Backup {
-                node: node.clone().unwrap_or_default().into(),
-                run: terms::script(report, &at("run"), run.as_ref()),
-                path: file.clone(),
-                verify: terms::script(report, &at("verify"), verify.as_ref()),
-                shrink: shrink.as_ref().and_then(|share| names::percent(report, &at("shrink"), share)),
-                keep: keep.unwrap_or(7) as u32,
-            }
-        }
-        Raw::MigrationDryRun { engine, migrate, restore, within, .. } => {
-            restore_goes_with_engine(report, path, *engine, restore.is_some());
-            Check::MigrationDryRun {
-                engine: match engine {
-                    Some(raw::Engine::Postgres) | None => "postgres".into(),
-                    Some(raw::Engine::Sqlite) => "sqlite".into(),
-                    Some(raw::Engine::Command) => "command".into(),
-                },
-                migrate: terms::needed_script(report, &at("migrate"), migrate.as_ref()),
-                restore: terms::script(report, &at("restore"), restore.as_ref()),
-                within: names::span_above_zero(report, &at("within"), within.as_ref()),
-            }
-        }
-        _ => panic!("BUG: this gate is not about data"),
-    }
-}
-
 fn every_second(report: &mut Report, path: &str, every: Option<&String>) -> Span {
     names::span_above_zero(report, &format!("{path}.every"), every).unwrap_or(Span::seconds(1))
-}
-
-fn known_node(report: &mut Report, tier: &Tier<'_>, path: &str, node: &str) {
-    let is_local = tier.nodes.is_empty() && tier.has_deploy && node == "local";
-    if !is_local
-        && !tier.nodes.contains(&node)
-        && !report.places.is_incomplete(&format!("{}.node", tier.path))
-    {
-        let problem = report.error(Code::UnknownNode, path, format!("this tier has no node `{node}`"));
-        problem.nearest(node, tier.nodes.iter().copied());
-    }
-}
-
-fn restore_goes_with_engine(report: &mut Report, path: &str, engine: Option<raw::Engine>, is_said: bool) {
-    match engine {
-        Some(raw::Engine::Command) if !is_said && !report.places.has(&format!("{path}.restore")) => {
-            let message = "engine = \"command\" needs the key `restore`";
-            report
-                .error(Code::MissingKey, &format!("{path}.engine"), message)
-                .help("say what restores the backup");
-        }
-        Some(raw::Engine::Postgres | raw::Engine::Sqlite) if is_said => {
-            let problem = report.error_at_key(
-                Code::DoesNotGoWith,
-                &format!("{path}.restore"),
-                "`restore` goes only with engine = \"command\"",
-            );
-            problem.help("leave it out: this engine restores by itself");
-        }
-        _ => {}
-    }
 }

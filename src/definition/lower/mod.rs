@@ -3,6 +3,7 @@
 
 mod build;
 mod cases;
+mod data;
 mod deploy;
 mod forge;
 mod gate;

@@ -2,7 +2,7 @@
 
 use super::build::say_cycles;
 use super::terms::Around;
-use super::{deploy, gate, promote, terms};
+use super::{data, deploy, gate, promote, terms};
 use crate::definition::codes::Code;
 use crate::definition::report::Report;
 use crate::definition::{graph, names, raw};
@@ -25,6 +25,7 @@ pub(super) fn tiers(report: &mut Report, around: &Around, raw: &[raw::Tier]) -> 
     let tiers: Vec<Tier> =
         raw.iter().enumerate().map(|(at, _)| tier(report, around, &path(at), raw, at)).collect();
     order(report, raw, &tiers, &all);
+    data::find_backups(report, &tiers);
     tiers
 }
 
@@ -41,6 +42,7 @@ fn tier(report: &mut Report, around: &Around, path: &str, all: &[raw::Tier], at:
         problem.help("add `[tier.deploy]`, or leave the nodes out");
     }
     let has_deploy = raw.deploy.is_some();
+    guard_needs_ssh(report, path, raw);
     let there = gate::Tier {
         path,
         nodes: raw.node.iter().filter_map(|node| node.name.as_deref()).collect(),
@@ -69,6 +71,21 @@ fn tier(report: &mut Report, around: &Around, path: &str, all: &[raw::Tier], at:
     }
 }
 
+/// A guard that nobody could cut off guards nothing: on this machine a rule would be shown that is not applied.
+fn guard_needs_ssh(report: &mut Report, path: &str, raw: &raw::Tier) {
+    if raw.deploy.as_ref().is_none_or(|deploy| deploy.confirm_within.is_none()) {
+        return;
+    }
+    let here = raw.node.iter().find(|node| node.ssh.is_none()).and_then(|node| node.name.as_deref());
+    let Some(here) = here.or(raw.node.is_empty().then_some("local")) else { return };
+    if report.places.is_incomplete(&format!("{path}.node")) {
+        return;
+    }
+    let message = format!("node `{here}` is this machine, which needs no guard");
+    let problem = report.error(Code::GuardHere, &format!("{path}.deploy.confirm_within"), message);
+    problem.help("leave `confirm_within` out, or say how the node is reached: ssh = \"deploy@a1.internal\"");
+}
+
 fn nodes(report: &mut Report, path: &str, raw: &[raw::Node]) -> Vec<Node> {
     let path = |at: usize| format!("{path}.node[{at}]");
     let named: Vec<(String, String)> = raw
@@ -83,9 +100,7 @@ fn nodes(report: &mut Report, path: &str, raw: &[raw::Node]) -> Vec<Node> {
         .enumerate()
         .map(|(at, node)| {
             was(report, &path(at), node.was.as_deref(), &all, "node");
-            if let Some(ssh) =
-                node.ssh.as_deref().filter(|ssh| ssh.starts_with('-') || ssh.contains(char::is_whitespace))
-            {
+            if let Some(ssh) = node.ssh.as_deref().filter(|ssh| !is_host(ssh)) {
                 let problem = report.error(
                     Code::BadAddress,
                     &format!("{}.ssh", path(at)),
@@ -101,6 +116,11 @@ fn nodes(report: &mut Report, path: &str, raw: &[raw::Node]) -> Vec<Node> {
             }
         })
         .collect()
+}
+
+/// Whether ssh would take it for a host, and for nothing else.
+fn is_host(ssh: &str) -> bool {
+    !ssh.is_empty() && !ssh.starts_with('-') && !ssh.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// Checks a former name: it must not be one that is still there.

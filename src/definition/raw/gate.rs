@@ -110,7 +110,9 @@ pub(in crate::definition) enum Gate {
         #[schemars(with = "Option<Span>", extend("default" = "5s"))]
         healthy_for: Option<String>,
     },
-    /// A backup is fetched from a node and kept. Say `run` or `path`.
+    /// A backup is fetched from a node, checked and kept, anew each time that a version enters the tier. Say `run` or
+    /// `path`. What cannot be fetched, is empty, or is refused by `verify` blocks the gate; it is tried again after 1, 2, 4 … 60
+    /// minutes.
     Backup {
         #[serde(flatten)]
         common: GateCommon,
@@ -119,30 +121,48 @@ pub(in crate::definition) enum Gate {
         node: Option<String>,
         /// A command whose output is the backup. Default: `path` is the backup.
         run: Option<Script>,
-        /// A file on the node. Default: `run` makes the backup.
+        /// A file on the node, from the top: `/var/backups/shop.dump`. Default: `run` makes the backup.
         path: Option<String>,
-        /// A command that checks it, with its place as `TIDEGATE_BACKUP`. Default: it is not checked.
+        /// A command that checks it here, with its place as `TIDEGATE_BACKUP`; it must only read it. Default: it is only seen
+        /// whether it is empty.
         verify: Option<Script>,
         /// The gate is blocked when the backup is smaller than the last one by more than this. Default: any size will do.
         #[schemars(with = "Option<Percent>")]
         shrink: Option<String>,
-        /// How many are kept.
+        /// How many of this gate are kept, the newest.
         #[schemars(range(min = 1, max = 10_000), extend("default" = 7))]
         keep: Option<i64>,
     },
-    /// The newest backup is restored into a scratch database, and the migrations run on it.
+    /// The newest backup is restored into a scratch database, and the migrations run on it, in the gate's own checkout. One
+    /// that cannot be restored blocks the gate; migrations that exit with other than 0 fail it. It waits for the `backup`
+    /// gate of the same tier and phase whose backup it restores, as if `needs` named it.
     MigrationDryRun {
         #[serde(flatten)]
         common: GateCommon,
         /// What the database is.
         #[schemars(required)]
         engine: Option<Engine>,
-        /// What migrates, with `DATABASE_URL` of the scratch database.
+        /// What migrates, with `DATABASE_URL` of the scratch database: for `postgres` with `PGHOST`, `PGUSER` and
+        /// `PGDATABASE` too, for `sqlite` with the file as `TIDEGATE_DATABASE`.
         #[schemars(required)]
         migrate: Option<Script>,
-        /// What restores, with `engine = "command"`. Default: none; then it must be said.
+        /// What restores, with `engine = "command"`: the backup is `TIDEGATE_BACKUP`, and `TIDEGATE_SCRATCH` is an empty folder for
+        /// it and `migrate`. Default: none; then it must be said.
         restore: Option<Script>,
-        /// How long migrating may take. Default: as long as `timeout` lets it.
+        /// The PostgreSQL server on which the scratch database is made, and dropped at the end. `$NAME` is replaced from the
+        /// gate's environment, its secrets too. Default: a server of its own is started from the programs that are
+        /// installed, reached by a socket only, and thrown away.
+        #[schemars(example = &"postgres://ci:$CI_PASSWORD@db.internal/postgres")]
+        server: Option<String>,
+        /// The name of the `backup` gate whose newest backup is restored: one of this tier if it has one of that name, else of
+        /// any. Default: the only one of this tier, or of all.
+        #[schemars(with = "Option<Name>")]
+        backup: Option<String>,
+        /// The gate is blocked when the newest backup is older. Default: any age will do.
+        #[schemars(with = "Option<Span>", example = &"24h")]
+        max_age: Option<String>,
+        /// How long migrating may take; it is ended and fails as `timeout` when it takes longer. Default: as long as `timeout`
+        /// lets it.
         #[schemars(with = "Option<Span>")]
         within: Option<String>,
     },

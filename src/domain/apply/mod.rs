@@ -4,6 +4,7 @@
 //! the counters, so that a journal of another release still folds.
 
 mod adopt;
+mod backup;
 mod build;
 mod by_hand;
 mod prune;
@@ -13,6 +14,7 @@ mod tier;
 pub(super) use adopt::place_before_all;
 
 use crate::domain::Time;
+use crate::domain::event::StepSaid;
 use crate::domain::event::{Action, Envelope, Event};
 use crate::domain::id::*;
 use crate::domain::outcome::{Classification, Outcome, Status};
@@ -55,6 +57,9 @@ pub fn apply(state: &mut State, envelope: &Envelope) {
             };
             state.keeping_holdings(std::slice::from_ref(name), remove);
         }
+        Event::StepEvent { run_id, event: StepSaid::NodeLocked { by } } => {
+            node_locked(state, *run_id, by.as_ref())
+        }
         event => {
             let Some(name) = &envelope.fact.pipeline else { return };
             let Some(pipeline) = state.pipelines.get_mut(name) else { return };
@@ -77,6 +82,17 @@ struct Moment<'a> {
 impl Moment<'_> {
     fn hold(&self, of_rollback: bool) -> Hold {
         Hold { by: self.by.into(), why: self.why.into(), at: self.at, of_rollback }
+    }
+}
+
+/// Keeps whether a deploy waits for its node's lock.
+fn node_locked(state: &mut State, run: RunId, by: Option<&String>) {
+    let Some(Place { pipeline, task: Task::Deploy(tier, node, mode), .. }) = state.running.get(&run) else {
+        return;
+    };
+    let tier = state.pipelines.get_mut(pipeline).and_then(|p| p.tiers.get_mut(tier));
+    if let Some(tried) = tier.and_then(|t| t.node_try(*mode, node)) {
+        tried.locked_by = by.cloned();
     }
 }
 
@@ -202,6 +218,7 @@ fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) 
                 build.canceled = true;
             }
         }
+        Event::BackupFetched { .. } => backup::apply(p, event, moment),
         other => tier::apply(p, other, moment),
     }
 }

@@ -68,6 +68,7 @@ fn apply_in_tier(t: &mut TierState, event: &Event, moment: &Moment<'_>) {
                 tried.last = Some(*run_id);
                 tried.result = None;
                 tried.not_before = None;
+                tried.locked_by = None;
             }
             if let (DeployMode::Deploy, Some(inside)) = (mode, &mut t.inside)
                 && !inside.touched.contains(node)
@@ -214,9 +215,12 @@ fn gate_done(
     let digest = inside.map(|i| i.digest.clone());
     let definition = digest.as_ref().and_then(|d| p.tier_of(d, tier)).and_then(|t| t.gate(gate));
     let is_check = definition.is_some_and(|g| g.phase == crate::domain::pipeline::Phase::Check);
+    // A backup is of the moment: whoever comes in again takes a new one.
+    let is_of_the_moment =
+        definition.is_some_and(|g| matches!(g.check, crate::domain::pipeline::Check::Backup { .. }));
     let wait = definition.and_then(|g| g.exec.retry.as_ref()).map(|r| r.wait.delta()).unwrap_or_default();
     let Some(t) = p.tiers.get_mut(tier) else { return };
-    if let (true, true, Some(digest)) = (outcome.passed(), is_check, digest) {
+    if let (true, true, Some(digest)) = (outcome.passed(), is_check && !is_of_the_moment, digest) {
         t.standing(version).gates.insert(gate.clone(), digest);
     }
     if let Some(attempts) = t.gate_attempts(version, gate) {
@@ -243,6 +247,8 @@ fn deploy_failed(
     let deploy = digest.and_then(|d| p.tier_of(d, tier)).and_then(|t| t.deploy.as_ref());
     let wait = deploy.and_then(|d| d.exec.retry.as_ref()).map(|r| r.wait.delta()).unwrap_or_default();
     let Some(t) = p.tiers.get_mut(tier) else { return };
+    // A way back that has failed goes on trying, less and less often.
+    let is_again = mode == DeployMode::Rollback && t.going_back.as_ref().is_some_and(|back| back.failed);
     if let Some(tried) = t.node_try(mode, node) {
         tried.running = None;
         tried.changed |= failure.may_have_changed();
@@ -253,6 +259,7 @@ fn deploy_failed(
             tried.not_before = (failure != Failure::Interrupted).then_some(at + wait);
         } else {
             tried.result = Some(Err(failure));
+            tried.not_before = is_again.then(|| at + backoff(tried.tries));
         }
     }
     if let Some(state) = t.nodes.get_mut(node) {

@@ -67,6 +67,9 @@ pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, R
             Decision::done(reports::deploy_ended(state, *run, result, log_ref.as_deref()))
         }
         Command::RunSaid { run, said } => reports::run_said(state, *run, said),
+        Command::BackupKept { run, source, byte_size, sha256 } => {
+            reports::backup_kept(state, *run, source, *byte_size, sha256)
+        }
         Command::Prune { keep } => prune::decide(state, *keep, now),
         Command::Started { release } => reports::started(state, release),
         Command::Stopping { release } => reports::stopping(release),

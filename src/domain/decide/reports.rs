@@ -256,10 +256,44 @@ pub(super) fn run_said(state: &State, run: RunId, said: &StepSaid) -> Decision {
     let Some(place) = state.running.get(&run) else { return Decision::already() };
     let mut facts = vec![Fact::of(&place.pipeline, Event::StepEvent { run_id: run, event: said.clone() })];
     if let StepSaid::BackupFetched { source, byte_size } = said {
-        let event = Event::BackupFetched { source: source.clone(), byte_size: *byte_size };
-        facts.push(Fact::of(&place.pipeline, event));
+        facts.push(Fact::of(&place.pipeline, backup_fetched(state, run, place, source, *byte_size, None)));
     }
     Decision::done(facts)
+}
+
+pub(super) fn backup_kept(state: &State, run: RunId, source: &str, byte_size: u64, sha256: &str) -> Decision {
+    let Some(place) = state.running.get(&run) else { return Decision::already() };
+    let event = backup_fetched(state, run, place, source, byte_size, Some(sha256.into()));
+    Decision::done(vec![Fact::of(&place.pipeline, event)])
+}
+
+fn backup_fetched(
+    state: &State,
+    run: RunId,
+    place: &Place,
+    source: &str,
+    byte_size: u64,
+    sha256: Option<String>,
+) -> Event {
+    let (tier, name) = match &place.task {
+        Task::Gate(tier, name) => (Some(tier), Some(name)),
+        Task::Deploy(tier, ..) => (Some(tier), None),
+        Task::Step(_) => (None, None),
+    };
+    let p = state.pipelines.get(&place.pipeline);
+    let digest = tier.and_then(|tier| p?.tiers.get(tier)?.digest_of(&place.version));
+    let gate = digest.and_then(|digest| p?.tier_of(digest, tier?)?.gate(name?));
+    Event::BackupFetched {
+        source: source.into(),
+        byte_size,
+        run_id: Some(run),
+        tier: tier.cloned(),
+        version: Some(place.version.clone()),
+        gate: gate.map(|gate| gate.check.kind().into()),
+        name: name.cloned(),
+        phase: gate.map(|gate| gate.phase),
+        sha256,
+    }
 }
 
 /// Whatever runs according to the journal does not run any more (rule 33).

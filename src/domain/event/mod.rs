@@ -495,12 +495,33 @@ pub enum Event {
         /// What it said.
         event: StepSaid,
     },
-    /// A backup is fetched and kept.
+    /// A backup is fetched. One with `sha256` is kept by a gate of that kind; without, a step says so of one of its own.
     BackupFetched {
         /// Where it came from, free text.
         source: String,
         /// Its size in bytes.
         byte_size: u64,
+        /// The run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run_id: Option<RunId>,
+        /// The tier.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<TierName>,
+        /// The version that it was fetched for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<VersionLabel>,
+        /// The gate's kind.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<String>,
+        /// The gate's name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<GateName>,
+        /// Before or after the deploy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        phase: Option<Phase>,
+        /// SHA-256 of its content, hex: what the store knows it by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
     },
     /// The controller began.
     ControllerStarted {

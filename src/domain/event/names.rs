@@ -120,6 +120,7 @@ impl Event {
             | Event::ConfirmDenied { tier, .. }
             | Event::ConfirmVoided { tier, .. } => Some(tier),
             Event::ManualAction { tier, .. }
+            | Event::BackupFetched { tier, .. }
             | Event::HoldSet { tier, .. }
             | Event::HoldLifted { tier, .. } => tier.as_ref(),
             _ => None,
@@ -137,6 +138,7 @@ impl Event {
             | Event::DeployOk { run_id, .. }
             | Event::DeployFailed { run_id, .. }
             | Event::StepEvent { run_id, .. } => Some(*run_id),
+            Event::BackupFetched { run_id, .. } => *run_id,
             _ => None,
         }
     }

@@ -61,6 +61,12 @@ pub enum StepSaid {
         /// Its size in bytes.
         byte_size: u64,
     },
+    /// The controller's own remark: whether the deploy waits for its node's lock.
+    NodeLocked {
+        /// Who holds it; none: the deploy has it and goes on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// The runner's own remark, such as a bad line or a process that was left behind.
     Warning {
         /// The remark.

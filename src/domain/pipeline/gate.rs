@@ -126,6 +126,16 @@ pub enum Check {
         migrate: Script,
         /// What restores, for engine `command`.
         restore: Option<Script>,
+        /// The server for the scratch database, for engine `postgres`; `$NAME` is replaced from the step's environment.
+        /// None: one that is started for it and thrown away.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        server: Option<String>,
+        /// The gate whose backup is restored; none: the only one that there is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backup: Option<GateName>,
+        /// How old the backup may be; none: of any age.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_age: Option<Span>,
         /// How long migrating may take.
         within: Option<Span>,
     },

@@ -49,6 +49,9 @@ pub struct NodeTry {
     /// What the last try that failed said, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<String>,
+    /// Who holds the lock that it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked_by: Option<String>,
     /// Whether an earlier try may have changed it.
     pub changed: bool,
     /// Not before then is it tried again.

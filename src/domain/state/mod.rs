@@ -14,6 +14,7 @@
 //!
 //! The journals of all releases are kept in `tests/suite/journals`: they are opened, loaded and folded by every later one.
 
+mod backup;
 mod build;
 mod inside;
 mod micros;
@@ -22,6 +23,7 @@ mod refs;
 mod schedule;
 mod tier;
 
+pub use backup::Backup;
 pub use build::{Asker, Attempts, Build, Request, Stage, Version};
 pub use inside::{Adopting, Ending, GoingBack, Inside, NodeState, NodeTry, Redeploy, WentBack};
 pub(in crate::domain) use pipeline::beginning;

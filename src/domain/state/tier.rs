@@ -25,6 +25,8 @@ pub struct TierState {
     pub standings: BTreeMap<VersionLabel, Standing>,
     /// What is where.
     pub nodes: BTreeMap<NodeName, NodeState>,
+    /// What its gates fetched and is kept, oldest first: of each gate the newest so many.
+    pub backups: Vec<Backup>,
     /// Who holds the tier.
     pub hold: Option<Hold>,
     /// The event that first brought it: it takes what comes from then on (rule 30).
@@ -117,6 +119,15 @@ impl TierState {
         let redeployed = self.redeploy.as_ref().map(|r| &r.version);
         let adopted = self.adopting.as_ref().map(|a| &a.version);
         self.inside.as_ref().map(|i| &i.version).or(back).or(redeployed).or(adopted)
+    }
+
+    /// The definition that a run of that version in this tier goes by: of what is inside, or of the way back.
+    pub(in crate::domain) fn digest_of(&self, version: &VersionLabel) -> Option<&Digest> {
+        match (&self.inside, &self.going_back) {
+            (Some(inside), _) if inside.version == *version => Some(&inside.digest),
+            (_, Some(back)) => Some(&back.digest),
+            _ => None,
+        }
     }
 
     /// What is where, for events.

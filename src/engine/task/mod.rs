@@ -45,6 +45,8 @@ pub(super) struct Signs {
     pub(super) refusing: watch::Sender<Option<journal::Error>>,
     /// Counts builds that ended.
     pub(super) builds: watch::Sender<u64>,
+    /// Counts backups that are kept.
+    pub(super) backups: watch::Sender<u64>,
     /// Whether something waits for room on the disk.
     pub(super) short: watch::Sender<bool>,
     /// Counts times of schedules that came.
@@ -330,6 +332,9 @@ impl Loop {
                 }
                 Event::ScheduleDue { .. } => self.signs.due.send_modify(|count| *count += 1),
                 _ => {}
+            }
+            if matches!(envelope.fact.event, Event::BackupFetched { sha256: Some(_), .. }) {
+                self.signs.backups.send_modify(|count| *count += 1);
             }
         }
         for record in records {

@@ -61,7 +61,7 @@ impl Kind {
     }
 }
 
-/// What a failed cargo means, said by the step's process as the last line of its events file. Not for others: the file's
+/// What a failed step of ours means, said by its process as the last line of its events file. Not for others: the file's
 /// schema does not have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Verdict {
@@ -75,6 +75,9 @@ pub(super) struct Verdict {
     /// The signal that ended cargo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) signal: Option<i32>,
+    /// Whether the message goes on with what the log says at its end.
+    #[serde(default, skip_serializing_if = "crate::domain::outcome::is_false")]
+    pub(super) as_logged: bool,
 }
 
 /// The line that a verdict is.
@@ -85,12 +88,12 @@ enum Line {
 }
 
 impl Verdict {
-    fn of(classification: Classification, message: Option<String>) -> Verdict {
-        Verdict { classification, message, missing: None, signal: None }
+    pub(super) fn of(classification: Classification, message: Option<String>) -> Verdict {
+        Verdict { classification, message, missing: None, signal: None, as_logged: false }
     }
 
     /// As a line, without its end.
-    fn to_line(&self) -> String {
+    pub(super) fn to_line(&self) -> String {
         serde_json::to_string(&Line::Verdict(self.clone())).expect("BUG: a verdict is JSON")
     }
 

@@ -20,10 +20,13 @@ use tokio::time::{Instant, sleep};
 /// Pause between two tries to reach the node.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long going back may take where the deploy has no `timeout`.
+const LIMIT: Duration = Duration::from_secs(600);
+
 /// A guard at work.
 pub(super) struct Armed {
-    /// When it goes back.
-    until: Instant,
+    /// How long it waits.
+    within: Duration,
     /// For people: the version.
     version: String,
 }
@@ -44,14 +47,14 @@ pub(super) async fn arm(
         let _ = log.line("tidegate: no guard: there is no version yet that the node could go back to").await;
         return Ok(None);
     };
-    let until = Instant::now() + within.duration();
     let guard = guard(work, link, items, fallback, deploy, within.duration()).await?;
     work.bound(link.arm(&guard)).await?.map_err(|trouble| (Failure::Auth, trouble.message))?;
     let version = fallback.version.to_string();
-    let line =
-        format!("tidegate: the node goes back to {version} by itself unless it answers within {within}");
+    let line = format!(
+        "tidegate: the node goes back to {version} by itself unless it answers within {within} of the change"
+    );
     let _ = log.line(&line).await;
-    Ok(Some(Armed { until, version }))
+    Ok(Some(Armed { within: within.duration(), version }))
 }
 
 async fn guard(
@@ -92,6 +95,7 @@ async fn guard(
         owner: owner(work),
         version: fallback.version.to_string(),
         within,
+        limit: deploy.exec.timeout.map_or(LIMIT, |span| span.duration()),
         folder: deploy.exec.dir.clone().map_or_else(|| ".".into(), OsString::from),
         files: items.iter().map(|item| item.to.clone()).collect(),
         argv: deploy.run.as_ref().map(argv).unwrap_or_default(),
@@ -109,9 +113,11 @@ pub(super) async fn confirm(
     let run = work.job.run;
     let marks = marks(run, &work.task.places.events(run));
     let version = &armed.version;
+    link.let_guard_count();
+    let until = Instant::now() + armed.within;
     loop {
         let confirming = remote::confirm(link.client(), link.host(), &marks);
-        let left = armed.until.saturating_duration_since(Instant::now());
+        let left = until.saturating_duration_since(Instant::now());
         let why = match work.bound(tokio::time::timeout(left, confirming)).await? {
             Ok(Ok(Confirmed::InTime)) => {
                 let _ = log.line("tidegate: the node answers; its guard is off").await;
@@ -126,7 +132,7 @@ pub(super) async fn confirm(
             Ok(Err(trouble)) => trouble.message,
             Err(_) => "it did not answer a new connection".to_owned(),
         };
-        if Instant::now() + PAUSE >= armed.until {
+        if Instant::now() + PAUSE >= until {
             let message = format!("after the change: {why}; the node goes back to {version} by itself");
             return Err((Failure::Unhealthy, message));
         }

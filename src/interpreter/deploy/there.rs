@@ -4,7 +4,7 @@ use super::guard::{self, Armed};
 use super::progress::Progress;
 use super::{Failed, Work};
 use crate::domain::Failure;
-use crate::domain::event::DeployMode;
+use crate::domain::event::{DeployMode, StepSaid};
 use crate::domain::pipeline::{OnFailure, Script};
 use crate::interpreter::environment::{Env, argv};
 use crate::interpreter::health::Where;
@@ -129,16 +129,14 @@ impl<'a> There<'a> {
             return Ok(());
         }
         let work = self.work;
-        let failed = |trouble: Trouble| match trouble.kind {
-            Kind::Corrupt => (Failure::ArtifactMissing, trouble.message),
-            _ => (Failure::Upload, trouble.message),
-        };
+        let failed = |trouble: Trouble| (Failure::Upload, trouble.message);
+        // Before anything is changed: all that is to be sent is there.
+        let files = items.iter().map(|item| self.file(item)).collect::<Result<Vec<_>, _>>()?;
         let progress = Progress::new(items.iter().map(|item| item.artifact.size).sum());
         let telling = progress.tell(work.task, work.job.run);
         let uploading = async {
             let mut places = work.bound(Places::open(&self.link)).await?.map_err(failed)?;
-            for item in items {
-                let file = self.file(&item)?;
+            for (item, file) in items.iter().zip(files) {
                 let size = file.size;
                 let put =
                     work.bound(places.put(&file, |bytes| progress.add(bytes))).await?.map_err(failed)?;
@@ -243,7 +241,12 @@ async fn take(work: &Work<'_>, host: &str, log: &mut RunLog<'_>) -> Result<Resul
             _ => (failure, message),
         });
         match heard? {
-            Ok(Heard::Held) => return Ok(Ok(opening.held())),
+            Ok(Heard::Held) => {
+                if locked_by.is_some() {
+                    task.say(job.run, StepSaid::NodeLocked { by: None }).await;
+                }
+                return Ok(Ok(opening.held()));
+            }
             Ok(Heard::Disarmed) => {
                 let _ = log.line("tidegate: a guard was still armed; it is off now").await;
             }
@@ -251,7 +254,7 @@ async fn take(work: &Work<'_>, host: &str, log: &mut RunLog<'_>) -> Result<Resul
                 let by = if by.is_empty() { "another deploy, which is about to end".to_owned() } else { by };
                 let told = format!("waits for `{host}`, which is locked by {by}");
                 let _ = log.line(&format!("tidegate: {told}")).await;
-                task.warn(job.run, told).await;
+                task.say(job.run, StepSaid::NodeLocked { by: Some(by.clone()) }).await;
                 locked_by = Some(by);
             }
             Err(trouble) => return Ok(Err(trouble)),

@@ -39,6 +39,8 @@ pub(super) struct Bench {
 pub(super) struct Told {
     pub(super) end: Command,
     pub(super) said: Vec<StepSaid>,
+    /// The backup that is kept: where it is from, and its digest.
+    pub(super) kept: Option<(String, String)>,
     /// The chunks, put where they belong.
     pub(super) output: Vec<u8>,
 }
@@ -114,7 +116,7 @@ impl Bench {
 
     /// Listens until the effect has ended.
     pub(super) async fn end(&mut self) -> Told {
-        let (mut said, mut output) = (Vec::new(), std::mem::take(&mut self.heard));
+        let (mut said, mut output, mut kept) = (Vec::new(), std::mem::take(&mut self.heard), None);
         loop {
             match self.next().await {
                 Report::Output { offset, bytes, .. } => {
@@ -122,7 +124,8 @@ impl Bench {
                     output.extend_from_slice(&bytes);
                 }
                 Report::Command(Command::RunSaid { said: one, .. }) => said.push(one),
-                Report::Command(end) => return Told { end, said, output },
+                Report::Command(Command::BackupKept { source, sha256, .. }) => kept = Some((source, sha256)),
+                Report::Command(end) => return Told { end, said, kept, output },
             }
         }
     }
@@ -235,6 +238,7 @@ pub(super) fn gate(check: Check, artifacts: &[Artifact]) -> Job {
         nodes: vec![node()],
         gate: Box::new(gate),
         mode: DeployMode::Deploy,
+        backup: None,
     }
 }
 

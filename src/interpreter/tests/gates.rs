@@ -104,17 +104,3 @@ async fn a_probe_has_its_timeout_and_uses_the_only_nodes_environment() {
         bench.carry_out(gate(Check::TcpProbe { tcp: "$NOPE:1".into(), within: None, every: millis(1) }, &[]));
     assert_eq!(told.await.class(), Classification::Infrastructure);
 }
-
-#[tokio::test]
-async fn kinds_that_are_not_supported_block() {
-    let mut bench = Bench::new(&[]).await;
-    let check = Check::MigrationDryRun {
-        engine: "sqlite".into(),
-        migrate: shell("true"),
-        restore: None,
-        within: None,
-    };
-    let told = bench.carry_out(gate(check, &[])).await;
-    assert_eq!(told.outcome().status, Status::Blocked);
-    assert!(matches!(told.outcome().blockers[..], [Blocker::Unsupported { .. }]));
-}

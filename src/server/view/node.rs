@@ -28,6 +28,9 @@ pub struct NodeTryView {
     /// Not before then is it tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Time>,
+    /// What the run that is under way waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
 }
 
 /// How far a node is.
@@ -89,6 +92,12 @@ pub(super) fn node_try_views(order: Vec<&NodeName>, tries: &BTreeMap<NodeName, N
                 tries: node.tries,
                 failure,
                 not_before: node.not_before,
+                blockers: node
+                    .locked_by
+                    .iter()
+                    .filter(|_| node.running.is_some())
+                    .map(|by| Blocker::NodeLocked { by: by.clone() })
+                    .collect(),
             }
         })
         .collect()

@@ -1,5 +1,6 @@
 //! One tier as it is shown: what is current, what is inside and how far, what waits and why.
 
+use super::backup::BackupView;
 use super::node::{NodeTryView, NodeView, node_try_views, node_views};
 use super::{HoldView, ProgressView};
 use crate::domain::event::PromotionEnd;
@@ -54,6 +55,9 @@ pub struct TierView {
     pub waiting: Vec<WaitingView>,
     /// What is where.
     pub nodes: Vec<NodeView>,
+    /// The backups that its gates fetched and that are kept, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backups: Vec<BackupView>,
     /// Who holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldView>,
@@ -232,6 +236,7 @@ impl TierView {
             adopting: t.adopting.as_ref().map(|adopting| adopting.version.clone()),
             waiting: tier.map(|tier| waiting_views(p, t, tier, when)).unwrap_or_default(),
             nodes: node_views(t, tier),
+            backups: t.backups.iter().rev().map(BackupView::from).collect(),
             hold: t.hold.as_ref().map(HoldView::from),
             unsupported: tier.map(|tier| tier.unsupported.clone()).unwrap_or_default(),
         }

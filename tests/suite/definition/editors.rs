@@ -39,7 +39,7 @@ fn tombi_accepts_our_pipelines_and_reports_a_mistyped_key() {
         folder.path().join("schemas/pipeline.schema.json"),
     )
     .expect("the schema");
-    for name in ["hello.toml", "shop.toml", "tidegate.toml"] {
+    for name in ["hello.toml", "shop.toml", "tidegate.toml", "web.toml"] {
         let text = std::fs::read_to_string(root.join("pipelines").join(name)).expect("a pipeline");
         let file = folder.path().join("pipelines").join(name);
         std::fs::write(&file, &text).expect("a copy");

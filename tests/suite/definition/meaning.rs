@@ -203,7 +203,7 @@ fn our_own_pipelines_are_good_and_all_of_them_run() {
         names.push(name);
     }
     names.sort();
-    assert_eq!(names, ["hello.toml", "shop.toml", "tidegate.toml"]);
+    assert_eq!(names, ["hello.toml", "shop.toml", "tidegate.toml", "web.toml"]);
 }
 
 mod anything {

@@ -190,6 +190,10 @@ fn under_way(w: &mut World, n: usize) {
     w.script("staging/b rollback", [Ends::Breaks(Failure::Unreachable)]);
     w.hold_run("slow/long");
     w.push(&commit(n, 91));
+    let long = |place: &state::Place| matches!(&place.task, state::Task::Gate(_, name) if *name == *"long");
+    let run = *w.state.running.iter().find(|(_, place)| long(place)).unwrap().0;
+    let (source, sha256) = ("ssh://a1#dump".to_owned(), "ab".repeat(32));
+    w.tell(Command::BackupKept { run, source, byte_size: 4096, sha256 });
     let again = Deed::Redeploy { tier: "prod".into(), node: None, version: None };
     w.hold_run("prod/p1 redeploy");
     w.deed(again).unwrap();

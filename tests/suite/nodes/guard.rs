@@ -32,7 +32,7 @@ fn a_node_that_answers_is_told_so_and_stays() {
     world.push("2.0.0", &[]);
     world.wait("promote_complete", &[("version", "2.0.0")]);
     let log = log_of(&world, "a1");
-    assert!(log.contains("goes back to 1.0.0 by itself unless it answers within 4s"), "{log}");
+    assert!(log.contains("goes back to 1.0.0 by itself unless it answers within 4s of the change"), "{log}");
     assert!(log.contains("its guard is off"), "{log}");
     // Gone as soon as it has noticed.
     fleet.node("a1").wait_until_idle();
@@ -108,4 +108,29 @@ fn a_tier_that_stops_where_it_is_keeps_the_node_as_it_is() {
     assert_eq!(ended["end"], "stopped", "{ended}");
     fleet.node("a1").wait_until_idle();
     assert!(!fleet.node("a1").read("told").contains("rollback"));
+}
+
+#[test]
+fn a_deploy_that_lasts_longer_than_the_guard_waits_is_in_no_danger() {
+    let Some((mut world, mut fleet)) = begun() else { return };
+    world.push("2.0.0", &[("break.sh", "sleep 8\n")]);
+    world.wait("promote_complete", &[("version", "2.0.0")]);
+    fleet.node("a1").wait_until_idle();
+    assert!(!fleet.node("a1").read("told").contains("rollback"));
+}
+
+#[test]
+fn a_guard_goes_back_only_when_the_command_has_ended() {
+    let Some((mut world, mut fleet)) = begun() else { return };
+    // Deaf to every word: it is killed once nobody wants it, and until then it is under way.
+    let deaf = "if [ $TIDEGATE_MODE = deploy ]; then trap '' TERM; \
+                n=0; while [ $n -lt 400 ]; do sleep 0.05; echo on >> $HOME/told; n=$((n+1)); done; fi\n";
+    world.push("2.0.0", &[("break.sh", deaf)]);
+    fleet.node("a1").wait_until("told", "on\n");
+    world.kill();
+    fleet.node("a1").close();
+    fleet.node("a1").wait_until("told", "rollback 1.0.0");
+    let told = fleet.node("a1").read("told");
+    assert!(told.trim_end().ends_with("rollback 1.0.0 over 2.0.0, 1.0.0"), "{told}");
+    fleet.node("a1").wait_until_idle();
 }

@@ -29,12 +29,17 @@ fn two_controllers_never_deploy_to_a_node_at_once() {
     one.wait("deploy_log_chunk", &[("text", "up\n")]);
     other.push("1.0.0", &[BUILD]);
     let waits = other.wait("step_event", &[]);
-    let told = waits["event"]["message"].as_str().expect("a message");
-    assert!(told.contains("locked by pipeline `shop`, tier `prod`, deploy of 1.0.0"), "{told}");
+    let told = waits["event"]["by"].as_str().expect("who holds it");
+    assert!(told.contains("pipeline `shop`, tier `prod`, deploy of 1.0.0"), "{told}");
+    let why = other.says(&["why", "other", "prod"]).1;
+    assert!(why.contains("node `a1` waits: the node is locked by pipeline `shop`"), "{why}");
+    let tier = other.get("/api/pipelines/other")["pipeline"]["tiers"][0].clone();
+    assert_eq!(tier["inside"]["nodes"][0]["blockers"][0]["kind"], "node_locked", "{tier}");
     other.hear_the_rest_so_far();
     assert!(!other.kinds().contains(&"deploy_ok"), "it waits");
     fs::write(fleet.node("a1").home.join("go"), "").expect("written");
     one.wait("deploy_ok", &[]);
+    other.wait("step_event", &[("event", "{\"kind\":\"node_locked\"}")]);
     other.wait("deploy_ok", &[]);
     assert_eq!(fleet.node("a1").read("told"), "shop\nother\n");
     assert!(log_of(&other, "a1").contains("waits for `a1`, which is locked by pipeline `shop`"));
@@ -60,7 +65,7 @@ fn the_lock_of_a_controller_that_is_gone_is_free() {
     other.push("1.0.0", &[BUILD]);
     // What the killed one left may still run there: that is waited for, too.
     let waits = other.wait("step_event", &[]);
-    assert!(waits["event"]["message"].as_str().expect("a message").contains("locked by"), "{waits}");
+    assert_eq!(waits["event"]["kind"], "node_locked", "{waits}");
     one.start();
     one.wait("deploy_failed", &[("failure", "interrupted")]);
     other.wait("deploy_log_chunk", &[("text", "up\n")]);

@@ -1,5 +1,6 @@
 //! Deploys to nodes over ssh: the real program, real sshd processes, real git.
 
+mod backup;
 mod delivery;
 mod ends;
 mod fleet;

@@ -4,6 +4,7 @@ pub(crate) mod world;
 
 mod adopt;
 mod clock;
+mod backups;
 mod confirm;
 mod crash;
 mod definitions;

@@ -48,6 +48,21 @@ fn rule_25_a_node_that_cannot_go_back_is_named_tried_again_and_the_tier_held() {
 }
 
 #[test]
+fn rule_25_a_way_back_that_goes_on_failing_is_tried_less_and_less_often() {
+    let mut w = World::with(shop([tier("host"), tier("prod").nodes(&["a"])]));
+    w.push("c1");
+    w.push("c2");
+    w.script("prod/a rollback", [(); 50].map(|()| Ends::Breaks(Failure::Activate)));
+    w.rollback("prod").unwrap();
+    assert_eq!(w.count("deploy_start prod a rollback"), 1);
+    // After 1, 3, 7 and 15 minutes.
+    for (minutes, tries) in [(2, 2), (4, 3), (8, 4), (14, 5)] {
+        w.wait(chrono::TimeDelta::minutes(minutes));
+        assert_eq!(w.count("deploy_start prod a rollback"), tries, "{minutes} minutes later");
+    }
+}
+
+#[test]
 fn rule_25_retry_tries_the_way_back_at_once() {
     let mut w = World::with(shop([tier("host"), tier("prod").nodes(&["a"])]));
     w.push("c1");

@@ -219,10 +219,57 @@ fn a_build_that_fills_the_disk_fails_and_leaves_room_for_the_next() {
     world.wait("build_failed", &[("version", "1.1.0")]);
     // Nobody has to make room: what the build left goes, and so does the rest that nothing needs.
     world.until_logged("workspaces of builds that are over are removed");
-    let log = world.until_logged("artifacts that no version needs are removed");
+    let log = world.until_logged("artifacts that nothing needs are removed");
     assert!(log.contains("its reserve is used"), "the end was noted in the last of the room: {log}");
     world.git("work", &["rm", "-q", "greedy"]);
     world.push("1.2.0", &[]);
     world.wait("promote_complete", &[("tier", "staging"), ("version", "1.2.0")]);
     assert!(fs::metadata(state.join("reserve")).is_ok_and(|kept| kept.len() > 0), "for the next time");
+}
+
+#[test]
+fn a_backup_goes_once_a_newer_one_took_its_place_and_with_nothing_else() {
+    let gate = "[[tier.gate]]\nname = \"data\"\nkind = \"backup\"\nnode = \"local\"\npath = \"$PLACE/data\"\nkeep = 1\n";
+    let without =
+        "[source]\nrepo = $REPO\n[[tier]]\nname = \"prod\"\n[tier.deploy]\nrun = \"echo deployed\"\n"
+            .to_owned();
+    let mut world = World::new(&format!("{without}{gate}"));
+    let fetch = |world: &mut World, version: &str| {
+        fs::write(world.path("place/data"), format!("data of {version}")).expect("data");
+        world.push(version, &[]);
+        let said = world.wait("backup_fetched", &[("version", version)]);
+        let digest = said["sha256"].as_str().expect("a digest");
+        world.wait("promote_complete", &[("version", version)]);
+        world.path(&format!("state/artifacts/sha256/{}/{}", &digest[..2], &digest[2..]))
+    };
+    let first = fetch(&mut world, "1.0.0");
+    assert!(first.exists());
+    age(&world.path("state/artifacts"), 1);
+    let second = fetch(&mut world, "1.0.1");
+    world.until_logged("artifacts that nothing needs are removed");
+    let begin = std::time::Instant::now();
+    while first.exists() {
+        assert!(begin.elapsed().as_secs() < 60, "it goes, though no version does");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    // Neither its version's end nor its gate's is its own.
+    assert_eq!(world.stop(), 0);
+    fs::write(world.path("tidegate.toml"), "[retention]\nversions = 1\n").expect("settings");
+    world.edit(&without);
+    age(&world.path("state/artifacts"), 1);
+    world.hear_the_rest();
+    world.start();
+    for version in ["1.0.2", "1.0.3"] {
+        world.push(version, &[]);
+        world.wait("promote_complete", &[("version", version)]);
+    }
+    world.push("1.0.4", &[]);
+    world.wait_for("the end of 1.0.1", |event| {
+        event["kind"] == "versions_pruned"
+            && event["versions"].as_array().is_some_and(|all| all.iter().any(|one| one == "1.0.1"))
+    });
+    world.push("1.0.5", &[]);
+    world.wait("promote_complete", &[("version", "1.0.5")]);
+    assert_eq!(world.stop(), 0);
+    assert_eq!(fs::read_to_string(&second).expect("it is kept"), "data of 1.0.1");
 }

@@ -1,4 +1,5 @@
-//! What builds made and no version refers to any more leaves the store.
+//! What builds made and no version refers to any more leaves the store, and so do backups that newer ones took the place
+//! of. A dry run that restores such a one has it open, or its own copy by then.
 //!
 //! The race: a build has stored a file, and its `build_ok` is not in the journal yet, so that no version refers to it.
 //! Such a file was put in after that build began, and putting in content that is there already counts: so nothing goes
@@ -32,13 +33,16 @@ pub(super) async fn sweep(tidier: &Tidier) {
         tidier.breathe().await;
     }
     if files > 0 {
-        tracing::info!(files, bytes, "artifacts that no version needs are removed");
+        tracing::info!(files, bytes, "artifacts that nothing needs are removed");
     }
 }
 
 fn referenced(state: &State) -> BTreeSet<String> {
     let versions = state.pipelines.values().flat_map(|p| p.versions.values());
-    versions.flat_map(|version| &version.artifacts).map(|artifact| artifact.sha256.clone()).collect()
+    let artifacts = versions.flat_map(|version| &version.artifacts).map(|artifact| &artifact.sha256);
+    let tiers = state.pipelines.values().flat_map(|p| p.tiers.values());
+    let backups = tiers.flat_map(|t| &t.backups).map(|backup| &backup.sha256);
+    artifacts.chain(backups).cloned().collect()
 }
 
 /// What was stored from then on may belong to a build that is not in the journal yet.

@@ -63,7 +63,7 @@ impl Tidier {
 
     async fn work(&self) {
         self.engine.until_ready().await;
-        let mut builds = self.engine.builds();
+        let (mut builds, mut backups) = (self.engine.builds(), self.engine.backups());
         // What was left when the last controller ended.
         self.forget_versions().await;
         self.remove_what_is_old().await;
@@ -98,6 +98,14 @@ impl Tidier {
                     refs::forget(self).await;
                     self.forget_versions().await;
                     self.remove_what_is_old().await;
+                    measuring.wanted(Instant::now());
+                }
+                kept = backups.changed() => {
+                    if kept.is_err() {
+                        return;
+                    }
+                    artifacts::sweep(self).await;
+                    sweep.get_or_insert(Instant::now() + SPARED);
                     measuring.wanted(Instant::now());
                 }
                 () = measuring.due() => self.measure(&mut measuring).await,
