@@ -95,7 +95,8 @@ impl Place<'_> {
 
     /// Whether the label is free for that commit, and there is a place for it.
     fn may_be_called(&self, version: &VersionLabel, sha: &Sha, pending: bool) -> Result<(), Rejection> {
-        let is_asked_for = self.p.is_being_built(sha);
+        let is_under_way = self.p.build.as_ref().is_some_and(|build| build.version == *version);
+        let is_asked_for = is_under_way || self.p.is_being_built(sha);
         match self.p.versions.get(version) {
             Some(known) if known.sha != *sha => {
                 return Err(Rejection::LabelTaken(version.clone(), known.sha.clone()));

@@ -511,6 +511,10 @@ fn what_was_adopted_is_built_anew_as_a_version_that_goes_the_way_of_all() {
     w.wait(TimeDelta::hours(19));
     w.hold_run("compile");
     w.git_says("c1");
+    // What is built now is not there before, and is refused as such.
+    let (version, about) = ("1.0.1+20261124.0400".into(), Box::<About>::default());
+    let refused = w.deed(Deed::Adopt { tier: "prod".into(), version, sha: sha("c1"), about });
+    assert!(matches!(refused, Err(Rejection::NotBuilt(_))), "{refused:?}");
     // While it is built, the commit is to be built for the tier that needs what a build makes, in its old place.
     adopt(&mut w, "prod");
     w.let_go("compile");
