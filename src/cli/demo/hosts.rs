@@ -31,7 +31,7 @@ impl Hosts {
         let sshd = PLACES.iter().map(Path::new).find(|path| path.exists()).ok_or_else(|| {
             let help =
                 "install it (on Debian: `apt install openssh-server`), or run the demo without `--ssh`";
-            Trouble::new("TG-DEMO-005", "there is no sshd on this machine", help, Exit::Failed)
+            Trouble::new("TG-DEMO-006", "there is no sshd on this machine", help, Exit::Failed)
         })?;
         let failed = |what: &'static str| move |error: std::io::Error| broken(what, error);
         fs::create_dir(folder).map_err(failed("make a folder for keys"))?;
