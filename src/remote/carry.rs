@@ -186,6 +186,10 @@ fn no(host: &str, what: &str) -> Trouble {
                 format!("the folder `dir` is not there in the home folder of the account on `{host}`");
             Trouble::new(Kind::Failed, message)
         }
+        "guard" => {
+            let message = format!("a guard made `{host}` go back before the command could begin");
+            Trouble::new(Kind::Failed, message)
+        }
         other => Trouble::unfit(host, other),
     }
 }

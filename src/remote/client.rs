@@ -55,10 +55,18 @@ impl Client {
     }
 
     fn with(&self, level: Level, options: &[&OsStr]) -> Vec<OsString> {
-        let mut words = self.command.clone();
+        // ssh takes what comes first: ours come before the command's own.
+        let is_ssh = |word: &OsString| Path::new(word).file_name().is_some_and(|name| name == "ssh");
+        let at = self.command.iter().position(is_ssh).unwrap_or(0) + 1;
+        let (program, rest) = self.command.split_at(at.min(self.command.len()));
+        let mut words = program.to_vec();
+        for option in ["-a", "-x"].into_iter().map(OsString::from) {
+            words.push(option);
+        }
         for option in ALWAYS.into_iter().chain([level.option()]) {
             words.extend(["-o".into(), option.into()]);
         }
+        words.extend(rest.iter().cloned());
         words.extend(options.iter().map(OsString::from));
         words
     }

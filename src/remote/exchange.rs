@@ -3,8 +3,12 @@
 use super::Client;
 use super::payload::Payload;
 use super::talk::Talk;
+use super::trouble::Kind;
 use super::trouble::Trouble;
 use std::ffi::OsString;
+
+/// A script that answers says no more lines than these.
+const MOST_LINES: usize = 16;
 
 /// Runs a script and gives all that it said after `start`, up to `done`.
 pub(super) async fn exchange(
@@ -19,6 +23,9 @@ pub(super) async fn exchange(
     loop {
         match talk.hear().await? {
             said if said == "done" => return Ok(all),
+            _ if all.len() == MOST_LINES => {
+                return Err(Trouble::new(Kind::Refused, format!("`{host}` answers without end")));
+            }
             said => all.push(said),
         }
     }

@@ -72,13 +72,14 @@ impl Link {
 }
 
 /// Tells the guard that the node answers, over a connection of its own: one that was there before the change proves
-/// nothing. `env` as for [`Link::open`].
+/// nothing. `owner`: whose it is. `env` as for [`Link::open`].
 pub async fn confirm(
     client: &Client,
     host: &str,
+    owner: &str,
     env: &[(OsString, OsString)],
 ) -> Result<Confirmed, Trouble> {
-    let payload = Payload::new().script(include_str!("confirm.sh"));
+    let payload = Payload::new().set("owner", owner).script(include_str!("confirm.sh"));
     let said = exchange(client, &client.alone(host), host, env, payload).await?;
     match said.first().map(String::as_str) {
         Some("confirmed") => Ok(Confirmed::InTime),

@@ -15,7 +15,7 @@ cd || { say no home; exit 1; }
 here=$HOME/.tidegate
 name=$(uname -n)
 guard=$here/$name.guard
-rm -rf -- "$guard"
+rm -rf -- "$guard" "$here/$name.told.$owner"
 mkdir -- "$guard" && printf '%s\n' "$owner" >"$guard/owner" || { say no room; exit 1; }
 
 # What is there now lives on under a second name; a deploy replaces files and never writes into them.
@@ -32,7 +32,11 @@ while [ "$count" -gt 0 ]; do
     shift
 done
 each() {
-    printf %s "$files" | while IFS= read -r file; do "$1" "$file"; done
+    printf %s "$files" | {
+        failed=0
+        while IFS= read -r file; do "$1" "$file" || failed=1; done
+        return "$failed"
+    }
 }
 forget() { rm -f -- "$(kept "$1")"; }
 restore() { mv -f -- "$(kept "$1")" "$1"; }
@@ -65,11 +69,10 @@ bound=$(command -v timeout)
     exec 7>>"$here/$name.command"
     flock 7
     printf 'a guard, which goes back to %s by itself\n' "$version" >"$here/$name.holder"
-    each restore
     status=0
-    if [ "$#" -gt 0 ]; then
-        cd -- "$folder"
-        ( exec 7>&- 8>&-; environment; export TIDEGATE_EVENTS=/dev/null; exec "$bound" -k 10 "$limit" "$@" )
+    each restore || status=1
+    if [ "$#" -gt 0 ] && [ "$status" = 0 ]; then
+        cd -- "$folder" && ( exec 7>&- 8>&-; set -- "$bound" -k 10 "$limit" "$@"; export TIDEGATE_EVENTS=/dev/null; environment; exec "$@" )
         status=$?
     fi
     printf '%s %s %s\n' "$(date +%s)" "$status" "$version" >"$guard/result"

@@ -4,9 +4,15 @@
 # Given: mark, by (for people: who holds the lock), owner (who may disarm a guard: a file's name), expiry (seconds
 # without a line after which the controller counts as gone).
 # A line that says `guard` keeps the guard of this deploy waiting.
-# Said:  start | no WHAT | locked BY | back WHEN STATUS | armed | name NAME | path PATH | home HOME | held
+# Said:  start | no WHAT | locked BY | back WHEN STATUS | armed | ready (a line is waited for) | name NAME | path PATH | home HOME | held
 
 say() { printf '\036%s %s\n' "$mark" "$*"; }
+
+# After a wait: whoever waited may be gone, and must not act on what has become of the node since.
+still_there() {
+    say ready
+    timeout "$expiry" sh -c 'IFS= read -r line' || exit 1
+}
 
 say start
 umask 077
@@ -27,6 +33,7 @@ if ! flock -n 9; then
     IFS= read -r who 2>/dev/null <"$holder"
     say locked "$who"
     flock 9 || { say no flock; exit 1; }
+    still_there
 fi
 
 # A guard goes on although nobody holds the lock. Whoever armed it may take over; others wait until it is over.
@@ -43,11 +50,12 @@ if ! flock -n 8; then
     IFS= read -r who 2>/dev/null <"$holder"
     say locked "$who"
     flock 8 || { say no flock; exit 1; }
+    still_there
 fi
 exec 8>&-
 [ ! -d "$guard" ] || rm -rf -- "$guard"
 # Of commands whose end nobody could wait for.
-for old in "$here"/events.*; do
+for old in "$here/$name".events.*; do
     [ ! -p "$old" ] || rm -f -- "$old"
 done
 if [ -f "$here/$name.back.$owner" ]; then
@@ -68,3 +76,8 @@ while line=$(timeout "$expiry" sh -c 'IFS= read -r line && printf %s "$line"' 9>
     [ ! -d "$guard" ] || printf '%s\n' "$beats" >"$guard/beat"
 done
 : >"$holder"
+# An upload whose connection is half dead would never learn of it.
+placing=
+if [ -f "$here/$name.placing" ]; then IFS= read -r placing <"$here/$name.placing"; fi
+[ -z "$placing" ] || kill -s KILL "$placing" 2>/dev/null
+: >"$here/$name.placing"

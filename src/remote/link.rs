@@ -6,6 +6,7 @@ use super::payload::Payload;
 use super::talk::Talk;
 use super::trouble::{Kind, Trouble};
 use super::{BEAT, Client};
+use crate::printable;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 /// How long ssh may take to end once its session has.
 const LEAVE: Duration = Duration::from_secs(2);
+/// A node says no more than that on the way to its lock.
+const MOST_HEARD: usize = 16;
+/// Columns of what a node says that are shown.
+const SHOWN: usize = 200;
 /// Tells the sockets of this process apart.
 static SOCKETS: AtomicU64 = AtomicU64::new(0);
 
@@ -56,6 +61,7 @@ pub struct Back {
 
 /// On the way to the lock.
 pub struct Opening {
+    heard: usize,
     talk: Talk,
     link: Link,
 }
@@ -111,7 +117,7 @@ impl Link {
             .set("expiry", seconds(claim.expiry))
             .script(include_str!("hold.sh"));
         let talk = Talk::begin(client, &client.master(&socket, host), host, env, payload).await?;
-        Ok(Opening { talk, link })
+        Ok(Opening { heard: 0, talk, link })
     }
 
     /// The node's name for ssh.
@@ -173,7 +179,7 @@ impl Link {
                 tokio::select! {
                     () = leaving.cancelled() => {
                         talk.stdin = None;
-                        let _ = timeout(LEAVE, talk.hear()).await;
+                        let _ = timeout(LEAVE, talk.hear_at_last()).await;
                         return;
                     }
                     Ok(()) = guarded.changed() => next = Instant::now(),
@@ -187,7 +193,7 @@ impl Link {
                         // Often enough that one may be late.
                         next = Instant::now() + within.map_or(BEAT, |within| BEAT.min(within / 3));
                     }
-                    said = talk.hear() => if let Err(trouble) = said {
+                    said = talk.hear_at_last() => if let Err(trouble) = said {
                         let _ = lost.set(trouble);
                         return;
                     },
@@ -210,10 +216,17 @@ impl Opening {
     /// What is next; after [`Heard::Held`] it is the link's turn.
     pub async fn next(&mut self) -> Result<Heard, Trouble> {
         loop {
-            let said = self.talk.hear().await?;
+            self.heard += 1;
+            if self.heard > MOST_HEARD {
+                let message = format!("`{}` says more than anybody has to say", self.link.host);
+                return Err(Trouble::new(Kind::Refused, message));
+            }
+            // Whoever has the node may have it for long.
+            let said = self.talk.hear_at_last().await?;
             let (word, rest) = said.split_once(' ').unwrap_or((&said, ""));
             match word {
-                "locked" => return Ok(Heard::Locked(rest.to_owned())),
+                "locked" => return Ok(Heard::Locked(short(rest))),
+                "ready" => self.talk.send(b"\n").await?,
                 "armed" => return Ok(Heard::Disarmed),
                 "held" => return Ok(Heard::Held),
                 "name" => self.link.name = rest.into(),
@@ -222,7 +235,8 @@ impl Opening {
                 "back" => self.link.back = back(rest),
                 "no" => return Err(Trouble::unfit(&self.link.host, rest)),
                 _ => {
-                    let message = format!("`{}` said `{said}`, which nobody understands", self.link.host);
+                    let message =
+                        format!("`{}` said `{}`, which nobody understands", self.link.host, short(&said));
                     return Err(Trouble::new(Kind::Refused, message));
                 }
             }
@@ -231,10 +245,16 @@ impl Opening {
 
     /// The node, once the lock is held.
     pub fn held(self) -> Link {
-        let Opening { talk, mut link } = self;
+        let Opening { talk, mut link, .. } = self;
         link.hold(talk);
         link
     }
+}
+
+/// Text of a node for people: one line, and not a long one.
+fn short(text: &str) -> String {
+    let line = printable::line(text);
+    printable::truncate_width(&line, SHOWN).into_owned()
 }
 
 /// `AT STATUS VERSION`.

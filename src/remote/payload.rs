@@ -98,7 +98,15 @@ pub(super) fn quoted(word: &OsStr) -> Vec<u8> {
     quoted
 }
 
+/// Names that some shell keeps to itself: setting one would end it.
+const KEPT: [&[u8]; 8] =
+    [b"UID", b"EUID", b"PPID", b"BASHOPTS", b"SHELLOPTS", b"BASH_VERSINFO", b"OPTIND", b"TIDEGATE_EVENTS"];
+
 fn is_name(name: &[u8]) -> bool {
+    if KEPT.contains(&name) {
+        return false;
+    }
+
     let is_start = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
     name.first().is_some_and(is_start) && name.iter().all(|byte| is_start(byte) || byte.is_ascii_digit())
 }

@@ -11,6 +11,7 @@ use std::fs::File as LocalFile;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::ChildStdin;
 use tokio::sync::mpsc;
@@ -18,6 +19,10 @@ use tokio::sync::mpsc;
 /// Bytes of one read, and how many of these are read ahead.
 const PIECE: usize = 256 * 1024;
 const AHEAD: usize = 4;
+/// A node that takes nothing for so long will not.
+const STALL: Duration = Duration::from_secs(300);
+/// Bytes a second that the slowest disk reads.
+const SLOWEST: u64 = 5_000_000;
 /// A part that was begun is worth going on with from this size on, in bytes.
 const WORTH: u64 = 64 * 1024;
 
@@ -72,7 +77,8 @@ impl Places {
         let (to, part) = (file.to.as_os_str(), part.as_os_str());
         let look = ["look".as_ref(), to, part, shown.as_ref(), size.as_ref(), file.sha256.as_ref()];
         self.talk.send(&payload::call(&look)).await?;
-        let found = self.talk.hear().await?;
+        // It may have to read all of it.
+        let found = self.talk.hear_within(STALL + Duration::from_secs(file.size / SLOWEST)).await?;
         if found == "same" {
             return Ok(Put::Unchanged);
         }
@@ -122,7 +128,7 @@ impl Places {
         let mut sending = std::pin::pin!(send_pieces(stdin, pieces, sent));
         // A refusal may come at any time, and the last word before we know that all is sent.
         let (said, sent) = tokio::select! {
-            said = self.talk.hear() => (Some(said), None),
+            said = self.talk.hear_at_last() => (Some(said), None),
             sent = &mut sending => (None, Some(sent)),
         };
         let said = match said {
@@ -131,6 +137,9 @@ impl Places {
             None => match &sent {
                 // The node would wait for the rest.
                 Some(Err(Unsent::Read(error))) => return Err(unreadable(file, error)),
+                Some(Err(Unsent::Stalled)) => {
+                    return Err(failed(file, &format!("the node took nothing for {} s", STALL.as_secs())));
+                }
                 _ => self.talk.hear().await?,
             },
         };
@@ -154,6 +163,7 @@ fn unreadable(file: &File, error: &io::Error) -> Trouble {
 enum Unsent {
     Read(io::Error),
     Closed,
+    Stalled,
 }
 
 async fn send_pieces(
@@ -163,7 +173,8 @@ async fn send_pieces(
 ) -> Result<ChildStdin, Unsent> {
     while let Some(piece) = pieces.recv().await {
         let piece = piece.map_err(Unsent::Read)?;
-        stdin.write_all(&piece).await.map_err(|_| Unsent::Closed)?;
+        let sending = tokio::time::timeout(STALL, stdin.write_all(&piece)).await;
+        sending.map_err(|_| Unsent::Stalled)?.map_err(|_| Unsent::Closed)?;
         sent(piece.len() as u64);
     }
     Ok(stdin)

@@ -57,7 +57,7 @@ put() {
     fi
     say go
     if [ "$3" != "$4" ]; then
-        error=$(head -c $(($3 - $4)) 2>&1 >>"$2") || fail "$error"
+        error=$(head -c $(($3 - $4)) 2>&1 8>&- >>"$2") || fail "$error"
     fi
     [ "$(size "$2")" = "$3" ] || fail "$(size "$2") of $3 bytes are there"
     say whole
@@ -65,15 +65,24 @@ put() {
 
 # keep TO PART MODE (octal) DIGEST: the part is the file.
 keep() {
+    # A guard goes back only when nothing is under way, and nothing is put in place after it has.
+    exec 7>>"$here/$name.command"
+    flock 7
+    [ ! -d "$here/$name.guard/over" ] || fail "a guard made the node go back meanwhile"
     error=$(chmod -- "$3" "$2" 2>&1) || fail "$error"
     error=$(mv -f -- "$2" "$1" 2>&1) || fail "$error"
     # Parts of other contents, whose uploads were never finished.
     rm -f -- "${2%-*}"-*
+    exec 7>&-
     note "$1" "$4"
     say kept
 }
 
 say start
+here=$HOME/.tidegate
+exec 8>>"$here/$name.steps"
+flock -s 8
+printf '%s\n' "$$" >"$here/$name.placing"
 if [ "$(size "$placed")" -gt 1000000 ] 2>/dev/null; then
     tail -n 2000 "$placed" >"$placed.new" && mv -f -- "$placed.new" "$placed"
 fi

@@ -23,8 +23,9 @@ flock -s 8
 # A guard goes back only when nothing is under way.
 exec 7>>"$here/$name.command"
 flock 7
+[ ! -d "$here/$name.guard/over" ] || { say no guard; exit 1; }
 
-events=$here/events.$token
+events=$here/$name.events.$token
 (umask 077; exec mkfifo "$events") && exec 6<>"$events" || events=/dev/null
 if [ "$events" != /dev/null ]; then
     (
@@ -49,9 +50,11 @@ session=$(command -v setsid)
 (
     if [ -n "$apart" ]; then exec 2>&5; else exec 2>&1; fi
     exec 3<&- 5>&- 6>&- 7>&- 8>&-
-    environment
+    set -- ${session:+"$session"} "$@"
     export TIDEGATE_EVENTS="$events"
-    exec ${session:+"$session"} "$@"
+    # From here on no variable is ours.
+    environment
+    exec "$@"
 ) &
 step=$!
 

@@ -17,6 +17,8 @@ use tokio::task::JoinHandle;
 const MOST_PRINTED: usize = 1024 * 1024;
 /// What is kept of it, and of what ssh says, in bytes.
 const KEPT: usize = 8 * 1024;
+/// A node that says nothing for so long will not.
+const IDLE: Duration = Duration::from_secs(300);
 /// How long ssh's last words are waited for, once it has nothing else to say.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -85,8 +87,24 @@ impl Talk {
         }
     }
 
-    /// The next thing that the script says. The error says how the session ended instead.
+    /// The next thing that the script says, which has nothing to wait for. The error says how the session ended instead.
     pub(super) async fn hear(&mut self) -> Result<String, Trouble> {
+        self.hear_within(IDLE).await
+    }
+
+    /// The same for work that may take so long.
+    pub(super) async fn hear_within(&mut self, limit: Duration) -> Result<String, Trouble> {
+        match tokio::time::timeout(limit, self.hear_at_last()).await {
+            Ok(said) => said,
+            Err(_) => {
+                let message = format!("`{}` said nothing for {} s", self.host, limit.as_secs());
+                Err(Trouble::new(if self.has_started { Kind::Lost } else { Kind::Unreachable }, message))
+            }
+        }
+    }
+
+    /// The same, however long it takes.
+    pub(super) async fn hear_at_last(&mut self) -> Result<String, Trouble> {
         loop {
             if let Some(said) = self.said.pop_front() {
                 self.has_started = true;

@@ -29,6 +29,17 @@ pub(super) struct Armed {
     within: Duration,
     /// For people: the version.
     version: String,
+    /// Whose it is.
+    owner: String,
+}
+
+/// Whether it is still worth the while.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// As long as the deploy is.
+    ByTheDeploy,
+    /// However the deploy ended.
+    Anyway,
 }
 
 /// Arms a guard where the definition wants one and there is something to go back to.
@@ -54,7 +65,7 @@ pub(super) async fn arm(
         "tidegate: the node goes back to {version} by itself unless it answers within {within} of the change"
     );
     let _ = log.line(&line).await;
-    Ok(Some(Armed { within: within.duration(), version }))
+    Ok(Some(Armed { within: within.duration(), version, owner: owner(work) }))
 }
 
 async fn guard(
@@ -108,6 +119,7 @@ pub(super) async fn confirm(
     work: &Work<'_>,
     link: &Link,
     armed: &Armed,
+    wanted: Wanted,
     log: &mut RunLog<'_>,
 ) -> Result<(), Failed> {
     let run = work.job.run;
@@ -116,9 +128,14 @@ pub(super) async fn confirm(
     link.let_guard_count();
     let until = Instant::now() + armed.within;
     loop {
-        let confirming = remote::confirm(link.client(), link.host(), &marks);
+        let confirming = remote::confirm(link.client(), link.host(), &armed.owner, &marks);
         let left = until.saturating_duration_since(Instant::now());
-        let why = match work.bound(tokio::time::timeout(left, confirming)).await? {
+        let confirming = tokio::time::timeout(left, confirming);
+        let confirmed = match wanted {
+            Wanted::ByTheDeploy => work.bound(confirming).await?,
+            Wanted::Anyway => confirming.await,
+        };
+        let why = match confirmed {
             Ok(Ok(Confirmed::InTime)) => {
                 let _ = log.line("tidegate: the node answers; its guard is off").await;
                 return Ok(());
@@ -136,6 +153,9 @@ pub(super) async fn confirm(
             let message = format!("after the change: {why}; the node goes back to {version} by itself");
             return Err((Failure::Unhealthy, message));
         }
-        work.bound(sleep(PAUSE)).await?;
+        match wanted {
+            Wanted::ByTheDeploy => work.bound(sleep(PAUSE)).await?,
+            Wanted::Anyway => sleep(PAUSE).await,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A deploy on a node that is reached by ssh: taking the node, uploads, the command, health, letting it go.
 
-use super::guard::{self, Armed};
+use super::guard::{self, Wanted};
 use super::progress::Progress;
 use super::{Failed, Work};
 use crate::domain::Failure;
@@ -85,10 +85,10 @@ impl<'a> There<'a> {
         let result = self.change(items, log).await;
         let Some(armed) = armed else { return result };
         match result {
-            Ok(()) => self.confirm(&armed, log).await,
+            Ok(()) => guard::confirm(work, &self.link, &armed, Wanted::ByTheDeploy, log).await,
             // The node is to stay as it is: the guard must not think otherwise.
             Err(failed) if work.deploy.on_failure == OnFailure::Stop => {
-                let _ = self.confirm(&armed, log).await;
+                let _ = guard::confirm(work, &self.link, &armed, Wanted::Anyway, log).await;
                 Err(failed)
             }
             // The way back disarms it, or finds what it did.
@@ -216,10 +216,6 @@ impl<'a> There<'a> {
             Some(trouble) if failure == Failure::Unhealthy => (failure, format!("{message}; {trouble}")),
             _ => (failure, message),
         })
-    }
-
-    async fn confirm(&self, armed: &Armed, log: &mut RunLog<'_>) -> Result<(), Failed> {
-        guard::confirm(self.work, &self.link, armed, log).await
     }
 }
 

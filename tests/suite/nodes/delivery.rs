@@ -100,11 +100,13 @@ echo '{"kind":"output","key":"url","value":"http://x"}' >> "$TIDEGATE_EVENTS"
 echo to stderr >&2
 printf 'no line end'
 """
-env = { ODD = "it's `id` $(id) \\ ! \"q\" \n two" }
+env = { session = "abc", events = "x", UID = "7", ODD = "it's `id` $(id) \\ ! \"q\" \n two" }
 health = { run = "test -d $HOME", every = "50ms", healthy_for = "200ms", within = "20s" }
 "#;
     let Some((mut world, mut fleet)) = world(&["a1"], deploy) else { return };
     world.push("1.0.0", &[BUILD]);
+    let said = world.wait("step_event", &[]);
+    assert!(said["event"]["message"].as_str().expect("a warning").contains("`UID`"), "{said}");
     let said = world.wait("step_event", &[]);
     assert_eq!(said["event"]["percent"], 40.0, "{said}");
     let said = world.wait("step_event", &[]);

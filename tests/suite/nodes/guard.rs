@@ -134,3 +134,33 @@ fn a_guard_goes_back_only_when_the_command_has_ended() {
     assert!(told.trim_end().ends_with("rollback 1.0.0 over 2.0.0, 1.0.0"), "{told}");
     fleet.node("a1").wait_until_idle();
 }
+
+#[test]
+fn a_tier_that_stops_where_it_is_does_so_at_a_timeout_too() {
+    let deploy = format!("{GUARDED}on_failure = \"stop\"\ntimeout = \"6s\"\n");
+    let Some((mut world, mut fleet)) = world(&["a1"], &deploy) else { return };
+    world.push("1.0.0", &[BUILD_BOTH, ("break.sh", "true\n")]);
+    world.wait("promote_complete", &[]);
+    world.push("2.0.0", &[("break.sh", "sleep 60\n")]);
+    fails(&mut world, "a1", "timeout", "6s");
+    fleet.node("a1").wait_until_idle();
+    assert_eq!(fleet.node("a1").read("app/shop"), "2.0.0\n");
+    assert!(!fleet.node("a1").read("told").contains("rollback"));
+}
+
+#[test]
+fn a_guard_that_could_not_put_a_file_back_says_so_and_the_controller_does_it() {
+    let Some((mut world, mut fleet)) = begun() else { return };
+    // The deploy clears its folder, what the guard keeps included, and the node is alone.
+    let clear = "if [ $TIDEGATE_MODE = deploy ]; then rm -f $HOME/app/.*.tidegate.back; sleep 300; fi\n";
+    world.push("2.0.0", &[("break.sh", clear)]);
+    fleet.node("a1").wait_until("told", "deploy 2.0.0");
+    world.kill();
+    fleet.node("a1").close();
+    fleet.node("a1").wait_until_idle();
+    fleet.node("a1").start();
+    world.start();
+    world.wait("rollback_complete", &[("version", "1.0.0")]);
+    assert_eq!(fleet.node("a1").read("app/shop"), "1.0.0\n");
+    assert!(log_of(&world, "a1").contains("its command ended with status 1"), "{}", log_of(&world, "a1"));
+}
