@@ -37,13 +37,13 @@ impl Stage {
     pub(super) fn build(by_ssh: bool) -> Result<Stage, Trouble> {
         let program = std::env::current_exe().map_err(|error| broken("find this program", error))?;
         let folder = fresh_folder().map_err(|error| broken("make a folder", error))?;
-        let ports = free_ports().map_err(|error| broken("find free ports", error))?;
+        let [one, two, three, four, five] = free_ports().map_err(|error| broken("find free ports", error))?;
+        let ports = [one, two, three];
         let mut stage =
             Stage { folder, program, ports, hosts: None, controller: None, address: String::new() };
         stage.furnish(by_ssh).map_err(|error| broken("write into the demo's folder", error))?;
         if by_ssh {
-            let ports = free_ports::<2>().map_err(|error| broken("find free ports", error))?;
-            let nodes: Vec<_> = NODES[1..].iter().copied().zip(ports).collect();
+            let nodes: Vec<_> = NODES[1..].iter().copied().zip([four, five]).collect();
             stage.hosts = Some(Hosts::raise(&stage.folder.join("ssh"), &stage.nodes(), &nodes)?);
         }
         stage.git(&stage.folder, &["init", "-q", "--bare", "shop.git"])?;

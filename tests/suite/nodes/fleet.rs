@@ -1,10 +1,11 @@
 //! Real sshd processes on loopback as nodes: each has a port, a host key and a home folder of its own, and can be killed,
 //! started again and given another key, as a real host can.
 
+use crate::whole::port::Port;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,7 +23,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     /// Its account's home.
     pub(crate) home: PathBuf,
-    pub(crate) port: u16,
+    port: Port,
     folder: PathBuf,
     sshd: Option<Child>,
 }
@@ -75,13 +76,13 @@ impl Fleet {
         let (mut config, mut hosts) = (String::new(), String::new());
         for node in &self.nodes {
             let key = fs::read_to_string(node.folder.join("host.pub")).expect("a key");
-            writeln!(hosts, "[127.0.0.1]:{} {}", node.port, key.trim()).expect("text");
+            writeln!(hosts, "[127.0.0.1]:{} {}", node.port.number, key.trim()).expect("text");
             writeln!(
                 config,
                 "Host {}\n  HostName 127.0.0.1\n  Port {}\n  User {account}\n  IdentityFile {}\n  IdentitiesOnly yes\n  \
                  UserKnownHostsFile {}\n  GlobalKnownHostsFile /dev/null",
                 node.name,
-                node.port,
+                node.port.number,
                 user.display(),
                 known.display()
             )
@@ -101,14 +102,15 @@ impl Node {
         let place = folder.join("nodes").join(name);
         let home = place.join("home");
         fs::create_dir_all(&home).expect("a folder");
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let port = Port::reserve();
         let node = Node { name: name.to_owned(), home, port, folder: place, sshd: None };
         node.make_key();
         let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {1}/keys/user.pub\nPidFile none\n\
+            "Port {2}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {1}/keys/user.pub\nPidFile none\n\
              UsePAM no\nStrictModes no\nPermitRootLogin yes\nMaxStartups 200\nMaxSessions 50\nSetEnv HOME={0}/home\n{more}\n",
             node.folder.display(),
             folder.display(),
+            node.port.number,
         );
         fs::write(node.folder.join("sshd_config"), config).expect("written");
         node
@@ -137,7 +139,7 @@ impl Node {
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
             let mut greeting = [0; 4];
-            let greeted = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {
+            let greeted = TcpStream::connect(("127.0.0.1", self.port.number)).and_then(|mut stream| {
                 stream.set_read_timeout(Some(Duration::from_secs(5)))?;
                 stream.read_exact(&mut greeting)
             });

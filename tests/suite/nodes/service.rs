@@ -1,6 +1,7 @@
 //! A web service on nodes: the demo's, and one that is rolled over under constant requests.
 
 use super::world::world;
+use crate::whole::port::Port;
 use crate::whole::world::those_with;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -104,10 +105,8 @@ fn ask(port: u16) -> std::io::Result<String> {
 
 #[test]
 fn a_rolling_deploy_loses_no_request() {
-    let ports: Vec<u16> = {
-        let listeners: Vec<_> = (0..2).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-        listeners.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
-    };
+    let held = [Port::reserve(), Port::reserve()];
+    let ports: Vec<u16> = held.iter().map(|port| port.number).collect();
     // The node's own last word: into the proxy again, and time for it to notice before the next node goes out.
     let deploy = ROLLING.replace("$TIDEGATE_PROGRAM", env!("CARGO_BIN_EXE_tidegate")).replace(
         "echo $! > pid\n",

@@ -17,11 +17,12 @@ mod housekeeping;
 mod killing;
 mod load;
 mod many;
-mod monorepo;
 mod migrations;
+mod monorepo;
 mod notice_places;
 mod notices;
 mod plan;
+pub(crate) mod port;
 mod postgres;
 pub(crate) mod receiver;
 mod reload;
@@ -29,9 +30,9 @@ mod reload_edges;
 mod renames;
 mod secrets;
 mod stops;
-mod waiting;
 mod supervised;
 mod terminal;
+mod waiting;
 pub(crate) mod world;
 
 /// A build, a tier that checks, one that deploys, and one that wants a person's word.

@@ -1,6 +1,7 @@
 //! A repository, a pipeline and the real controller in a temporary folder, and what people do with them: push, edit,
 //! type commands, kill. What happens is heard as any subscriber hears it.
 
+use super::port::Port;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -17,6 +18,7 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     controller: Option<Child>,
     pub(crate) address: String,
+    port: Option<Port>,
     events: Option<Receiver<Value>>,
     /// Everything heard so far.
     pub(crate) heard: Vec<Value>,
@@ -36,8 +38,14 @@ impl World {
     /// The same before the controller is started, without the hook.
     pub(crate) fn unborn(pipeline: &str) -> World {
         let folder = tempfile::tempdir().expect("a folder");
-        let world =
-            World { folder, controller: None, address: String::new(), events: None, heard: Vec::new() };
+        let world = World {
+            folder,
+            controller: None,
+            address: String::new(),
+            port: None,
+            events: None,
+            heard: Vec::new(),
+        };
         fs::create_dir(world.path("pipelines")).expect("a folder");
         fs::create_dir(world.path("place")).expect("a folder");
         world.git("", &["init", "-q", "--bare", "-b", "main", "shop.git"]);
@@ -158,7 +166,12 @@ impl World {
 
     /// The same by this command, which becomes the program: `serve` and its options are added to it.
     pub(crate) fn start_by(&mut self, mut program: Command) {
-        let listen = if self.address.is_empty() { "127.0.0.1:0".to_owned() } else { self.address.clone() };
+        let listen = if self.address.is_empty() {
+            // It may be killed, and nobody else shall have its port then.
+            format!("127.0.0.1:{}", self.port.insert(Port::reserve()).number)
+        } else {
+            self.address.clone()
+        };
         let mut child = program
             .args(["serve", "--listen", &listen, "--pipelines", "pipelines", "--jobs", "4"])
             .stderr(Stdio::piped())
