@@ -161,7 +161,7 @@ async fn the_page_runs_its_own_scripts_only_and_its_files_are_for_ever() {
     assert!(script.header("cache-control").contains("immutable"), "{:?}", script.headers);
     let tag = [("if-none-match", script.header("etag").to_owned())];
     assert_eq!(stand.send("GET", &main, &tag, b"").await.status, 304);
-    stand.get("/assets/0000000000000000/main.js").await.is_problem(404, "TG-HTTP-001");
+    stand.get("/assets/0000000000000000/main.js").await.is_problem(404, "TG-HTTP-009");
     // All of it together, as it is sent.
     let mut bytes = page.len();
     for path in
