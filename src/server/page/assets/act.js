@@ -3,7 +3,7 @@
 
 import { h, sign, segment } from "./dom.js";
 import { ask, picture } from "./live.js";
-import { blockers, counted } from "./words.js";
+import { blocker, blockers, counted } from "./words.js";
 
 const ORDER = ["viewer", "trigger", "operator", "admin"];
 let open = null;
@@ -23,6 +23,8 @@ export function deed(verb, word, data, { strong = false, why = "" } = {}) {
 }
 
 const nodesOf = (tier) => (tier?.nodes.filter((node) => !node.removed).length ? ` on ${counted(tier.nodes.filter((node) => !node.removed).length, "node")}` : "");
+
+const list = (title, all) => (all.length ? h("div", null, h("p", null, title), h("ul", { class: "reasons" }, all.map((one) => h("li", null, blocker(one))))) : null);
 
 /** What it will do, and how it is asked for. */
 function meaning({ verb, pipeline, tier, version, node, to }) {
@@ -44,8 +46,8 @@ function meaning({ verb, pipeline, tier, version, node, to }) {
       return {
         title: `Promote ${version}`,
         what: [`This lets ${version} into ${where} before everything else that waits. Its gates run as always, ${deploys}.`],
-        more: [lifted.length ? h("p", null, "It no longer waits because it ", blockers(lifted), ".") : null, others.length ? h("p", null, "It still waits as it ", blockers(others), ".") : null],
-        lift: hard.length ? h("span", null, "Lift that it is ", blockers(hard), " too (takes the role admin and a reason)") : null,
+        more: [list("Lifted by this:", lifted), list("Not lifted, it enters once these are gone:", [...others, ...hard])],
+        lift: hard.length ? h("span", null, "Lift also: ", blockers(hard), " (takes the role admin and a reason)") : null,
       };
     }
     case "rollback": {

@@ -20,7 +20,7 @@ function cell(pipeline, tier) {
   return h(
     "li",
     { class: `cell ${seen.tone}`, key: tier.name },
-    h("a", { href: `${paths.pipeline(pipeline.name)}#tier-${encodeURIComponent(tier.name)}` },
+    h("a", { class: "whole", href: `${paths.pipeline(pipeline.name)}#tier-${encodeURIComponent(tier.name)}` },
       h("span", { class: "cell-name" }, tier.name, tier.hold ? h("span", { class: "tag" }, "held") : null),
       h("span", { class: "cell-now" }, current ? [h("span", { class: "version" }, current), " ", h("span", { class: "quiet" }, age(tier.current.since))] : h("span", { class: "quiet" }, "nothing yet")),
       seen.tone === "none" ? null : h("span", { class: "cell-next" }, sign(seen.tone, seen.shape),

@@ -8,13 +8,14 @@ const WIDE = 560, HIGH = 120;
 export function bars(title, points, tell) {
   const most = Math.max(...points.map(([, value]) => value ?? 0), 0);
   const step = WIDE / Math.max(points.length, 1);
+  const thick = Math.min(28, Math.max(1, step * 0.76));
   return h("figure", { class: "chart" },
     h("figcaption", null, title, h("span", { class: "quiet" }, most ? ` most: ${tell(most)}` : " nothing yet")),
     s("svg", { viewBox: `0 0 ${WIDE} ${HIGH + 18}`, role: "img", "aria-label": `${title}; the table below has the numbers` },
       s("line", { x1: 0, x2: WIDE, y1: HIGH, y2: HIGH, class: "axis" }),
       points.map(([label, value], place) => {
         const high = most && value ? Math.max(2, (value / most) * (HIGH - 6)) : 0;
-        return s("rect", { x: place * step + step * 0.12, width: Math.max(1, step * 0.76), y: HIGH - high, height: high, rx: 1.5, class: "column" }, s("title", null, `${label}: ${value ? tell(value) : "none"}`));
+        return s("rect", { x: place * step + (step - thick) / 2, width: thick, y: HIGH - high, height: high, rx: 1.5, class: "column" }, s("title", null, `${label}: ${value ? tell(value) : "none"}`));
       }),
       points.length ? [s("text", { x: 0, y: HIGH + 14, class: "tick" }, points[0][0]), s("text", { x: WIDE, y: HIGH + 14, class: "tick", "text-anchor": "end" }, points.at(-1)[0])] : null),
     h("details", null, h("summary", null, "As a table"), h("div", { class: "scroll" }, h("table", null, h("tbody", null, points.map(([label, value]) => h("tr", { key: label }, h("th", { scope: "row" }, label), h("td", null, value ? tell(value) : "–"))))))));

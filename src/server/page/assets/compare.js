@@ -2,7 +2,7 @@
 
 import { h, sign, link, paths, segment } from "./dom.js";
 import { ask } from "./live.js";
-import { age, bytes, short, counted } from "./words.js";
+import { age, bytes, short } from "./words.js";
 
 let found = null;
 
@@ -48,11 +48,9 @@ export const page = {
     const commits = (title, all, more) => h("section", { key: title }, h("h2", null, title), all.length ? h("ol", { class: "commits" }, all.map((one) => h("li", { key: one.sha }, h("span", { class: "version quiet" }, short(one.sha)), " ", one.subject, " ", h("span", { class: "quiet" }, `${one.author} `, age(one.at))))) : h("p", { class: "quiet" }, "None."), more ? h("p", { class: "quiet" }, "and more") : null);
     return [bar, h("div", { class: "way two-sides", key: "sides" }, side(name, from, found.from), side(name, to, found.to)),
       found.problem_of_git ? h("p", { class: "line wait", key: "git" }, sign("wait"), found.problem_of_git) : null,
-      found.from && found.to && found.from.sha === found.to.sha ? h("p", { class: "line good", key: "same" }, sign("good"), "Both have the same commit.") : [commits(`Only in ${to}`, found.ahead, found.ahead_more), commits(`Only in ${from}`, found.behind, found.behind_more)],
-      h("section", { key: "artifacts" }, h("h2", null, "Artifacts"), artifacts(found.artifacts)),
-      h("section", { key: "definition" }, h("h2", null, "Definition"), found.definition_differs ? h("p", { class: "line wait" }, sign("wait"), "They passed under different definitions of the pipeline.") : h("p", { class: "quiet" }, "They passed under the same definition."),
-        found.definition_changes?.length ? h("ul", { class: "lines" }, found.definition_changes.map((one) => h("li", { class: "line none" }, sign("note"), one))) : null),
-      h("p", { class: "quiet", key: "sum" }, `${counted(found.ahead.length, "commit")} ahead, ${found.behind.length} behind.`)];
+      !found.from || !found.to ? h("p", { class: "quiet", key: "none" }, "There is nothing to compare: one of them has no version yet.") : found.from.sha === found.to.sha ? h("p", { class: "line good", key: "same" }, sign("good"), "Both have the same commit.") : [commits(`Only in ${to}`, found.ahead, found.ahead_more), commits(`Only in ${from}`, found.behind, found.behind_more)],
+      found.from && found.to ? h("section", { key: "artifacts" }, h("h2", null, "Artifacts"), artifacts(found.artifacts)) : null,
+      found.from && found.to ? h("section", { key: "definition" }, h("h2", null, "Definition"), found.definition_differs ? h("p", { class: "line wait" }, sign("wait"), "They passed under different definitions of the pipeline.") : h("p", { class: "quiet" }, "They passed under the same definition.")) : null];
   },
   input: {
     from: (field) => go("from", field.value),

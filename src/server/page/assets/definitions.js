@@ -53,7 +53,7 @@ export const page = {
     else
       body = [(pipeline?.rejected ?? []).map(refused),
         h("p", { key: "about" }, h("b", null, found.file), h("span", { class: "quiet" }, " in force since ", age(found.at), ", digest ", h("span", { class: "version" }, short(found.digest)), found.removed ? "; the pipeline is removed" : "")),
-        h("div", { class: "code scroll", key: "text", tabindex: "0", role: "region", "aria-label": `text of ${found.file}` }, h("ol", null, found.text.split("\n").map((text) => h("li", null, h("code", null, toml(text))))))];
+        h("div", { class: "code scroll", key: "text", tabindex: "0", role: "region", "aria-label": `text of ${found.file}` }, h("ol", null, found.text.replace(/\n$/, "").split("\n").map((text) => h("li", null, h("code", null, toml(text))))))];
     return [h("div", { class: "bar", key: "bar" }, h("h1", null, name ? ["Definition of ", link(paths.pipeline(name), name)] : "Definitions")), h("div", { class: "split", key: "split" }, list, h("div", { class: "grow" }, body))];
   },
 };

@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { ask } from "./live.js";
 import { bars, ranked } from "./charts.js";
-import { span } from "./words.js";
+import { counted, span } from "./words.js";
 
 const view = { days: "30", pipeline: "" };
 let found = null;
@@ -41,6 +41,8 @@ export const page = {
     if (!found) return [bar, h("p", { class: "quiet loading" }, "Counting …")];
     if (found.problem) return [bar, h("p", { class: "empty" }, found.problem.message)];
     const { deployments, lead_time: lead, change_failure: failure, time_to_restore: restore } = found;
+    const gates = new Map(found.gate_days.map((one) => [one.day, one.median_s]));
+    const took = (value) => (value < 10 ? `${value.toFixed(1)}s` : span(value));
     const spans = (one) => (one.count ? [span(one.median_s), h("span", { class: "quiet small" }, ` median, ${span(one.p90_s)} for nine in ten`)] : "–");
     return [
       bar,
@@ -49,12 +51,13 @@ export const page = {
         measure("Lead time for changes", spans(lead), "From the push, or whoever asked for the build, to passing a last tier."),
         measure("Change failure rate", failure.of ? [share(failure.failed / failure.of), h("span", { class: "quiet small" }, ` ${failure.failed} of ${failure.of}`)] : "–", "Of the versions that were put on nodes of a last tier: those that went back, were stopped, or were rolled back later."),
         measure("Time to restore", spans(restore), "From the failure in a last tier to the next moment at which a version was current there and nothing was on its way back.")),
-      bars("Deployments a day", deployments.by_day.map((one) => [one.day, one.count]), String),
-      bars("Duration of gates, median of each day", found.gate_days.map((one) => [one.day, one.median_s]), (value) => span(value)),
+      h("div", { class: "two", key: "charts" },
+        bars("Deployments a day", deployments.by_day.map((one) => [one.day, one.count]), String),
+        bars("Duration of gates, median of each day", deployments.by_day.map(({ day }) => [day, gates.get(day)]), took)),
       h("div", { class: "two", key: "two" },
-        ranked("Slowest gates", found.gates.slice(0, 12).map((one) => [`${one.pipeline} / ${one.tier} / ${one.name}`, one.median_s, `${one.runs} runs`]), (value) => span(value), "No gate ran."),
-        ranked("Flakiest gates", found.gates.filter((one) => one.flaky).sort((a, b) => b.flaky / b.runs - a.flaky / a.runs).slice(0, 12).map((one) => [`${one.pipeline} / ${one.tier} / ${one.name}`, one.flaky / one.runs, `${one.flaky} of ${one.runs} runs`]), share, "No gate passed only at another try."),
-        ranked("What versions waited for", found.waiting.slice(0, 12).map((one) => [name(one.kind), one.total_s, `${one.times} times`]), (value) => span(value), "Nothing waited.")),
+        ranked("Slowest gates", found.gates.slice(0, 12).map((one) => [`${one.pipeline} / ${one.tier} / ${one.name}`, one.median_s, counted(one.runs, "run")]), took, "No gate ran."),
+        ranked("Flakiest gates", found.gates.filter((one) => one.flaky).sort((a, b) => b.flaky / b.runs - a.flaky / a.runs).slice(0, 12).map((one) => [`${one.pipeline} / ${one.tier} / ${one.name}`, one.flaky / one.runs, `${one.flaky} of ${counted(one.runs, "run")}`]), share, "No gate passed only at another try."),
+        ranked("What versions waited for", found.waiting.slice(0, 12).map((one) => [name(one.kind), one.total_s, counted(one.times, "time")]), (value) => span(value), "Nothing waited.")),
       h("p", { class: "quiet", key: "note" }, `Counted from the journal, ${found.events} events of the last ${found.days} days`, found.complete ? "." : "; the journal does not go back that far."),
     ];
   },

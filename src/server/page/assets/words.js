@@ -112,4 +112,4 @@ export const FAILURES = {
   artifact_missing: "an artifact is missing",
 };
 
-export const short = (sha) => (sha ?? "").slice(0, 8);
+export const short = (digest) => (digest ?? "").replace(/^sha256:/, "").slice(0, 8);
