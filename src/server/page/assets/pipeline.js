@@ -122,7 +122,7 @@ function tierPart(pipeline, tier, before) {
 
 const STAGES = { building: ["move", "builds"], built: ["good", "built"], failed: ["bad", "build failed"], aborted: ["none", "aborted"], adopted: ["good", "adopted"] };
 const STANDINGS = { waiting: ["wait", "waits"], inside: ["move", "inside"], going_back: ["bad", "goes back"], rejected: ["bad", "rejected"], superseded: ["none", "superseded"] };
-export const standing = (one) => (one === undefined ? ["none", "not come"] : one.status === "passed" ? (one.current ? ["good", "current"] : ["none", "passed"]) : STANDINGS[one.status]);
+export const standing = (one) => (one === undefined ? ["none", "not come"] : one.status === "passed" ? ["good", one.current ? "current" : "passed"] : STANDINGS[one.status]);
 export const stage = (one) => STAGES[one.stage];
 
 function versions(pipeline) {

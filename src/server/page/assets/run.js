@@ -49,9 +49,13 @@ class Log {
     return box;
   }
 
+  /** Asks where pages begin; those that are whole already are not asked for again. */
   async load() {
+    const known = this.index.pages.slice(0, -1);
+    const [line, from] = this.index.pages.at(-1) ?? [0, 0];
     try {
-      this.index = await ask(`/api/runs/${this.run}/log/index`);
+      const found = await ask(`/api/runs/${this.run}/log/index?line=${line}&from=${from}`);
+      this.index = { ...found, pages: [...known, ...found.pages] };
       this.problem = null;
     } catch (problem) {
       this.problem = problem;
@@ -59,14 +63,14 @@ class Log {
     this.layout();
   }
 
-  /** Where lines are when there are more than a browser can stack. */
+  /** How far the lines move when the scroll bar moves by a pixel: further when there are more than a browser can stack. */
   get scale() {
-    const whole = this.index.lines * LINE;
-    return whole > TALLEST ? whole / TALLEST : 1;
+    const whole = this.index.lines * LINE, seen = this.box.clientHeight;
+    return whole > TALLEST ? (whole - seen) / (TALLEST - seen) : 1;
   }
 
   layout() {
-    this.space.style.height = `${Math.max(LINE, (this.index.lines * LINE) / this.scale)}px`;
+    this.space.style.height = `${Math.max(LINE, Math.min(TALLEST, this.index.lines * LINE))}px`;
     if (this.target !== undefined) (this.go(this.target), (this.target = undefined));
     else if (this.following) this.box.scrollTop = this.box.scrollHeight;
     this.show();
@@ -75,7 +79,7 @@ class Log {
 
   go(line) {
     this.following = false;
-    this.box.scrollTop = Math.max(0, ((line - 1) * LINE) / this.scale - this.box.clientHeight / 3);
+    this.box.scrollTop = Math.max(0, (line - 1) * LINE - this.box.clientHeight / 3) / this.scale;
     this.show();
   }
 
@@ -111,7 +115,8 @@ class Log {
 
   show() {
     const { lines } = this.index;
-    const first = Math.max(0, Math.floor((this.box.scrollTop * this.scale) / LINE) - OVERSCAN);
+    const top = this.box.scrollTop * this.scale;
+    const first = Math.max(0, Math.floor(top / LINE) - OVERSCAN);
     const last = Math.min(lines, first + Math.ceil(this.box.clientHeight / LINE) + 2 * OVERSCAN);
     const made = [];
     let look;
@@ -125,9 +130,8 @@ class Log {
         h("span", { class: "log-number", "data-do": "mark", "data-line": line + 1 }, line + 1), h("span", { class: "log-text" }, shown)));
     }
     children(this.rows, made);
-    // Where the first of them would be, seen from where the box is scrolled to.
-    const top = this.box.scrollTop - (this.box.scrollTop * this.scale - first * LINE);
-    this.rows.style.transform = `translateY(${this.scale === 1 ? first * LINE : Math.max(0, top)}px)`;
+    // Where the first of them is, seen from where the box is scrolled to.
+    this.rows.style.transform = `translateY(${this.box.scrollTop - (top - first * LINE)}px)`;
   }
 
   /** What was written since: the last page is another one now. */
