@@ -1,10 +1,12 @@
 //! `tidegate logs`: what a run wrote. To a terminal it goes made safe, elsewhere byte for byte, or as JSON lines.
 
 use super::Exit;
-use super::client::Where;
+use super::client::{Where, segment};
 use super::talk;
 use super::trouble::Trouble;
-use crate::printable::Stream;
+use crate::printable::{self, Stream};
+use serde::Deserialize;
+use serde_json::Value;
 use std::io::{IsTerminal, Read, Write};
 
 #[derive(clap::Args)]
@@ -12,7 +14,11 @@ pub(super) struct Args {
     #[command(flatten)]
     place: Where,
     /// The run, as events, `tidegate status` and `tidegate why` name it
-    run: u64,
+    #[arg(required_unless_present = "failed")]
+    run: Option<u64>,
+    /// The run that failed last, of all or of this pipeline; which one is said on stderr
+    #[arg(long, value_name = "PIPELINE", num_args = 0..=1, default_missing_value = "", conflicts_with = "run")]
+    failed: Option<String>,
     /// Go on until the run has ended
     #[arg(long, short)]
     follow: bool,
@@ -26,9 +32,13 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn print(args: &Args) -> Result<(), Trouble> {
+    let run = match (args.run, &args.failed) {
+        (Some(run), _) => run,
+        (None, pipeline) => last_failed(&args.place, pipeline.as_deref().unwrap_or_default())?,
+    };
     let client = args.place.client_that_waits()?;
     let follow = if args.follow { "?follow=1" } else { "" };
-    let mut body = client.stream(&format!("/api/runs/{}/log{follow}", args.run), "*/*")?;
+    let mut body = client.stream(&format!("/api/runs/{run}/log{follow}"), "*/*")?;
     let mut sink = Sink::of(args.place.json);
     let mut buffer = vec![0; 64 << 10];
     loop {
@@ -38,6 +48,53 @@ fn print(args: &Args) -> Result<(), Trouble> {
             return Ok(());
         }
     }
+}
+
+/// The run that failed last, for good; what it was is said.
+fn last_failed(place: &Where, pipeline: &str) -> Result<u64, Trouble> {
+    let client = place.client()?;
+    let of = if pipeline.is_empty() { String::new() } else { format!("&pipeline={}", segment(pipeline)) };
+    let kinds = "kind=step_done&kind=gate_done&kind=deploy_failed";
+    let mut before = String::new();
+    loop {
+        let page: Page = client.read(&format!("/api/history?limit=1000&{kinds}{of}{before}"))?;
+        if let Some(event) = page.events.into_iter().find(has_failed) {
+            return said(&event);
+        }
+        let Some(next) = page.before else {
+            let message = match pipeline {
+                "" => "no run has failed that the journal still knows of".to_owned(),
+                name => format!("no run of `{name}` has failed that the journal still knows of"),
+            };
+            let help = "`tidegate status` shows what goes on, and names runs";
+            return Err(Trouble::new("TG-CLI-040", message, help, Exit::Failed));
+        };
+        before = format!("&before={next}");
+    }
+}
+
+/// The part of a page of history that is read here.
+#[derive(Deserialize)]
+struct Page {
+    events: Vec<Value>,
+    before: Option<u64>,
+}
+
+fn has_failed(event: &Value) -> bool {
+    event["will_retry"] != true && (event["kind"] == "deploy_failed" || event["outcome"]["status"] == "fail")
+}
+
+fn said(event: &Value) -> Result<u64, Trouble> {
+    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let what = match event["kind"].as_str().unwrap_or_default() {
+        "step_done" => format!("step `{}`", text("step")),
+        "gate_done" => format!("gate `{}` of `{}`", text("name"), text("tier")),
+        _ => format!("node `{}` of `{}`", text("node"), text("tier")),
+    };
+    let run = event["run_id"].as_u64().unwrap_or_default();
+    let line = format!("run {run}: {what} of {} {}, {}", text("pipeline"), text("version"), text("at"));
+    talk::say(printable::line(&line));
+    Ok(run)
 }
 
 /// How a log is shown. An empty piece is its end.

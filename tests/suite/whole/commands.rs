@@ -402,3 +402,25 @@ fn a_run_without_a_commit_says_what_is_missing_and_the_way_out() {
     assert_eq!(exit, 1, "{said}");
     assert!(said.contains("failed to find a git repository") && said.contains("--dir FOLDER"), "{said}");
 }
+
+#[test]
+fn the_log_of_what_failed_last_is_a_word_away() {
+    let mut world = World::new(&SHOP.replace(
+        "run = \"echo making",
+        "run = \"test $TIDEGATE_VERSION != 2.0.0 || { echo it is broken; exit 1; }; echo making",
+    ));
+    let (exit, said) = world.ends(&["logs", "--failed"]);
+    assert!(exit == 1 && said.contains("TG-CLI-040"), "{exit} {said}");
+    world.push("1.0.0", &[]);
+    world.wait("build_ok", &[("version", "1.0.0")]);
+    world.push("2.0.0", &[]);
+    world.wait("build_failed", &[("version", "2.0.0")]);
+    for arguments in [["logs", "--failed"].as_slice(), &["logs", "--failed", "shop"]] {
+        let output = world.tidegate(arguments);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "it is broken\n");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("step `make` of shop 2.0.0"), "{said}");
+    }
+    assert_eq!(world.ends(&["logs", "--failed", "other"]).0, 1);
+    assert_eq!(world.ends(&["logs"]).0, 2);
+}
