@@ -110,6 +110,8 @@ impl<'a> Boot<'a> {
         let order = Order {
             run,
             argv: self.argv.clone(),
+            folder: Some(task.places.gate(run)),
+            writes: Vec::new(),
             dir: self.dir.clone(),
             events: task.places.events(run),
             timeout: exec.timeout.map(Span::duration),

@@ -117,7 +117,7 @@ async fn command(
     let outcome = match ready.await {
         Err(unready) => not_ready(unready, exec, began),
         Ok(secrets) => {
-            let target = task.places.cache().join("target").into_os_string();
+            let target = task.places.cache_for(exec.sandbox.as_ref()).join("target").into_os_string();
             let preset = [("CARGO_TARGET_DIR", target)];
             let preset = if is_cargo { &preset[..] } else { &[] };
             let env = gate_environment(task, gate, &folder, None, preset, &secrets);
@@ -171,6 +171,8 @@ pub(super) async fn execute(
     let order = Order {
         run,
         argv: command.argv,
+        folder: Some(folder.clone()),
+        writes: Vec::new(),
         dir,
         events: task.places.events(run),
         timeout: exec.timeout.map(Span::duration),

@@ -77,6 +77,8 @@ impl Remote<'_> {
         env.extend(marks(self.run, &events));
         env.extend(variables);
         let order = Order {
+            folder: None,
+            writes: Vec::new(),
             run: self.run,
             argv: words,
             dir: self.link.client().folder().to_owned(),

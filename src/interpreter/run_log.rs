@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 /// The log of one run, between the runner's writing.
@@ -32,7 +32,7 @@ impl<'a> RunLog<'a> {
     /// Makes the log, empty.
     pub(super) fn create(task: &'a Task, run: RunId, limit: u64, secrets: Secrets) -> io::Result<RunLog<'a>> {
         let path = task.places.log(run);
-        fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap_or(&path))?;
         options().write(true).create(true).truncate(true).open(&path)?;
         Ok(RunLog { task, run, path, limit, truncated: false, secrets })
     }

@@ -130,6 +130,16 @@ impl Settings {
         Self::load_with(overrides, |name| std::env::var_os(name))
     }
 
+    /// Files and folders that hold secrets: the state folder, the settings file, and those that it names.
+    pub fn private(&self) -> Vec<PathBuf> {
+        let of_webhooks = self.webhooks.iter().filter_map(|(_, place)| match place {
+            SecretPlace::File(path) => Some(path.clone()),
+            SecretPlace::Env(_) => None,
+        });
+        let own = [self.state.path().to_owned()].into_iter().chain(self.file.clone());
+        own.chain(of_webhooks).collect()
+    }
+
     /// Beyond loopback tokens would travel in the clear: only by explicit wish.
     ///
     /// # Errors

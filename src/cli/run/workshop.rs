@@ -17,6 +17,7 @@ use crate::interpreter::{LocalInterpreter, sweep};
 use crate::journal::{self, Journal, MemoryJournal};
 use crate::remote::Client;
 use crate::runner::LocalRunner;
+use crate::settings::{Overrides, Settings};
 use crate::source::{self, Git, Location, Repo};
 use crate::wire;
 use serde_json::Value;
@@ -76,6 +77,10 @@ async fn begin(args: &Args, place: &Place) -> Result<(Engine, Working), Trouble>
         OUTPUT_LIMIT,
         reporter,
     );
+    // What a controller of this user would keep to itself.
+    let private =
+        Settings::load(&Overrides::default()).map(|settings| settings.private()).unwrap_or_default();
+    let interpreter = interpreter.keeping(move || private.clone());
     let parts = Parts {
         journal: journal.clone(),
         bus: Bus::new(journal),

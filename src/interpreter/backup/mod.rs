@@ -169,7 +169,10 @@ impl<'a> Backup<'a> {
 
     async fn fetch(&self, log: &mut RunLog<'_>) -> Result<(), Bad> {
         let mut outcome = match &self.node.ssh {
-            None => self.step(fetch::argv(self.what, &self.target), &self.env).await,
+            None => {
+                let argv = fetch::argv(self.what, &self.target);
+                self.step(argv, &self.env, vec![self.target.clone()]).await
+            }
             Some(host) => there::fetch(self, host, log).await?,
         };
         if outcome.passed() {
@@ -217,7 +220,7 @@ impl<'a> Backup<'a> {
         let sha256 = self.bound(artifact::digest_of(&self.target)).await?;
         let mut env = self.env.clone();
         env.insert(BACKUP.into(), self.target.clone().into());
-        let outcome = self.step(argv(script), &env).await;
+        let outcome = self.step(argv(script), &env, Vec::new()).await;
         if outcome.passed() {
             return Ok(sha256);
         }
@@ -258,12 +261,14 @@ impl<'a> Backup<'a> {
         }
     }
 
-    /// Runs a command as a part of the gate's run.
-    async fn step(&self, argv: Vec<OsString>, env: &Env) -> Outcome {
+    /// Runs a command as a part of the gate's run. `writes`: what it writes to beside its workspace.
+    async fn step(&self, argv: Vec<OsString>, env: &Env, writes: Vec<PathBuf>) -> Outcome {
         let (task, run, exec) = (self.task, self.gate.run, &self.gate.gate.exec);
         let order = Order {
             run,
             argv,
+            folder: Some(task.places.gate(run)),
+            writes,
             dir: self.dir.clone(),
             events: task.places.events(run),
             timeout: self.left(),

@@ -10,6 +10,7 @@ mod connections;
 mod delivery;
 mod doctor;
 mod escapes;
+mod fences;
 mod first;
 mod first_days;
 mod forges;
