@@ -66,9 +66,11 @@ put() {
 # keep TO PART MODE (octal) DIGEST: the part is the file.
 keep() {
     # A guard goes back only when nothing is under way, and nothing is put in place after it has.
-    exec 7>>"$here/$name.command"
-    flock 7
-    [ ! -d "$here/$name.guard/over" ] || fail "a guard made the node go back meanwhile"
+    if [ -d "$here/$name.guard" ]; then
+        exec 7>>"$here/$name.command"
+        flock 7
+        [ ! -d "$here/$name.guard/over" ] || fail "a guard made the node go back meanwhile"
+    fi
     error=$(chmod -- "$3" "$2" 2>&1) || fail "$error"
     error=$(mv -f -- "$2" "$1" 2>&1) || fail "$error"
     # Parts of other contents, whose uploads were never finished.
