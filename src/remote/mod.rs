@@ -23,6 +23,7 @@ mod forward;
 mod guard;
 mod link;
 mod marks;
+mod mux;
 pub mod payload;
 mod place;
 mod talk;
