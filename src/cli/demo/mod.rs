@@ -40,8 +40,7 @@ pub(super) fn run(args: &Args) -> Exit {
     match (played, stage) {
         (Ok(()), Some(stage)) if args.keep => {
             what_is_there(&stage);
-            stage.leave();
-            Exit::Done
+            stage.leave().map_or_else(|trouble| trouble.say(), |()| Exit::Done)
         }
         (Ok(()), stage) => {
             drop(stage);
@@ -50,7 +49,9 @@ pub(super) fn run(args: &Args) -> Exit {
         }
         (Err(trouble), Some(stage)) if args.keep => {
             what_is_there(&stage);
-            stage.leave();
+            if let Err(other) = stage.leave() {
+                other.say();
+            }
             trouble.say()
         }
         (Err(trouble), _) => trouble.say(),
