@@ -92,8 +92,7 @@ impl Link {
         env: &[(OsString, OsString)],
         claim: &Claim,
     ) -> Result<Opening, Trouble> {
-        let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
-        let socket = OsString::from(format!("./{}-{number}", std::process::id()));
+        let socket = fresh_socket();
         let link = Link {
             client: client.clone(),
             host: host.to_owned(),
@@ -252,6 +251,12 @@ impl Opening {
         link.hold(talk);
         link
     }
+}
+
+/// A socket that no other connection has, from [`Client::folder`].
+pub(super) fn fresh_socket() -> OsString {
+    let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
+    OsString::from(format!("./{}-{number}", std::process::id()))
 }
 
 /// Text of a node for people: one line, and not a long one.
