@@ -85,15 +85,16 @@ impl Hosts {
         format!("ssh -F '{}'", self.config.display())
     }
 
-    /// Lets them be up after the demo: each by an sshd that listens itself.
-    pub(super) fn leave(mut self) -> Result<(), Trouble> {
+    /// Lets them be up after the demo, each by an sshd that listens itself; the numbers of their processes.
+    pub(super) fn leave(mut self) -> Result<Vec<u32>, Trouble> {
+        let mut processes = Vec::new();
         for mut host in self.hosts.drain(..) {
             host.end();
-            sshd(&self.sshd, &host.settings)
-                .and_then(|mut command| command.arg("-D").stdin(Stdio::null()).stdout(Stdio::null()).spawn())
-                .map_err(|error| broken("start sshd", error))?;
+            let begun = sshd(&self.sshd, &host.settings)
+                .and_then(|mut command| command.arg("-D").stdin(Stdio::null()).stdout(Stdio::null()).spawn());
+            processes.push(begun.map_err(|error| broken("start sshd", error))?.id());
         }
-        Ok(())
+        Ok(processes)
     }
 }
 

@@ -151,11 +151,12 @@ impl Stage {
         self.controller.as_ref().map_or(0, Child::id)
     }
 
-    /// Lets the controller run on when the demo ends.
-    pub(super) fn leave(mut self) -> Result<(), Trouble> {
-        self.controller = None;
+    /// Lets all run on when the demo ends; what has to be ended then, beside what runs on the nodes.
+    pub(super) fn leave(mut self) -> Result<Vec<u32>, Trouble> {
+        let controller = self.controller.take().map(|controller| controller.id());
         self.folder = PathBuf::new();
-        self.hosts.take().map_or(Ok(()), Hosts::leave)
+        let sshds = self.hosts.take().map_or(Ok(Vec::new()), Hosts::leave)?;
+        Ok(controller.into_iter().chain(sshds).collect())
     }
 
     /// A command of tidegate, as a person would type it.
