@@ -129,6 +129,10 @@ fn gate(gate: &GateView, now: Time) -> String {
     let message = progress.outcome.as_ref().and_then(|outcome| outcome.message.as_ref());
     let message = message.map(|message| format!(": {message}")).unwrap_or_default();
     let again = again(progress.not_before, now);
+    if let Some(blocker) = progress.blockers.first() {
+        let why = words::blocker(blocker, now);
+        return format!("gate `{}` waits: {why}{}", gate.name, log(progress.run_id, progress.last_run_id));
+    }
     format!("gate `{}` {how}{message}{again}{}", gate.name, log(progress.run_id, progress.last_run_id))
 }
 

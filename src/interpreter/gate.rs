@@ -109,13 +109,8 @@ async fn command(
     began: Instant,
 ) -> Outcome {
     let folder = task.places.gate(gate.run);
-    let exec = &gate.gate.exec;
-    let ready = async {
-        workspace::provide(task, &folder, &gate.artifacts).await?;
-        secrets::provide(task, gate.run, exec).await
-    };
-    let outcome = match ready.await {
-        Err(unready) => not_ready(unready, exec, began),
+    let outcome = match furnish(task, gate, &folder, began).await {
+        Err(unready) => unready,
         Ok(secrets) => {
             let target = task.places.cache_for(exec.sandbox.as_ref()).join("target").into_os_string();
             let preset = [("CARGO_TARGET_DIR", target)];
@@ -124,11 +119,26 @@ async fn command(
             let mask = secrets.words();
             let ear = if is_cargo { Ear::of_ours(secrets) } else { Ear::new(true, secrets) };
             let command = Command { argv, env, ear, mask };
-            execute(task, gate.run, &folder, exec, command, began).await
+            execute(task, gate.run, &folder, &gate.gate.exec, command, began).await
         }
     };
     workspace::remove(task, gate.run, &folder).await;
     outcome
+}
+
+/// Fills a gate's own folder and reads its secrets. The error is the gate's outcome.
+pub(super) async fn furnish(
+    task: &Task,
+    gate: &GateRun,
+    folder: &Folder,
+    began: Instant,
+) -> Result<Secrets, Outcome> {
+    let exec = &gate.gate.exec;
+    let furnished = async {
+        workspace::provide(task, folder, &gate.artifacts).await?;
+        secrets::provide(task, gate.run, exec).await
+    };
+    furnished.await.map_err(|unready| not_ready(unready, exec, began))
 }
 
 pub(super) fn gate_environment(

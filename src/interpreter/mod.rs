@@ -38,6 +38,7 @@ mod task;
 mod tests;
 mod upload;
 mod verdict;
+mod visit;
 mod workspace;
 
 use crate::domain::{Command, Effect, RunId, Work};

@@ -4,6 +4,7 @@
 use super::secrets::Secrets;
 use super::task::Task;
 use crate::domain::RunId;
+use crate::printable;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -37,10 +38,11 @@ impl<'a> RunLog<'a> {
         Ok(RunLog { task, run, path, limit, truncated: false, secrets })
     }
 
-    /// Writes one line after whatever is there, and shows it. The line may hold text from outside: it goes into the
-    /// log as it is, but for what would end it.
+    /// Writes one line after whatever is there, and shows it. The line may hold text from outside: of that only what
+    /// can be printed gets into the log.
     pub(super) async fn line(&mut self, text: &str) -> io::Result<()> {
-        let line = format!("{}\n", self.secrets.hide_text(text).replace(['\n', '\r'], " "));
+        let text = self.secrets.hide_text(text).replace(['\n', '\r'], " ");
+        let line = format!("{}\n", printable::line(&text));
         let mut file = options().append(true).open(&self.path)?;
         let offset = file.metadata()?.len();
         if offset + line.len() as u64 > self.limit {

@@ -6,6 +6,7 @@ mod controller;
 mod files;
 mod hooks;
 mod machine;
+mod nodes;
 mod repositories;
 mod secrets;
 mod state;
@@ -124,6 +125,7 @@ fn look(args: &Args) -> Result<Findings, Trouble> {
         let folders = Folders { pipelines: &settings.pipelines, state: settings.state.path() };
         secrets::look(&folders, pipeline, &mut findings);
     }
+    runtime.block_on(nodes::look(&settings, &pipelines, &mut findings));
     runtime.block_on(hooks::look(&settings, token, &pipelines, &mut findings));
     Ok(findings)
 }

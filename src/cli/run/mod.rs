@@ -28,6 +28,9 @@ pub(super) struct Args {
     /// Build steps and gates at once [default: the cores]
     #[arg(long, value_name = "N")]
     jobs: Option<u32>,
+    /// The settings file, of which `ssh_command` counts here [default: tidegate.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print events as JSON lines
     #[arg(long)]
     json: bool,

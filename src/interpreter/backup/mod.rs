@@ -11,12 +11,12 @@ mod there;
 
 use super::bounded::after;
 use super::environment::{Env, argv};
-use super::gate::{GateRun, gate_environment, not_ready, working_dir};
+use super::gate::{GateRun, furnish, gate_environment, working_dir};
 use super::places::Folder;
 use super::process::{self, Order};
 use super::run_log::RunLog;
 use super::said::Ear;
-use super::secrets::{self, Secrets};
+use super::secrets::Secrets;
 use super::task::Task;
 use super::verdict::{self, Evidence};
 use super::{Report, workspace};
@@ -39,13 +39,8 @@ pub(super) const BACKUP: &str = "TIDEGATE_BACKUP";
 /// Runs the gate in a folder of its own, which is gone afterwards.
 pub(super) async fn run(task: &Task, gate: &GateRun, began: Instant) -> Outcome {
     let folder = task.places.gate(gate.run);
-    let exec = &gate.gate.exec;
-    let ready = async {
-        workspace::provide(task, &folder, &gate.artifacts).await?;
-        secrets::provide(task, gate.run, exec).await
-    };
-    let mut outcome = match ready.await {
-        Err(unready) => not_ready(unready, exec, began),
+    let mut outcome = match furnish(task, gate, &folder, began).await {
+        Err(unready) => unready,
         Ok(secrets) => {
             let mut outcome = match with_log(task, gate, &folder, &secrets, began).await {
                 Ok(outcome) => outcome,
