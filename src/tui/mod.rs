@@ -23,8 +23,6 @@ mod run;
 mod screens;
 mod session;
 mod terminal;
-#[cfg(test)]
-mod tests;
 
 pub use act::{Request, Verb};
 pub use controller::{Controller, LogPart, LogWanted, Refusal};

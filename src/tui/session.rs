@@ -12,6 +12,7 @@ use super::picture::{Fetch, Link, Picture};
 use super::replay::{Player, Recording};
 use super::screens::{self, Clock, Played, Source};
 use crate::domain::{EventId, PipelineName, Time};
+use crate::server::view::StateView;
 use chrono::TimeDelta;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{
@@ -100,11 +101,23 @@ impl Session {
         self.picture.last
     }
 
+    /// The state that is shown; none: not known yet.
+    pub fn state(&self) -> Option<StateView> {
+        match &self.player {
+            Some(player) => Some(player.view()),
+            None => self.picture.view.clone(),
+        }
+    }
+
     /// Takes what is told.
     pub fn take(&mut self, message: Message, here: Time) {
         if let Message::Answer(answer) = &message {
             self.answered(answer);
             self.dirty = true;
+        }
+        if matches!(message, Message::Anew) {
+            self.looked_back = false;
+            self.look.asked_ways.clear();
         }
         let before = self.picture.changes;
         self.picture.take(message, here);
@@ -113,7 +126,8 @@ impl Session {
 
     /// Takes what a person does.
     pub fn input(&mut self, input: &Input, here: Time) -> Flow {
-        self.dirty = true;
+        // Moves of the mouse change nothing.
+        self.dirty |= !matches!(input, Input::Mouse(mouse) if matches!(mouse.kind, MouseEventKind::Moved));
         match input {
             Input::Key(key) if keys::is_press(key) => self.key(key, here),
             Input::Mouse(mouse) => self.mouse(mouse, here),
@@ -168,11 +182,7 @@ impl Session {
             MouseEventKind::ScrollUp => return self.wheel(Intent::Up, here),
             MouseEventKind::ScrollDown => return self.wheel(Intent::Down, here),
             MouseEventKind::Down(MouseButton::Left) => {}
-            // Moves of the mouse change nothing.
-            _ => {
-                self.dirty = false;
-                return Flow::On;
-            }
+            _ => return Flow::On,
         }
         let Some(spot) = self.look.spot(mouse.column, mouse.row).cloned() else { return Flow::On };
         match (&self.look.over, spot) {
@@ -272,7 +282,10 @@ impl Session {
         if self.player.is_some() {
             return Vec::new();
         }
-        if let Some(fetch) = self.picture.fresh.next(here).filter(|_| self.picture.link != Link::Connecting) {
+        // While nothing is heard, the feed asks for the stream; the rest follows when it is back.
+        if self.picture.link == Link::Live
+            && let Some(fetch) = self.picture.fresh.next(here)
+        {
             self.wants.push(match fetch {
                 Fetch::State => Want::State,
                 Fetch::Pipeline(name) => Want::Pipeline(name),

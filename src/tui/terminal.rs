@@ -48,7 +48,9 @@ impl Taken {
         enable_raw_mode()?;
         let out = &mut io::stdout();
         execute!(out, EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste, cursor::Hide)?;
-        self.terminal.clear()
+        // Everything is drawn anew. `clear` would ask the terminal for its cursor, which not every one answers.
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 }
 

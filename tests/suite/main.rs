@@ -12,4 +12,5 @@ mod nodes;
 mod rules;
 mod server;
 mod simulation;
+mod tui;
 mod whole;

@@ -153,6 +153,13 @@ impl Logs {
         self.tails.retain(|known, tail| *known != run || !(tail.absent || tail.asking));
     }
 
+    /// Pieces may have been missed, and no more may come: what is looked at is asked for.
+    pub(crate) fn missed(&mut self) {
+        for tail in self.tails.values_mut() {
+            (tail.hole, tail.asking) = (true, false);
+        }
+    }
+
     /// A part of the file came.
     pub(crate) fn part(&mut self, run: RunId, part: Option<LogPart>) {
         let tail = self.entry(run, 0);

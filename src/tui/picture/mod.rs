@@ -5,6 +5,8 @@ mod fresh;
 mod history;
 mod logs;
 mod runs;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use fresh::{Fetch, Fresh};
 pub(crate) use history::{Entry, History, LIMIT as HISTORY};
@@ -127,6 +129,7 @@ impl Picture {
                     "the stream fell behind by {missed} after event {after}; the journal says them again"
                 );
                 self.mark(here, text);
+                self.logs.missed();
                 self.fresh.everything();
             }
             Message::Gap(oldest) => {
@@ -146,6 +149,8 @@ impl Picture {
                     self.mark(here, format!("cut off for {away}; what was missed follows from the journal"));
                 }
                 self.link = Link::Live;
+                self.history.asking = false;
+                self.logs.missed();
                 self.fresh.everything();
             }
             Message::Anew => {
@@ -161,6 +166,7 @@ impl Picture {
             }
             Message::Unanswered(refusal) => {
                 self.fresh.unanswered();
+                self.history.asking = false;
                 if !refusal.absent {
                     self.note = Some(format!("{} [{}]", refusal.message, refusal.code));
                 } else {

@@ -37,7 +37,12 @@ fn row(pen: &Pen<'_>, id: RunId, run: &Run) -> Line {
         Some((_, word, _)) => pen.sign(Sign::Waits, word),
     };
     let gap = 13_usize.saturating_sub(printable::width(&sign));
-    let pipeline = run.pipeline.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
+    // What ran counts more than the end of a long name.
+    let pipeline = run.pipeline.as_ref().map(|name| {
+        let name = printable::line(name.as_str());
+        format!("{} ", printable::truncate_width(&name, 18))
+    });
+    let pipeline = pipeline.unwrap_or_default();
     let version = run.version.as_ref().map(|version| format!("{version} ")).unwrap_or_default();
     let time = match (run.began, &run.end) {
         (Some(began), Some((end, ..))) => format!("took {}", took(*end - began)),

@@ -117,6 +117,9 @@ fn header(pen: &mut Pen<'_>, area: Rect, picture: &Picture, source: &Source<'_>)
     let (state, tone) = match (&picture.link, &source.played) {
         (Link::Recorded, Some(played)) => {
             let at = pen.clock.now.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S");
+            if played.playing {
+                pen.clock.sees(pen.clock.now);
+            }
             let speed = if played.playing { format!("×{}", played.speed) } else { "stopped".into() };
             let speed = if pen.palette.unicode { speed } else { speed.replace('×', "x") };
             (format!("replay {at} {speed}  {}/{}", played.at.0, played.at.1), Tone::Wait)

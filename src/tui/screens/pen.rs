@@ -114,20 +114,24 @@ impl Pen<'_> {
         }
         let wide = usize::from(area.width);
         let fits = line.width() <= wide;
-        let (mut used, mut x) = (0, area.x);
+        // The last column says that there is more.
+        let end = area.right() - u16::from(!fits);
+        let mut x = area.x;
+        let mut last = Style::new();
         for (text, style) in &line.pieces {
-            let safe = printable::line(text);
-            let safe = if safe.contains('\t') { safe.replace('\t', " ") } else { safe.into_owned() };
-            let left = wide - used;
-            // The last column is kept for the ellipsis where more follows.
-            let cut = if fits { safe } else { cut(&safe, left) };
-            let shown = self.palette.text(&cut);
-            let (end, _) = self.buffer.set_stringn(x, area.y, &shown, left, *style);
-            used += usize::from(end - x);
-            x = end;
-            if used >= wide || (!fits && cut.ends_with('…') && !text.ends_with('…')) {
+            let safe = printable::line(text).replace('\t', " ");
+            last = *style;
+            let left = usize::from(end - x);
+            if left == 0 {
                 break;
             }
+            (x, _) = self.buffer.set_stringn(x, area.y, self.palette.text(&safe), left, *style);
+            if !fits && x + 1 >= end {
+                break;
+            }
+        }
+        if !fits {
+            self.buffer.set_stringn(x.min(end), area.y, self.palette.text("…"), 1, last);
         }
         if let Some(spot) = &line.spot {
             self.spots.push((Rect { height: 1, ..area }, spot.clone()));
@@ -180,11 +184,6 @@ impl Pen<'_> {
             self.text(area.x + 2, area.y, wide, &title, self.palette.accent());
         }
     }
-}
-
-/// Cut to columns, with `…` where something is left out, and to the same where something follows.
-fn cut(text: &str, columns: usize) -> String {
-    printable::truncate_width(text, columns).into_owned()
 }
 
 /// Text in lines of at most so many columns, broken at spaces.

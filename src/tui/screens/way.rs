@@ -27,7 +27,8 @@ pub(crate) fn stage(stage: StageView) -> (Sign, &'static str, Tone) {
 
 /// The events of a version that are known, oldest first.
 pub(crate) fn events(picture: &Picture, p: &PipelineName, version: &VersionLabel) -> Vec<Arc<Envelope>> {
-    if let Some(way) = picture.ways.get(&(p.clone(), version.clone())) {
+    let known = picture.ways.get(&(p.clone(), version.clone()));
+    if let Some(way) = known.filter(|way| !way.is_empty()) {
         return way.clone();
     }
     let is_its = |envelope: &&Arc<Envelope>| {

@@ -357,8 +357,11 @@ impl Session {
             && let Some(known) = self.picture.pipeline(&p)
             && let Some(one) = known.versions.iter().find(|one| one.version == version)
         {
+            let order = one.order;
             self.look.asked_ways.push((p.clone(), version.clone()));
-            self.wants.push(Want::Way(p, version, one.order));
+            // What happens to it until the answer comes is kept, too.
+            self.picture.ways.entry((p.clone(), version.clone())).or_default();
+            self.wants.push(Want::Way(p, version, order));
         }
     }
 
