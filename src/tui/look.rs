@@ -120,6 +120,8 @@ pub(crate) struct Look {
     /// The pipeline and tier that are selected.
     pub(crate) pipeline: Option<PipelineName>,
     pub(crate) tier: Option<TierName>,
+    /// The person has done something: from then on nothing is selected but by them.
+    pub(crate) touched: bool,
     /// The version that is selected below the tiers of a pipeline; none: a tier is.
     pub(crate) version: Option<VersionLabel>,
     pub(crate) run: Option<RunId>,
@@ -153,6 +155,7 @@ impl Look {
             over: None,
             pipeline: None,
             tier: None,
+            touched: false,
             version: None,
             run: None,
             entry: None,

@@ -80,6 +80,7 @@ impl Session {
         let mut look = Look::new();
         if let Some(name) = pipeline {
             look.pipeline = Some(name);
+            look.touched = true;
             look.open(Screen::Pipeline);
         }
         let picture = Picture::new(link);
@@ -145,6 +146,7 @@ impl Session {
 
     fn key(&mut self, key: &KeyEvent, here: Time) -> Flow {
         self.look.said = None;
+        self.look.touched = true;
         self.picture.note = None;
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             match key.code {
@@ -184,6 +186,7 @@ impl Session {
             MouseEventKind::Down(MouseButton::Left) => {}
             _ => return Flow::On,
         }
+        self.look.touched = true;
         let Some(spot) = self.look.spot(mouse.column, mouse.row).cloned() else { return Flow::On };
         match (&self.look.over, spot) {
             (Some(Over::Menu(_)), Spot::Menu(verb)) => self.begin(verb),
@@ -199,6 +202,7 @@ impl Session {
     }
 
     fn wheel(&mut self, intent: Intent, here: Time) -> Flow {
+        self.look.touched = true;
         let far = match (&self.look.over, self.look.screen()) {
             (Some(_), _) => return Flow::On,
             (None, Screen::Log(_) | Screen::Way(..) | Screen::Help) => 3,

@@ -369,9 +369,10 @@ impl Session {
         self.player.as_ref().map_or_else(|| self.picture.now(here), |player| player.now)
     }
 
-    /// Selects something where nothing is: what wants attention most.
+    /// Selects what wants attention most, until the person selects something, and where nothing is selected.
     pub(super) fn settle(&mut self, now: Time) {
-        if self.look.pipeline.is_some() || self.picture.pipelines().is_empty() {
+        let is_theirs = self.look.touched && self.look.pipeline.is_some();
+        if is_theirs || self.picture.pipelines().is_empty() {
             return;
         }
         let clock = Clock::at(now);
