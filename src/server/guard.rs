@@ -5,11 +5,12 @@
 //! request came through a proxy only takes away what loopback would give.
 
 use super::listen::Peer;
+use super::login::cookie_of;
 use super::problem::{Problem, shorten};
 use super::routes::{self, Rule};
 use super::{Server, ServerOptions};
 use crate::domain::{Actor, Role};
-use crate::settings::{Entry, ReadAccess};
+use crate::settings::{Entry, ReadAccess, TokenError};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Caller {
     /// The token, if one was sent; then it is a good one.
     pub(super) entry: Option<Entry>,
+    /// Whether a browser's cookie stands for it.
+    pub(super) by_cookie: bool,
 }
 
 impl Caller {
@@ -68,7 +71,7 @@ fn admit(server: &Server, request: &Request) -> Result<Caller, Problem> {
     refuse_token_in_query(request.uri().query())?;
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     // Nothing is there: the answer tells nothing either.
-    let Some(path) = path else { return Ok(Caller { entry: None }) };
+    let Some(path) = path else { return Ok(Caller { entry: None, by_cookie: false }) };
     let Some((_, allow, rule, _)) = routes::rule(path) else {
         let detail = "no rule lets anybody in here";
         return Err(Problem::new(StatusCode::FORBIDDEN, "TG-AUTH-003", detail, ""));
@@ -77,7 +80,16 @@ fn admit(server: &Server, request: &Request) -> Result<Caller, Problem> {
         return Err(Problem::wrong_method(allow));
     }
     // A forge may be told to send a token of its own choice along, for a proxy.
-    let entry = if *rule == Rule::Signature { None } else { token(server, headers)? };
+    let shown = if *rule == Rule::Signature { None } else { token(server, headers)? };
+    let by_cookie = shown.is_none() && *rule != Rule::Signature;
+    let entry = match shown {
+        None if by_cookie => cookie_of(server, headers)?,
+        shown => shown,
+    };
+    let by_cookie = by_cookie && entry.is_some();
+    if by_cookie && !request.method().is_safe() {
+        comes_from_here(headers, &host)?;
+    }
     let needed = match rule {
         Rule::Open => None,
         Rule::Read if reads_freely(&server.options, headers, &peer) => None,
@@ -91,8 +103,25 @@ fn admit(server: &Server, request: &Request) -> Result<Caller, Problem> {
         (Some(role), Some(entry)) if entry.role < role => {
             Err(crate::domain::Rejection::RoleMissing(role).into())
         }
-        _ => Ok(Caller { entry }),
+        _ => Ok(Caller { entry, by_cookie }),
     }
+}
+
+/// A cookie is sent along by the browser, whoever made it ask: a change counts only if it says that a page of this very
+/// address asked.
+fn comes_from_here(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
+    let origin = single(headers, &header::ORIGIN)?.unwrap_or_default();
+    let from = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    if from.is_some_and(|from| from.eq_ignore_ascii_case(host.as_str())) {
+        return Ok(());
+    }
+    let detail = "a change by a browser's session must come from a page of the controller itself";
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "TG-AUTH-009",
+        detail,
+        "send `Authorization: Bearer TOKEN` instead",
+    ))
 }
 
 /// The one value of a header that may be there once at most.
@@ -190,14 +219,16 @@ fn token(server: &Server, headers: &HeaderMap) -> Result<Option<Entry>, Problem>
     match server.options.tokens.lookup(presented) {
         Ok(Some(entry)) => Ok(Some(entry)),
         Ok(None) => Err(server.wrong_tokens.one_more(Instant::now())),
-        Err(error) => {
-            tracing::error!(code = error.code(), "nobody is let in: failed to {error}");
-            let detail = "the tokens of this controller cannot be read";
-            let help = "`tidegate doctor` on the controller's machine says why";
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), detail, help)
-                .with(header::RETRY_AFTER, "30"))
-        }
+        Err(error) => Err(unreadable(&error)),
     }
+}
+
+/// Nobody is let in.
+pub(super) fn unreadable(error: &TokenError) -> Problem {
+    tracing::error!(code = error.code(), "nobody is let in: failed to {error}");
+    let detail = "the tokens of this controller cannot be read";
+    let help = "`tidegate doctor` on the controller's machine says why";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.code(), detail, help).with(header::RETRY_AFTER, "30")
 }
 
 /// Whether reading needs no token: both ends on this machine, no proxy in between, and not forbidden.
@@ -218,7 +249,7 @@ const WRONG_TOKENS_LIMIT: u32 = 60;
 const WRONG_TOKENS_TIME: Duration = Duration::from_secs(60);
 
 impl WrongTokens {
-    fn one_more(&self, now: Instant) -> Problem {
+    pub(super) fn one_more(&self, now: Instant) -> Problem {
         self.counted(now, Problem::no_token())
     }
 
@@ -250,7 +281,8 @@ fn harden(headers: &mut HeaderMap) {
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
     for (name, value) in ALWAYS {
-        headers.insert(name, HeaderValue::from_static(value));
+        // The page itself may do more than data may.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

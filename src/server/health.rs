@@ -1,10 +1,10 @@
-//! Whether it lives, whether it is ready, and a page that says what is where.
+//! Whether it lives, and whether it is ready.
 
 use super::Server;
 use super::problem::Problem;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
 /// It lives: it answers.
@@ -38,32 +38,7 @@ fn not_ready() -> Response {
         .into_response()
 }
 
-/// What is where.
-pub(super) async fn front() -> Html<&'static str> {
-    Html(FRONT)
-}
-
 /// Nothing is there.
 pub(super) async fn nothing() -> Problem {
     Problem::no_such_path()
 }
-
-const FRONT: &str = r#"<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><title>tidegate</title></head>
-<body>
-<h1>tidegate</h1>
-<p>The controller is running.</p>
-<ul>
-<li><a href="/api/state">/api/state</a>: everything that is true now</li>
-<li><a href="/api/pipelines">/api/pipelines</a>: the pipelines</li>
-<li><a href="/api/events">/api/events</a>: everything that happened, as JSON lines</li>
-<li>/events: what happens, as a WebSocket or as server-sent events</li>
-<li><a href="/openapi.json">/openapi.json</a>: every path, for programs</li>
-<li><a href="/metrics">/metrics</a>: numbers for Prometheus</li>
-<li><a href="/readyz">/readyz</a>: whether it takes commands</li>
-</ul>
-<p>On the command line: <code>tidegate status</code>, <code>tidegate events --follow</code>.</p>
-</body>
-</html>
-"#;

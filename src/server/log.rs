@@ -34,6 +34,11 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The file that a `log_ref` means. A `log_ref` comes from the journal, but the journal may be a restored one: what
     /// leads out of `logs`, by its text or by a link, is not followed.
     pub(super) fn find(

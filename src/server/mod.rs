@@ -5,8 +5,9 @@
 //! - `routes`: what is where, `operations`: what each does, `openapi`: both for programs; `guard`: who may; `problem`:
 //!   errors as they are answered.
 //! - `rebuild`, `webhook` and `actions` change things, the first two through `pushes`; `once` sees to those that are
-//!   sent twice; `view`, `why`, `plan` and `runs` show them; `events`, `session` and `sse` tell what happens; `metrics`
-//!   counts.
+//!   sent twice; `view`, `why`, `plan`, `compare`, `definition` and `runs` show them, `log` and `log_lines` what runs
+//!   wrote; `events`, `session` and `sse` tell what happens, `history` what has; `metrics` and `measures` count.
+//! - `page` is the web page, `login` how a browser signs in.
 //!
 //! Closed by default: a route without a rule is denied, a change needs a token, a host or origin that is not known is
 //! turned away.
@@ -15,15 +16,22 @@ mod actions;
 mod asking;
 #[cfg(test)]
 mod autobahn;
+mod compare;
+mod definition;
 mod events;
 mod guard;
 mod health;
+mod history;
 mod listen;
 mod log;
+mod log_lines;
+mod login;
+mod measures;
 mod metrics;
 mod once;
 mod openapi;
 mod operations;
+mod page;
 mod patience;
 mod plan;
 mod problem;
@@ -39,7 +47,15 @@ mod webhook;
 mod why;
 
 pub use actions::{ActionRequest, Done};
+pub use compare::{ArtifactDifference, CommitView, CompareView, SideView};
+pub use definition::DefinitionText;
+pub use history::{HistoryView, StoryView};
 pub use listen::serve;
+pub use log_lines::{LogIndex, LogMatch};
+pub use login::{LoginRequest, NoFields, WhoView};
+pub use measures::{
+    DayCount, Deployments, GateDay, GateMeasure, MeasuresView, Share, Spread, WaitingMeasure,
+};
 pub use openapi::description;
 pub use plan::PlanRequest;
 pub use problem::ProblemBody;
@@ -161,6 +177,8 @@ struct Server {
     deliveries: Arc<Semaphore>,
     /// Room for plans that are being made.
     plans: Arc<Semaphore>,
+    /// Room for logs that are being searched.
+    log_readers: Arc<Semaphore>,
     /// The way of pushes to the engine.
     pushes: Pushes,
     /// What was counted since the start.
@@ -174,6 +192,7 @@ impl Server {
             pushes: Pushes::new(engine.clone(), options.git.clone(), &options.state),
             engine,
             plans: Arc::new(Semaphore::new(plan::AT_ONCE)),
+            log_readers: Arc::new(Semaphore::new(log_lines::AT_ONCE)),
             deliveries: Arc::new(Semaphore::new(webhook::ROOM)),
             subscribers: Arc::new(Semaphore::new(options.limits.subscribers)),
             sessions: TaskTracker::new(),

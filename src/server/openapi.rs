@@ -196,7 +196,8 @@ impl Writer {
 /// Paths as they are described: an action is a path of its own, because each takes other fields.
 fn spelled_out(path: &str, operation: &Operation) -> Vec<(String, Option<&'static Verb>)> {
     if operation.verbs.is_empty() {
-        return vec![(path.to_owned(), None)];
+        // OpenAPI knows no path that goes on: there it is one name, which may have slashes.
+        return vec![(path.replace("{*", "{"), None)];
     }
     operation.verbs.iter().map(|verb| (path.replace("{action}", verb.name), Some(verb))).collect()
 }
@@ -208,6 +209,13 @@ fn path_parameters(path: &str) -> Vec<Value> {
             let (about, schema) = match name {
                 "run" => ("The number of a run: `run_id`.", json!({ "type": "integer", "minimum": 0 })),
                 "forge" => ("The forge.", json!({ "enum": ["github", "gitlab", "gitea", "forgejo"] })),
+                "build" => (
+                    "What is in the files, as the page names it.",
+                    json!({ "type": "string", "minLength": 1 }),
+                ),
+                "name" => ("The name of a file.", json!({ "type": "string", "minLength": 1 })),
+                "page" => ("The rest of the address.", json!({ "type": "string", "minLength": 1 })),
+                "version" => ("The label of a version.", json!({ "type": "string", "minLength": 1 })),
                 "tier" => ("The name of a tier.", json!({ "type": "string", "minLength": 1 })),
                 _ => ("The name of a pipeline.", json!({ "type": "string", "minLength": 1 })),
             };

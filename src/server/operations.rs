@@ -2,6 +2,12 @@
 //! one of these for every path.
 
 use super::actions::{ActionRequest, Done, OF_PIPELINE, OF_TIER, Verb};
+use super::compare::CompareView;
+use super::definition::DefinitionText;
+use super::history::{HistoryView, StoryView};
+use super::log_lines::{LogIndex, LogMatch};
+use super::login::{LoginRequest, NoFields, WhoView};
+use super::measures::MeasuresView;
 use super::plan::PlanRequest;
 use super::rebuild::{RebuildAnswer, RebuildRequest};
 use super::runs::RunView;
@@ -59,8 +65,107 @@ pub(super) struct Content {
 
 pub(super) const FRONT: Operation = Operation {
     id: "front",
-    summary: "A page that says what is where.",
+    summary: "The web page.",
+    more: "It is made of scripts that ask for the rest as any other client does.",
     answers: &[ok("The page.", &[content("text/html; charset=utf-8", text)])],
+    ..PLAIN
+};
+
+pub(super) const PAGE: Operation =
+    Operation { id: "page", summary: "The same at the addresses of its parts.", ..FRONT };
+
+pub(super) const ASSET: Operation = Operation {
+    id: "asset",
+    summary: "A file that the page is made of.",
+    more: "What is in it never changes: another release has another `build`.",
+    parameters: &[header("If-None-Match", "An `ETag` that is known already.", text)],
+    answers: &[
+        ok(
+            "The file.",
+            &[
+                content("text/javascript; charset=utf-8", text),
+                content("text/css; charset=utf-8", text),
+                content("image/svg+xml", text),
+            ],
+        ),
+        Answer { status: 304, about: "It is the one that is known.", content: &[] },
+    ],
+    ..PLAIN
+};
+
+pub(super) const WHOAMI: Operation = Operation {
+    id: "whoami",
+    summary: "Whose token was shown, and what it may do.",
+    answers: &[ok("Who asks.", &[content("application/json", shape::<WhoView>)])],
+    ..PLAIN
+};
+
+pub(super) const LOGIN: Operation = Operation {
+    id: "login",
+    summary: "Signs a browser in.",
+    more: "The answer sets a cookie (`HttpOnly`, `SameSite=Strict`) that stands for the token for twelve hours, and as long \
+           as the token holds. A change by cookie must come with the `Origin` of the controller itself.",
+    body: Some(shape::<LoginRequest>),
+    answers: &[ok("Who signed in.", &[content("application/json", shape::<WhoView>)])],
+    ..PLAIN
+};
+
+pub(super) const LOGOUT: Operation = Operation {
+    id: "logout",
+    summary: "Signs a browser out: it forgets the cookie.",
+    body: Some(shape::<NoFields>),
+    answers: &[ok("Nobody is signed in.", &[content("application/json", shape::<WhoView>)])],
+    ..PLAIN
+};
+
+pub(super) const HISTORY: Operation = Operation {
+    id: "history",
+    summary: "What happened, newest first, page by page.",
+    more: "A page may hold fewer events than `limit`, or none, and still have a `before`: a search looks at so many \
+           events at a time.",
+    parameters: &[
+        query("before", "Only events older than the one of this number.", number),
+        query("limit", "Most events of a page; 100 unless told otherwise.", history_limit),
+        PIPELINE_FILTER,
+        TIER_FILTER,
+        KIND_FILTER,
+        query("text", "Only events in whose JSON this stands; capital letters count as small ones.", text),
+        query("by", "Only what a person or token caused.", switch),
+    ],
+    answers: &[ok("The events.", &[content("application/json", shape::<HistoryView>)])],
+    ..PLAIN
+};
+
+pub(super) const STORY: Operation = Operation {
+    id: "version",
+    summary: "One version, and everything that happened to it.",
+    answers: &[ok("The version.", &[content("application/json", shape::<StoryView>)])],
+    ..PLAIN
+};
+
+pub(super) const MEASURES: Operation = Operation {
+    id: "measures",
+    summary: "How well deliveries go: the measures of DORA, gates, and what versions wait for.",
+    parameters: &[
+        query("days", "How far back; 30 days unless told otherwise.", days),
+        query("pipeline", "Only this pipeline, or these.", texts),
+    ],
+    answers: &[ok("The measures.", &[content("application/json", shape::<MeasuresView>)])],
+    ..PLAIN
+};
+
+pub(super) const DEFINITION: Operation = Operation {
+    id: "definition",
+    summary: "The definition in force, as its file was read.",
+    answers: &[ok("The definition.", &[content("application/json", shape::<DefinitionText>)])],
+    ..PLAIN
+};
+
+pub(super) const COMPARE: Operation = Operation {
+    id: "compare",
+    summary: "What the current version of one tier has and that of another has not.",
+    parameters: &[query("from", "A tier.", text), query("to", "Another tier.", text)],
+    answers: &[ok("Both sides.", &[content("application/json", shape::<CompareView>)])],
     ..PLAIN
 };
 
@@ -246,6 +351,30 @@ pub(super) const LOG: Operation = Operation {
     ..PLAIN
 };
 
+pub(super) const LOG_INDEX: Operation = Operation {
+    id: "logIndex",
+    summary: "Where pages of lines begin in a log, so that it can be read from any line on.",
+    more: "A page has at most 500 lines and about 128 KiB. A line that is longer than half a MiB goes on as another one.",
+    parameters: &[
+        query("from", "Only from the page on that begins at this offset.", number),
+        query("line", "The lines before that page.", number),
+    ],
+    answers: &[ok("The pages.", &[content("application/json", shape::<LogIndex>)])],
+    ..PLAIN
+};
+
+pub(super) const LOG_FIND: Operation = Operation {
+    id: "logFind",
+    summary: "The next line of a log in which a text stands.",
+    parameters: &[
+        query("text", "The text; capital letters of ASCII count as small ones.", text),
+        query("line", "Only after this line; backwards: only before it.", number),
+        query("backwards", "Whether to look for the last one before the line.", switch),
+    ],
+    answers: &[ok("Where it stands.", &[content("application/json", shape::<LogMatch>)])],
+    ..PLAIN
+};
+
 pub(super) const ON_PIPELINE: Operation = Operation {
     id: "pipeline",
     body: Some(shape::<ActionRequest>),
@@ -323,6 +452,14 @@ fn number(_: &mut SchemaGenerator) -> Schema {
 
 fn switch(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": [true, false, 1, 0, ""] })
+}
+
+fn history_limit(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 1, "maximum": super::history::PAGE_LIMIT, "default": 100 })
+}
+
+fn days(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 1, "maximum": super::measures::DAYS_LIMIT, "default": 30 })
 }
 
 fn limit(_: &mut SchemaGenerator) -> Schema {

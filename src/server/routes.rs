@@ -3,7 +3,8 @@
 
 use super::operations::{self as does, Operation};
 use super::{
-    Server, actions, events, guard, health, metrics, openapi, plan, rebuild, runs, sse, state, webhook, why,
+    Server, actions, compare, definition, events, guard, health, history, login, measures, metrics, openapi,
+    page, plan, rebuild, runs, sse, state, webhook, why,
 };
 use crate::domain::Role;
 use axum::Router;
@@ -33,6 +34,8 @@ const POST: &str = "POST";
 /// Every path that there is.
 pub(super) const ROUTES: &[Route] = &[
     ("/", GET, Rule::Open, &does::FRONT),
+    ("/ui/{*page}", GET, Rule::Open, &does::PAGE),
+    ("/assets/{build}/{name}", GET, Rule::Open, &does::ASSET),
     ("/healthz", GET, Rule::Open, &does::HEALTHZ),
     ("/readyz", GET, Rule::Open, &does::READYZ),
     ("/openapi.json", GET, Rule::Open, &does::OPENAPI),
@@ -41,13 +44,23 @@ pub(super) const ROUTES: &[Route] = &[
     ("/webhook/{forge}", POST, Rule::Signature, &does::WEBHOOK),
     ("/events", GET, Rule::Read, &does::EVENTS),
     ("/api/events", GET, Rule::Read, &does::PAST),
+    ("/api/history", GET, Rule::Read, &does::HISTORY),
+    ("/api/measures", GET, Rule::Read, &does::MEASURES),
+    ("/api/whoami", GET, Rule::Open, &does::WHOAMI),
+    ("/api/login", POST, Rule::Open, &does::LOGIN),
+    ("/api/logout", POST, Rule::Open, &does::LOGOUT),
     ("/api/state", GET, Rule::Read, &does::STATE),
     ("/api/pipelines", GET, Rule::Read, &does::PIPELINES),
     ("/api/pipelines/{pipeline}", GET, Rule::Read, &does::PIPELINE),
+    ("/api/pipelines/{pipeline}/definition", GET, Rule::Read, &does::DEFINITION),
+    ("/api/pipelines/{pipeline}/compare", GET, Rule::Read, &does::COMPARE),
+    ("/api/pipelines/{pipeline}/versions/{version}", GET, Rule::Read, &does::STORY),
     ("/api/pipelines/{pipeline}/tiers/{tier}/why", GET, Rule::Read, &does::WHY),
     ("/api/plan", POST, Rule::Read, &does::PLAN),
     ("/api/runs/{run}", GET, Rule::Read, &does::RUN),
     ("/api/runs/{run}/log", GET, Rule::Read, &does::LOG),
+    ("/api/runs/{run}/log/index", GET, Rule::Read, &does::LOG_INDEX),
+    ("/api/runs/{run}/log/find", GET, Rule::Read, &does::LOG_FIND),
     ("/api/pipelines/{pipeline}/{action}", POST, Rule::Token(Role::Operator), &does::ON_PIPELINE),
     ("/api/pipelines/{pipeline}/tiers/{tier}/{action}", POST, Rule::Token(Role::Operator), &does::ON_TIER),
 ];
@@ -60,7 +73,9 @@ pub(super) fn rule(path: &str) -> Option<&'static Route> {
 /// Everything mounted, behind the guard.
 pub(super) fn router(server: Arc<Server>) -> Router {
     Router::new()
-        .route("/", get(health::front))
+        .route("/", get(page::shell))
+        .route("/ui/{*page}", get(page::shell))
+        .route("/assets/{build}/{name}", get(page::asset))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/openapi.json", get(openapi::answer))
@@ -69,13 +84,23 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/webhook/{forge}", post(webhook::deliver))
         .route("/events", get(events::events))
         .route("/api/events", get(sse::past))
+        .route("/api/history", get(history::history))
+        .route("/api/measures", get(measures::measures))
+        .route("/api/whoami", get(login::whoami))
+        .route("/api/login", post(login::login))
+        .route("/api/logout", post(login::logout))
         .route("/api/state", get(state::state))
         .route("/api/pipelines", get(state::pipelines))
         .route("/api/pipelines/{pipeline}", get(state::pipeline))
+        .route("/api/pipelines/{pipeline}/definition", get(definition::definition))
+        .route("/api/pipelines/{pipeline}/compare", get(compare::compare))
+        .route("/api/pipelines/{pipeline}/versions/{version}", get(history::story))
         .route("/api/pipelines/{pipeline}/tiers/{tier}/why", get(why::why))
         .route("/api/plan", post(plan::plan))
         .route("/api/runs/{run}", get(runs::run))
         .route("/api/runs/{run}/log", get(runs::log))
+        .route("/api/runs/{run}/log/index", get(runs::log_index))
+        .route("/api/runs/{run}/log/find", get(runs::log_find))
         .route("/api/pipelines/{pipeline}/{action}", post(actions::on_pipeline))
         .route("/api/pipelines/{pipeline}/tiers/{tier}/{action}", post(actions::on_tier))
         .fallback(health::nothing)

@@ -4,6 +4,7 @@
 
 use super::asking::Parameters;
 use super::log::{self, LogFile};
+use super::log_lines::{self, LogIndex, LogMatch};
 use super::problem::Problem;
 use super::state::settled;
 use super::{Server, guard::Caller};
@@ -140,17 +141,42 @@ pub(super) async fn log(
 ) -> Result<Response, Problem> {
     let parameters = parameters.only(&["follow"])?;
     let follow = parameters.switch("follow", false)?;
-    let run = number(&run)?;
-    let view = find(&server, run).await?;
+    let file = file_of(&server, number(&run)?).await?;
+    log::answer(server, file, method, &headers, follow, caller).await
+}
+
+/// Where the pages of its log begin.
+pub(super) async fn log_index(
+    State(server): State<Arc<Server>>,
+    Path(run): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<LogIndex>, Problem> {
+    let parameters = parameters.only(&["line", "from"])?;
+    let file = file_of(&server, number(&run)?).await?;
+    Ok(Json(log_lines::index(&server, file, &parameters).await?))
+}
+
+/// Where a text stands in its log.
+pub(super) async fn log_find(
+    State(server): State<Arc<Server>>,
+    Path(run): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<LogMatch>, Problem> {
+    let parameters = parameters.only(&["text", "line", "backwards"])?;
+    let file = file_of(&server, number(&run)?).await?;
+    Ok(Json(log_lines::find(&server, file, &parameters).await?))
+}
+
+async fn file_of(server: &Server, run: RunId) -> Result<LogFile, Problem> {
+    let view = find(server, run).await?;
     let has_ended = view.end.is_some();
     let sha256 = view.end.and_then(|end| end.outcome).and_then(|outcome| outcome.log_sha256);
     let found = LogFile::find(server.options.state.path(), run, &view.log_ref, sha256.clone());
     // One that ended and says what its log was had one.
-    let file = found.map_err(|problem| match &sha256 {
+    found.map_err(|problem| match &sha256 {
         Some(sha256) if has_ended => Problem::forgotten_log(run.0, Some(sha256)),
         _ => problem,
-    })?;
-    log::answer(server, file, method, &headers, follow, caller).await
+    })
 }
 
 fn number(text: &str) -> Result<RunId, Problem> {

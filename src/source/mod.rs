@@ -12,6 +12,7 @@
 //! - Git gets no terminal, no inherited `GIT_*` setting that could redirect it, a time limit and a limit on output; it
 //!   is ended as a group when the asker goes away.
 
+mod between;
 mod call;
 mod checkout;
 mod error;
@@ -26,6 +27,7 @@ mod refs;
 mod version;
 mod workspace;
 
+pub use between::{Commit, commits_between};
 pub use checkout::checkout;
 pub use error::Error;
 pub use examine::{Examined, examine};

@@ -9,6 +9,7 @@ mod deliveries;
 mod house;
 mod journals;
 mod nodes;
+mod page;
 mod rules;
 mod server;
 mod simulation;

@@ -310,7 +310,7 @@ fn schedules(p: &PipelineState, now: Time) -> Vec<ScheduleView> {
 }
 
 /// A repository without a password.
-fn shown_repo(repo: &str) -> String {
+pub(crate) fn shown_repo(repo: &str) -> String {
     Location::parse(repo).map(|location| location.shown()).unwrap_or_default()
 }
 
@@ -347,7 +347,7 @@ fn build_view(p: &PipelineState, build: &Build, disk_full: bool) -> BuildView {
     }
 }
 
-fn version_view(p: &PipelineState, label: &VersionLabel, v: &Version) -> VersionView {
+pub(crate) fn version_view(p: &PipelineState, label: &VersionLabel, v: &Version) -> VersionView {
     let (stage, cause) = match &v.stage {
         Stage::Building => (StageView::Building, None),
         Stage::Built => (StageView::Built, None),

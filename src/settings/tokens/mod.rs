@@ -6,6 +6,7 @@
 
 mod error;
 mod file;
+mod session;
 
 pub use crate::domain::Role;
 pub use error::TokenError;
@@ -15,6 +16,7 @@ use super::StateDir;
 use chrono::{DateTime, Utc};
 use file::Stamp;
 use serde::{Deserialize, Serialize};
+use session::SessionKey;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -154,8 +156,15 @@ pub struct Tokens {
 
 #[derive(Debug, Default)]
 struct Cache {
-    owner: Option<(Stamp, TokenDigest)>,
+    owner: Option<Owner>,
     list: Option<(Stamp, Vec<Entry>)>,
+}
+
+#[derive(Debug)]
+struct Owner {
+    stamp: Stamp,
+    digest: TokenDigest,
+    key: SessionKey,
 }
 
 impl Tokens {
@@ -231,9 +240,9 @@ impl Tokens {
 impl Cache {
     fn refresh(&mut self, state: &StateDir) -> Result<(), TokenError> {
         let now = Stamp::of(&state.token());
-        if self.owner.as_ref().map(|(stamp, _)| stamp) != now.as_ref() {
+        if self.owner.as_ref().map(|owner| &owner.stamp) != now.as_ref() {
             let (secret, stamp) = file::read_token(&state.token(), Privacy::Owner)?;
-            self.owner = Some((stamp, secret.digest()));
+            self.owner = Some(Owner { stamp, digest: secret.digest(), key: SessionKey::of(&secret) });
         }
         let now = Stamp::of(&state.tokens());
         if self.list.as_ref().map(|(stamp, _)| stamp) != now.as_ref() {
@@ -255,7 +264,7 @@ impl Cache {
                 found = Some(entry);
             }
         }
-        if self.owner.as_ref().is_some_and(|(_, owner)| is_same(owner)) {
+        if self.owner.as_ref().is_some_and(|owner| is_same(&owner.digest)) {
             return Some(owner_entry(digest));
         }
         found.cloned()

@@ -168,3 +168,30 @@ fn tokens_made_at_the_same_time_are_all_kept() {
     });
     assert_eq!(Tokens::open(&state).unwrap().list().unwrap().len(), 40);
 }
+
+#[test]
+fn a_session_holds_as_long_as_its_token_and_not_beyond_its_time() {
+    let (_folder, state) = state();
+    let tokens = Tokens::open(&state).unwrap();
+    let at = |seconds: i64| DateTime::from_timestamp(seconds, 0).unwrap();
+    let entry = tokens.lookup(tokens.create(new("ann", Role::Operator)).unwrap().expose()).unwrap().unwrap();
+    let session = tokens.open_session(&entry, at(100)).unwrap();
+    assert_eq!(tokens.session(&session, at(99)).unwrap(), Some((entry.clone(), at(100))));
+    assert_eq!(tokens.session(&session, at(100)).unwrap(), None);
+    for bad in [
+        "",
+        ".",
+        "..",
+        "9.00.ann",
+        &session.replace("ann", "bob"),
+        &session.replacen("100", "900", 1),
+        &"x".repeat(100_000),
+    ] {
+        assert_eq!(tokens.session(bad, at(0)).unwrap(), None, "{bad}");
+    }
+    // Another controller does not take it, and neither does this one once its owner has another token.
+    let (_other, elsewhere) = self::state();
+    assert_eq!(Tokens::open(&elsewhere).unwrap().session(&session, at(0)).unwrap(), None);
+    std::fs::remove_file(state.token()).unwrap();
+    assert_eq!(Tokens::open(&state).unwrap().session(&session, at(0)).unwrap(), None);
+}

@@ -1,0 +1,38 @@
+// Signing in with a token. The token goes to the controller once, which answers with a cookie that no script can read.
+
+import { h } from "./dom.js";
+import { ask, restart } from "./live.js";
+
+let open = null;
+
+export function signIn(needed) {
+  if (open) return;
+  const field = h("input", { type: "password", id: "token", name: "token", autocomplete: "current-password", required: true, spellcheck: "false" });
+  const said = h("p", { class: "line bad", role: "alert", hidden: true });
+  const dialog = h("dialog", { class: "dialog", "aria-labelledby": "signin-title" },
+    h("form", { method: "dialog" },
+      h("h2", { id: "signin-title" }, "Sign in"),
+      h("p", { class: "quiet" }, needed ? "This controller shows nothing without a token." : "To act you need a token of the role operator or above.", " Make one on its machine: ",
+        h("code", null, "tidegate token create NAME --role operator")),
+      h("label", { for: "token" }, "Token"), field, said,
+      h("div", { class: "buttons" }, needed ? null : h("button", { type: "button", value: "cancel" }, "Cancel"), h("button", { type: "submit", class: "main" }, "Sign in"))));
+  const close = () => (dialog.close(), dialog.remove(), (open = null));
+  dialog.querySelector("[value=cancel]")?.addEventListener("click", close);
+  dialog.addEventListener("cancel", (event) => (needed ? event.preventDefault() : close()));
+  dialog.querySelector("form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    said.hidden = true;
+    try {
+      await ask("/api/login", { token: field.value.trim() });
+      close();
+      await restart();
+    } catch (problem) {
+      said.textContent = `${problem.message}. ${problem.help}`;
+      said.hidden = false;
+      field.select();
+    }
+  });
+  open = dialog;
+  document.body.append(dialog);
+  dialog.showModal();
+}
