@@ -1,7 +1,5 @@
 //! How long it takes to draw a frame: a log of 10,000 lines of which a screen is shown, and the same while it is searched.
 
-#![expect(clippy::unwrap_used, reason = "a bench that meets what it does not expect ends there")]
-
 mod figures;
 
 use chrono::{TimeZone as _, Utc};
