@@ -3,13 +3,13 @@
 use super::client::settings_here;
 use super::init::HIDDEN_FOLDER;
 use super::trouble::Trouble;
-use super::words::counted;
 use super::{Exit, talk};
 use crate::clock::{Clock, SystemClock};
 use crate::definition;
 use crate::domain::{Diagnostic, Severity};
 use crate::source::Location;
 use crate::watch::{self, Content, is_candidate};
+use crate::words::counted;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -30,8 +30,8 @@ mod talk;
 mod token;
 mod trouble;
 mod wait;
+mod watch;
 mod why;
-mod words;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -116,6 +116,9 @@ enum Command {
     /// Show what is where, and what goes on
     #[command(after_help = manual::STATUS)]
     Status(status::Args),
+    /// Watch it all on screens, and act
+    #[command(after_help = manual::WATCH)]
+    Watch(watch::Args),
     /// Print events as JSON lines
     #[command(after_help = manual::EVENTS)]
     Events(events::Args),
@@ -208,6 +211,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Logs(args) => logs::run(&args),
         Command::Why(args) => why::run(&args),

@@ -13,4 +13,5 @@ mod page;
 mod rules;
 mod server;
 mod simulation;
+mod tui;
 mod whole;

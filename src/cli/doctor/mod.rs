@@ -12,13 +12,14 @@ mod secrets;
 mod state;
 mod watching;
 
+use super::Exit;
 use super::client::Where;
 use super::serving::Serving;
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
-use super::{Exit, words};
 use crate::printable;
 use crate::settings::{Overrides, Settings};
+use crate::words;
 use secrets::Folders;
 use serde::Serialize;
 use std::path::PathBuf;

@@ -57,7 +57,7 @@ async fn build(args: &Args) -> Result<Exit, Trouble> {
         Err(diagnostics) => {
             super::check::draw(&[(name, bytes)], &diagnostics);
             let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
-            let message = format!("the pipeline has {}", super::words::counted(errors, "error"));
+            let message = format!("the pipeline has {}", crate::words::counted(errors, "error"));
             return Err(Trouble::new("TG-CLI-012", message, "mend what is said above", Exit::Usage));
         }
     };

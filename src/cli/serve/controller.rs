@@ -118,7 +118,7 @@ impl Controller {
 
     /// Lets whoever looks know that it is about to stop.
     pub(super) fn say_stopping(&self, time: Duration) {
-        let time = crate::cli::words::took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let time = crate::words::took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         let message =
             format!("the controller is stopping: nothing new begins, what runs has up to {time} to end");
         self.troubles.begin("TG-SERVE-007", message, "what is interrupted runs again after the next start");

@@ -12,7 +12,7 @@ mod tier;
 mod window;
 
 pub use cron::Cron;
-pub use deploy::{Deploy, Health, OnFailure, Probe, Upload, Wave};
+pub use deploy::{Deploy, Health, OnFailure, Probe, Upload, Wave, wave_sizes};
 pub use forge::Forge;
 pub use gate::{Check, Gate, Phase};
 pub use notify::{Notify, STATUS_KINDS};

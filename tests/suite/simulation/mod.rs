@@ -11,6 +11,8 @@ mod jumps;
 mod promises;
 mod story;
 
+pub(crate) use story::history;
+
 use hands::Hands;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

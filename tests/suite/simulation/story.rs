@@ -45,6 +45,26 @@ pub(crate) fn tell(seed: u64, aloud: bool) {
     });
 }
 
+/// The journal that the story of one seed leaves, as JSON lines.
+pub(crate) fn history(seed: u64) -> Vec<String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut story = Story::begin(seed, false).await;
+        for _ in 0..60 {
+            story.something_happens().await;
+        }
+        story.comes_to_an_end().await;
+        let mut lines = Vec::new();
+        let read = story.journal.for_each(EventId(0), &mut |record| {
+            lines.push(record.body.to_string());
+            Ok(())
+        });
+        read.unwrap();
+        lines
+    })
+}
+
 struct Story {
     chance: Chance,
     aloud: bool,

@@ -37,7 +37,7 @@ mod waiting;
 pub(crate) mod world;
 
 /// A build, a tier that checks, one that deploys, and one that wants a person's word.
-const SHOP: &str = r#"
+pub(crate) const SHOP: &str = r#"
 [source]
 repo = $REPO
 refs = ["main"]
