@@ -123,10 +123,15 @@ impl Watch {
     }
 }
 
-/// Bytes that a process has in RAM, of what is shared its part. None: it may not be looked at, or is gone.
+/// Bytes that a process has in RAM, of what is shared its part. None: it may not be looked at.
 fn fair_share(process: &Process) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", process.pid)).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let text = match fs::read_to_string(format!("/proc/{}/smaps_rollup", process.pid)) {
+        Ok(text) => text,
+        // It is gone, or has let go of its memory: what it shared is in the parts of the others by now.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => return Some(0),
+        Err(_) => return None,
+    };
+    let Some(line) = text.lines().find_map(|line| line.strip_prefix("Pss:")) else { return Some(0) };
     line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }
 
