@@ -89,6 +89,8 @@ pub(super) const INIT: &str = "Example: tidegate init --name shop";
 
 pub(super) const CHECK: &str = "Example: tidegate check pipelines/shop.toml";
 
+pub(super) const EXPLAIN: &str = "Example: tidegate explain TG-DEF-012";
+
 pub(super) const SCHEMA: &str = "Example: tidegate schema settings > settings.schema.json";
 
 pub(super) const RUN: &str = "Example: tidegate run pipelines/shop.toml --dir .";
