@@ -9,7 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 turns=${1:-3}
-tidegate=$PWD/${CARGO_TARGET_DIR:-target}/release/tidegate
+target=${CARGO_TARGET_DIR:-target}
+tidegate=$(realpath -m "$target/release/tidegate")
 [ -x "$tidegate" ] || cargo build --release --locked --quiet
 place=$(mktemp -d)
 started=()

@@ -209,6 +209,8 @@ impl Place {
             leave_running: false,
             append: false,
             mask: Vec::new(),
+            fence: Default::default(),
+            limits: Default::default(),
         }
     }
 

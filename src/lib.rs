@@ -26,6 +26,8 @@
 //! | [`engine`] | the loop; the only writer of the journal | do I/O of its own beside the journal |
 //! | [`notice`] | telling others of events: posts, programs, commit statuses | get in the way of a delivery |
 //! | [`server`] | HTTP, `/events` | hold state that is not a fold of events |
+//! | [`words`] | how things are said to people, on the command line and on screens | print |
+//! | [`tui`] | the terminal's screens: a fold of the stream and its pictures | reach into the engine |
 //! | [`cli`] | the command line: one file a family of commands | decide, or change the state but by commands |
 //!
 //! # Glossary
@@ -54,4 +56,6 @@ pub mod watch;
 pub mod engine;
 pub mod notice;
 pub mod server;
+pub mod words;
+pub mod tui;
 pub mod cli;

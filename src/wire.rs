@@ -174,6 +174,14 @@ pub fn decode(text: &str) -> Result<Envelope, DecodeError> {
     }
 }
 
+/// Reads the JSON of a frame that is sent but never journaled.
+pub fn decode_live(text: &str) -> Result<Live, DecodeError> {
+    match serde_json::from_str::<Frame<Live>>(text) {
+        Ok(frame) => Ok(frame.event),
+        Err(error) => Err(why_not(text, error)),
+    }
+}
+
 fn why_not(text: &str, error: serde_json::Error) -> DecodeError {
     #[derive(Deserialize)]
     struct Tag {

@@ -3,12 +3,13 @@
 
 use super::client::{Client, Where, segment, shaped};
 use super::trouble::Trouble;
-use super::{Exit, talk, words};
+use super::{Exit, talk};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Blocker, VersionLabel};
 use crate::printable;
 use crate::server::view::{PipelineView, StandingView, TierView, VersionView, WaitingView};
 use crate::server::{Done, OnePipeline};
+use crate::words;
 use serde_json::{Value, json};
 
 #[derive(clap::Args)]

@@ -6,6 +6,7 @@ use super::trouble::Trouble;
 use crate::settings::{DEFAULT_FILE, Overrides, Settings, StateDir, default_state_folder};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,6 +39,16 @@ pub(super) struct Where {
     /// Print JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
+}
+
+/// What is there of a part of a file.
+pub(super) enum Part {
+    /// Where it begins, and its bytes.
+    There(u64, Vec<u8>),
+    /// The file does not reach there.
+    Nothing,
+    /// There is no file.
+    NoFile,
 }
 
 /// A connection to one controller.
@@ -174,6 +185,33 @@ impl Client {
             return Err(self.foreign(status));
         }
         Ok(response.into_body().into_reader())
+    }
+
+    /// A part of a file, at most so many bytes of it.
+    pub(super) fn range(&self, path: &str, range: &str, limit: u64) -> Result<Part, Trouble> {
+        let mut request = self.agent.get(self.address(path)).header("Range", range);
+        if let Some(token) = self.credential.token() {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        let response = request.call().map_err(|error| self.unreachable(&error.to_string()))?;
+        let from = match response.status().as_u16() {
+            404 => return Ok(Part::NoFile),
+            416 => return Ok(Part::Nothing),
+            206 => {
+                let part = response.headers().get("content-range").and_then(|part| part.to_str().ok());
+                let part = part.and_then(|part| part.strip_prefix("bytes ")?.split('-').next());
+                part.and_then(|from| from.parse().ok()).ok_or_else(|| self.foreign(response.status()))?
+            }
+            200 => 0,
+            status => {
+                let foreign = || self.foreign(ureq::http::StatusCode::from_u16(status).unwrap_or_default());
+                return Err(self.answer(Ok(response)).err().unwrap_or_else(foreign));
+            }
+        };
+        let mut bytes = Vec::new();
+        let read = response.into_body().into_reader().take(limit).read_to_end(&mut bytes);
+        read.map_err(|error| self.unreachable(&error.to_string()))?;
+        Ok(Part::There(from, bytes))
     }
 
     /// A POST of JSON whose answer is JSON.

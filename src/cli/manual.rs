@@ -103,6 +103,15 @@ pub(super) const PLAN: &str = "Example: tidegate plan pipelines/shop.toml";
 
 pub(super) const STATUS: &str = "Example: tidegate status shop prod --wait --timeout 20m";
 
+pub(super) const WATCH: &str = "\
+`?` shows the keys: arrows and Enter look around, `/` searches, `a` shows what can be done here. What is done by hand is
+said first, with its nodes, and takes an Enter. `q` quits.
+
+With --replay a journal is played: Space stops, `.` and `,` step, `[` and `]` seek, `+` and `-` change the speed. Pauses
+of more than three seconds are cut to that.
+
+Example: tidegate watch shop";
+
 pub(super) const EVENTS: &str = "Example: tidegate events --follow --kind 'gate_*'";
 
 pub(super) const LOGS: &str = "Example: tidegate logs 42 --follow";

@@ -31,8 +31,8 @@ mod talk;
 mod token;
 mod trouble;
 mod wait;
+mod watch;
 mod why;
-mod words;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -120,6 +120,9 @@ enum Command {
     /// Show what is where, and what goes on
     #[command(after_help = manual::STATUS)]
     Status(status::Args),
+    /// Watch it all on screens, and act
+    #[command(after_help = manual::WATCH)]
+    Watch(watch::Args),
     /// Print events as JSON lines
     #[command(after_help = manual::EVENTS)]
     Events(events::Args),
@@ -213,6 +216,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Logs(args) => logs::run(&args),
         Command::Why(args) => why::run(&args),

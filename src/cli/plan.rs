@@ -1,16 +1,17 @@
 //! `tidegate plan`: what an edit changes and what the next version would do, told by the controller from its state; or,
 //! where there is none, of a first version.
 
+use super::Exit;
 use super::client::Where;
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
-use super::{Exit, words};
 use crate::clock::{Clock, SystemClock};
 use crate::definition::{self, Loaded};
 use crate::domain::plan::{Edit, Ends, Ground, NextVersion, Plan, TierPlan, TooLarge, WaitingChange, plan};
 use crate::domain::{Digest, Severity, State, Time};
 use crate::printable;
 use crate::server::PlanRequest;
+use crate::words;
 use std::fmt::Display;
 use std::path::PathBuf;
 

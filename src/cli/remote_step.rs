@@ -20,15 +20,18 @@ pub(super) struct Args {
     /// Where the command's output goes, alone
     #[arg(long)]
     output: Option<PathBuf>,
-    /// ssh and its arguments
+    /// The socket of the connection
+    #[arg(long)]
+    socket: PathBuf,
+    /// ssh and its arguments, should nobody answer there
     #[arg(last = true)]
     ssh: Vec<OsString>,
 }
 
 /// Ends with the command's exit status.
 pub(super) fn run(args: Args) -> ExitCode {
-    let Args { host, result, output, ssh } = args;
-    match (Errand { host, result, output, ssh }).run() {
+    let Args { host, result, output, socket, ssh } = args;
+    match (Errand { host, result, output, socket, ssh }).run() {
         Ok(status) => ExitCode::from(u8::try_from(status).unwrap_or(BROKEN)),
         Err(error) => {
             talk::fail("TG-NODE-001", format_args!("failed to run a command on the node: {error}"), "");

@@ -3,13 +3,14 @@
 use super::client::{Where, segment};
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
-use super::{Exit, wait, words};
+use super::{Exit, wait};
 use crate::domain::Time;
 use crate::domain::pipeline::Schedule;
 use crate::notice::NoticeState;
 use crate::printable;
 use crate::server::OnePipeline;
 use crate::server::view::*;
+use crate::words;
 use chrono::TimeDelta;
 
 #[derive(clap::Args)]

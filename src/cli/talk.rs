@@ -2,28 +2,18 @@
 //! from outside passes through [`crate::printable`] on its way here.
 
 use crate::printable;
+pub(super) use crate::words::Tone;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 
-/// A colour with a meaning; the words beside it say the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
-    Good,
-    Bad,
-    Wait,
-    Quiet,
-    Strong,
-}
-
-impl Tone {
-    fn code(self) -> &'static str {
-        match self {
-            Tone::Good => "32",
-            Tone::Bad => "31",
-            Tone::Wait => "33",
-            Tone::Quiet => "2",
-            Tone::Strong => "1",
-        }
+/// As a terminal is told it.
+fn code(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "32",
+        Tone::Bad => "31",
+        Tone::Wait => "33",
+        Tone::Quiet => "2",
+        Tone::Strong => "1",
     }
 }
 
@@ -42,7 +32,7 @@ pub(super) fn columns() -> usize {
 
 /// Text in a tone, if colour is wanted.
 pub(super) fn tinted(text: &str, tone: Tone, colour: bool) -> String {
-    if colour { format!("\x1b[{}m{text}\x1b[0m", tone.code()) } else { text.to_owned() }
+    if colour { format!("\x1b[{}m{text}\x1b[0m", code(tone)) } else { text.to_owned() }
 }
 
 /// One line of data. A reader that has gone ends the process quietly, as `head` expects.

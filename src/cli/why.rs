@@ -3,11 +3,12 @@
 use super::client::{Where, segment};
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
-use super::{Exit, status, words};
+use super::{Exit, status};
 use crate::domain::{Blocker, RunId, Time};
 use crate::printable;
-use crate::server::view::{GateView, NodeProgress, NodeTryView, Progress, StandingView};
+use crate::server::view::{GateView, NodeProgress, NodeTryView, Progress};
 use crate::server::{Unbuilt, UnbuiltStage, WhyTier, WhyView};
+use crate::words;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -129,6 +130,10 @@ fn gate(gate: &GateView, now: Time) -> String {
     let message = progress.outcome.as_ref().and_then(|outcome| outcome.message.as_ref());
     let message = message.map(|message| format!(": {message}")).unwrap_or_default();
     let again = again(progress.not_before, now);
+    if let Some(blocker) = progress.blockers.first() {
+        let why = words::blocker(blocker, now);
+        return format!("gate `{}` waits: {why}{}", gate.name, log(progress.run_id, progress.last_run_id));
+    }
     format!("gate `{}` {how}{message}{again}{}", gate.name, log(progress.run_id, progress.last_run_id))
 }
 
@@ -188,15 +193,5 @@ fn newer(newer: &Unbuilt) -> String {
 }
 
 fn standing(one: &WhyTier) -> (String, Tone) {
-    match &one.standing {
-        Some(StandingView::Passed { current: true }) => ("passed, current".into(), Tone::Good),
-        Some(StandingView::Passed { current: false }) => ("passed".into(), Tone::Good),
-        Some(StandingView::Inside) => ("inside".into(), Tone::Wait),
-        Some(StandingView::GoingBack { to, cause }) => (format!("goes back to {to}: {cause}"), Tone::Bad),
-        Some(StandingView::Rejected { cause }) => (format!("rejected: {cause}"), Tone::Bad),
-        Some(StandingView::Superseded { by_version }) => (format!("superseded by {by_version}"), Tone::Quiet),
-        Some(StandingView::Waiting) if one.blockers.is_empty() => ("enters next".into(), Tone::Good),
-        Some(StandingView::Waiting) => ("waits".into(), Tone::Wait),
-        None => ("has not come here".into(), Tone::Quiet),
-    }
+    words::standing(one.standing.as_ref(), one.blockers.is_empty())
 }

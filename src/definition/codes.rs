@@ -46,6 +46,9 @@ pub(super) enum Code {
     RefNotTaken,
     BackupComesLater,
     GuardHere,
+    FenceElsewhere,
+    FencesNothing,
+    AccountsOfOneBuild,
 }
 
 impl Code {

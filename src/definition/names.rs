@@ -92,6 +92,23 @@ pub(super) fn span_above_zero(report: &mut Report, path: &str, text: Option<&Str
     Some(span)
 }
 
+/// A length of time that has to be so long at least; `why` reads after "because".
+pub(super) fn span_at_least(
+    report: &mut Report,
+    path: &str,
+    text: Option<&String>,
+    least: Span,
+    why: &str,
+) -> Option<Span> {
+    let span = span(report, path, text)?;
+    if span.duration() < least.duration() {
+        report
+            .error(Code::BadSpan, path, format!("this length of time must be {least} at least"))
+            .help(format!("say {least} or more: {why}"));
+    }
+    Some(span)
+}
+
 /// A size in bytes, if one is said and can be read.
 pub(super) fn size(report: &mut Report, path: &str, text: Option<&String>) -> Option<u64> {
     let text = text?;

@@ -269,19 +269,24 @@ fn deploy_work(
         }
         DeployMode::Redeploy => (&t.redeploy.as_ref()?.digest, None),
     };
-    let tier = p.tier_of(digest, tier_name)?;
+    let tier = named_as_now(p.tier_of(digest, tier_name)?, tier_name);
     let node = p.node_of(tier_name, node_name, std::iter::once(digest).chain(other))?.clone();
     let job = Job::Deploy {
         run,
         version: version.clone(),
         artifacts: p.versions.get(version)?.artifacts.clone(),
         previous: t.nodes.get(node_name).and_then(|n| n.version.clone()).or_else(|| left(t, mode)),
-        tier: Box::new(tier.clone()),
         node,
         mode,
-        fallback: (mode == DeployMode::Deploy).then(|| fallback(p, tier, node_name)).flatten().map(Box::new),
+        fallback: (mode == DeployMode::Deploy).then(|| fallback(p, &tier, node_name)).flatten().map(Box::new),
+        tier: Box::new(tier),
     };
     work_of(p, name, version, digest, job)
+}
+
+/// The tier as a definition has it, by the name that it has now: that definition may know it by an older one.
+fn named_as_now(tier: &Tier, name: &TierName) -> Tier {
+    Tier { name: name.clone(), ..tier.clone() }
 }
 
 /// The version that a way back leaves: what is on a node that it failed on is not known otherwise.
@@ -295,7 +300,7 @@ fn fallback(p: &PipelineState, tier: &Tier, node: &NodeName) -> Option<Fallback>
     let current = p.tiers.get(&tier.name)?.current.as_ref()?;
     let version = p.versions.get(&current.version)?;
     let definition = p.known.get(&current.digest)?.clone();
-    let tier = p.tier_of(&current.digest, &tier.name)?.clone();
+    let tier = named_as_now(p.tier_of(&current.digest, &tier.name)?, &tier.name);
     let node = p.node_of(&tier.name, node, std::iter::once(&current.digest))?.clone();
     let (sha, ref_name) = (version.sha.clone(), version.ref_name.clone());
     Some(Fallback { version: current.version.clone(), sha, ref_name, definition, tier, node })

@@ -24,15 +24,15 @@ pub enum Rejection {
     /// The version is older than the current one.
     OlderThanCurrent(VersionLabel, VersionLabel),
     /// The version is rejected there.
-    IsRejected(VersionLabel, TierName),
+    IsRejected(PipelineName, VersionLabel, TierName),
     /// The version has not passed what comes before.
     NotPromoted(VersionLabel, TierName),
     /// The version does not wait there.
-    NotWaiting(VersionLabel, TierName),
+    NotWaiting(PipelineName, VersionLabel, TierName),
     /// The tier asks for no confirmation.
     NoConfirmation(TierName),
     /// The version is inside the tier already.
-    IsInside(VersionLabel, TierName),
+    IsInside(PipelineName, VersionLabel, TierName),
     /// The tier does not count its version's authors, and the actor has no address to tell by.
     AddressMissing(TierName, Role),
     /// The actor is one of the version's authors, who do not count in the tier.
@@ -114,16 +114,18 @@ impl Rejection {
             Rejection::OlderThanCurrent(..) => {
                 "use `tidegate rollback` to go back to an older version".into()
             }
-            Rejection::IsRejected(version, tier) => {
-                format!("`tidegate retry PIPELINE {tier} {version}` lets it wait again")
+            Rejection::IsRejected(pipeline, version, tier) => {
+                format!("`tidegate retry {pipeline} {tier} {version}` lets it wait again")
             }
             Rejection::NotPromoted(..) => {
                 "wait until it has, or lift that as an admin with `--lift --why TEXT`".into()
             }
-            Rejection::NotWaiting(..) => "`tidegate why PIPELINE TIER VERSION` shows where it stands".into(),
+            Rejection::NotWaiting(pipeline, version, tier) => {
+                format!("`tidegate why {pipeline} {tier} {version}` shows where it stands")
+            }
             Rejection::NoConfirmation(_) => "use `tidegate promote` to let a version in".into(),
-            Rejection::IsInside(_, tier) => {
-                format!("it needs nobody's word any more; `tidegate cancel PIPELINE {tier}` ends it")
+            Rejection::IsInside(pipeline, _, tier) => {
+                format!("it needs nobody's word any more; `tidegate cancel {pipeline} {tier}` ends it")
             }
             Rejection::AddressMissing(_, role) => {
                 format!("`tidegate token create NAME --role {role} --email ADDRESS` makes a token that has one")
@@ -165,13 +167,15 @@ impl fmt::Display for Rejection {
             Rejection::OlderThanCurrent(version, current) => {
                 write!(f, "`{version}` is older than the current version `{current}`")
             }
-            Rejection::IsRejected(version, tier) => write!(f, "`{version}` is rejected in tier `{tier}`"),
+            Rejection::IsRejected(_, version, tier) => write!(f, "`{version}` is rejected in tier `{tier}`"),
             Rejection::NotPromoted(version, tier) => {
                 write!(f, "`{version}` has not passed what comes before tier `{tier}`")
             }
-            Rejection::NotWaiting(version, tier) => write!(f, "`{version}` does not wait for tier `{tier}`"),
+            Rejection::NotWaiting(_, version, tier) => {
+                write!(f, "`{version}` does not wait for tier `{tier}`")
+            }
             Rejection::NoConfirmation(tier) => write!(f, "tier `{tier}` asks for no confirmation"),
-            Rejection::IsInside(version, tier) => write!(f, "`{version}` is inside tier `{tier}` already"),
+            Rejection::IsInside(_, version, tier) => write!(f, "`{version}` is inside tier `{tier}` already"),
             Rejection::AddressMissing(tier, _) => {
                 write!(
                     f,

@@ -5,11 +5,11 @@ use super::bounded::after;
 use super::cargo;
 use super::environment::{Env, argv, pairs};
 use super::expand::expand;
-use super::gate::{GateRun, gate_environment, not_ready, working_dir};
+use super::gate::{GateRun, furnish, gate_environment, working_dir};
 use super::process::{self, Order};
 use super::question::{Good, Question, Reply};
 use super::said::Ear;
-use super::secrets::{self, Secrets};
+use super::secrets::Secrets;
 use super::task::Task;
 use super::verdict::{self, Evidence};
 use super::{upload, workspace};
@@ -38,13 +38,8 @@ const PROBE_OUTPUT: usize = 4096;
 /// Runs the gate in a folder of its own, which is gone afterwards.
 pub(super) async fn run(task: &Task, gate: &GateRun, began: Instant) -> Outcome {
     let folder = task.places.gate(gate.run);
-    let exec = &gate.gate.exec;
-    let ready = async {
-        workspace::provide(task, &folder, &gate.artifacts).await?;
-        secrets::provide(task, gate.run, exec).await
-    };
-    let mut outcome = match ready.await {
-        Err(unready) => not_ready(unready, exec, began),
+    let mut outcome = match furnish(task, gate, &folder, began).await {
+        Err(unready) => unready,
         Ok(secrets) => match Boot::new(task, gate, &secrets) {
             Err(message) => verdict::infrastructure(&message, false),
             Ok(boot) => {
@@ -110,6 +105,8 @@ impl<'a> Boot<'a> {
         let order = Order {
             run,
             argv: self.argv.clone(),
+            folder: Some(task.places.gate(run)),
+            writes: Vec::new(),
             dir: self.dir.clone(),
             events: task.places.events(run),
             timeout: exec.timeout.map(Span::duration),

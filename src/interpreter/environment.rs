@@ -1,6 +1,7 @@
 //! What a step is told by its environment, and nothing else: four variables of the controller, what the pipeline, node
 //! and step declare, secrets that it lists, and `TIDEGATE_*`. A later layer wins over an earlier one.
 
+use super::fencing;
 use super::places::Folder;
 use super::secrets::Secrets;
 use super::task::Task;
@@ -52,6 +53,7 @@ pub(crate) fn inherited() -> Vec<(OsString, OsString)> {
 /// The environment of a run. `preset` is what its kind brings along, which everything that is declared may change.
 pub(super) fn environment(task: &Task, preset: &[(&str, OsString)], about: &About<'_>) -> Env {
     let mut env: Env = about.base.iter().cloned().collect();
+    env.extend(fencing::preset(about.exec, about.folder));
     env.extend(preset.iter().map(|(name, value)| (OsString::from(name), value.clone())));
     let node = about.on.map(|node| &node.env);
     for layer in [Some(&task.definition.env), node, Some(&about.exec.env)].into_iter().flatten() {
@@ -76,7 +78,7 @@ fn own(task: &Task, about: &About<'_>) -> Vec<(&'static str, OsString)> {
     if let Some(folder) = about.folder {
         own.extend([
             ("TIDEGATE_ARTIFACTS", folder.artifacts().into()),
-            ("TIDEGATE_CACHE", task.places.cache().into()),
+            ("TIDEGATE_CACHE", task.places.cache_for(about.exec.sandbox.as_ref()).into()),
             ("TIDEGATE_EVENTS", task.places.events(about.run).into()),
         ]);
     }

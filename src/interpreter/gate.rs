@@ -109,26 +109,36 @@ async fn command(
     began: Instant,
 ) -> Outcome {
     let folder = task.places.gate(gate.run);
-    let exec = &gate.gate.exec;
-    let ready = async {
-        workspace::provide(task, &folder, &gate.artifacts).await?;
-        secrets::provide(task, gate.run, exec).await
-    };
-    let outcome = match ready.await {
-        Err(unready) => not_ready(unready, exec, began),
+    let outcome = match furnish(task, gate, &folder, began).await {
+        Err(unready) => unready,
         Ok(secrets) => {
-            let target = task.places.cache().join("target").into_os_string();
+            let target = task.places.cache_for(exec.sandbox.as_ref()).join("target").into_os_string();
             let preset = [("CARGO_TARGET_DIR", target)];
             let preset = if is_cargo { &preset[..] } else { &[] };
             let env = gate_environment(task, gate, &folder, None, preset, &secrets);
             let mask = secrets.words();
             let ear = if is_cargo { Ear::of_ours(secrets) } else { Ear::new(true, secrets) };
             let command = Command { argv, env, ear, mask };
-            execute(task, gate.run, &folder, exec, command, began).await
+            execute(task, gate.run, &folder, &gate.gate.exec, command, began).await
         }
     };
     workspace::remove(task, gate.run, &folder).await;
     outcome
+}
+
+/// Fills a gate's own folder and reads its secrets. The error is the gate's outcome.
+pub(super) async fn furnish(
+    task: &Task,
+    gate: &GateRun,
+    folder: &Folder,
+    began: Instant,
+) -> Result<Secrets, Outcome> {
+    let exec = &gate.gate.exec;
+    let furnished = async {
+        workspace::provide(task, folder, &gate.artifacts).await?;
+        secrets::provide(task, gate.run, exec).await
+    };
+    furnished.await.map_err(|unready| not_ready(unready, exec, began))
 }
 
 pub(super) fn gate_environment(
@@ -171,6 +181,8 @@ pub(super) async fn execute(
     let order = Order {
         run,
         argv: command.argv,
+        folder: Some(folder.clone()),
+        writes: Vec::new(),
         dir,
         events: task.places.events(run),
         timeout: exec.timeout.map(Span::duration),

@@ -3,6 +3,7 @@
 use super::StopCause;
 use super::bounded::Cut;
 use super::environment::{Env, argv};
+use super::places::Folder;
 use super::process::{self, Order};
 use super::question::{Good, Question, Reply};
 use super::remote_run::Remote;
@@ -32,7 +33,7 @@ pub(super) enum Ill {
 /// From where it is asked.
 pub(super) enum Where<'a> {
     /// This machine; a command runs in that folder.
-    Here(PathBuf),
+    Here(&'a Folder, PathBuf),
     /// A node that is reached by ssh.
     There(&'a Remote<'a>),
 }
@@ -107,7 +108,7 @@ impl<'a> Asker<'a> {
         match self {
             Self::Question(patient, question) => {
                 let forward = match &patient.on {
-                    Where::Here(_) => None,
+                    Where::Here(..) => None,
                     Where::There(remote) => Some(remote.forward()),
                 };
                 patient.task.stop.bound(patient.deadline, question.ask(forward, left)).await
@@ -134,10 +135,12 @@ async fn command(patient: &Patient<'_>, script: &Script, left: Duration) -> Resu
     let mut ear = Ear::new(false, patient.secrets.clone());
     let exec = &patient.deploy.exec;
     let exit = match &patient.on {
-        Where::Here(dir) => {
+        Where::Here(folder, dir) => {
             let order = Order {
                 run: patient.run,
                 argv: argv(script),
+                folder: Some((*folder).clone()),
+                writes: Vec::new(),
                 dir: dir.clone(),
                 events,
                 timeout,
@@ -164,6 +167,7 @@ async fn command(patient: &Patient<'_>, script: &Script, left: Duration) -> Resu
             return Err(Cut::Late);
         }
         How::Stopped(runner::StopCause::Timeout) => "did not end in time".into(),
+        How::LimitPassed(passed) => format!("was killed: {passed}"),
         How::NotStarted { message, .. } | How::LogFailed { message } => format!("failed to {message}"),
     };
     Ok(Reply { is_good: false, said })

@@ -16,6 +16,7 @@ use crate::settings::StateDir;
 use crate::source::Git;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::Sender;
@@ -51,9 +52,18 @@ impl LocalInterpreter {
             inherited,
             output_limit,
             reports,
+            private: Arc::new(Vec::new),
             room: Room::default(),
         });
         Self { shop, under_way: Arc::default(), runtime: Handle::current() }
+    }
+
+    /// Says what no fenced step may read, beside the state folder and the secrets of its own pipeline: asked before each.
+    #[must_use]
+    pub fn keeping(mut self, private: impl Fn() -> Vec<PathBuf> + Send + Sync + 'static) -> Self {
+        let shop = Arc::get_mut(&mut self.shop).expect("BUG: said before any work");
+        shop.private = Arc::new(private);
+        self
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<Effect, Arc<Stop>>> {

@@ -3,7 +3,7 @@
 //!
 //! [`LocalInterpreter`] gives each effect one task, which ends in exactly one command. Below it one file answers for one
 //! part of the work: [`places`] for what lies where, `environment` for what a step is told, `process` for running it,
-//! `verdict` for what its end means; `prepare`, `gate` and `deploy` put these together, [`cargo`], `boot`, `backup`
+//! `fencing` for what keeps it from the rest of the machine, `verdict` for what its end means; `prepare`, `gate` and `deploy` put these together, [`cargo`], `boot`, `backup`
 //! and [`dry_run`] for the kinds of gates that need more than that.
 
 pub mod cargo;
@@ -17,6 +17,7 @@ mod deploy;
 mod disguises;
 pub(crate) mod environment;
 pub(crate) mod expand;
+pub(crate) mod fencing;
 mod gate;
 mod health;
 mod last_words;
@@ -37,6 +38,7 @@ mod task;
 mod tests;
 mod upload;
 mod verdict;
+mod visit;
 mod workspace;
 
 use crate::domain::{Command, Effect, RunId, Work};

@@ -3,7 +3,9 @@
 //!
 //! ```text
 //! work/<pipeline>/cache                           TIDEGATE_CACHE, kept between versions
-//! work/<pipeline>/builds/<request>/               one build: `checkout`, `artifacts`, `ready` once it is checked out
+//! work/<pipeline>/caches/<account>                the same of steps that run as an account
+//! work/<pipeline>/builds/<request>/               one build: `checkout`, `artifacts`, `ready` once it is checked out,
+//!                                                 `tmp` of fenced steps, `lent` while it belongs to an account
 //! work/<pipeline>/versions/<request>/             the checkout that a version command runs in
 //! work/<pipeline>/gates/<run>/                    one gate's own: `checkout`, `artifacts`
 //! work/<pipeline>/deploys/<tier>/<node>/<run>/    one deploy's own: the same, and `kept` when it lives on
@@ -11,6 +13,7 @@
 //! logs/<pipeline>/<run>.log, <run>.events         what a run wrote and said
 //! ```
 
+use crate::domain::pipeline::Sandbox;
 use crate::domain::{EventId, NodeName, PipelineName, RunId, TierName};
 use crate::settings::StateDir;
 use sha2::{Digest as _, Sha256};
@@ -45,6 +48,14 @@ impl Places {
     /// The folder that steps keep between versions.
     pub fn cache(&self) -> PathBuf {
         self.work().join("cache")
+    }
+
+    /// The same for steps of that isolation: an account has its own, so that nobody runs what another one left there.
+    pub fn cache_for(&self, sandbox: Option<&Sandbox>) -> PathBuf {
+        match sandbox.and_then(Sandbox::account) {
+            Some(name) => self.work().join("caches").join(&*folder_name(name)),
+            None => self.cache(),
+        }
     }
 
     /// The folders of all builds.
@@ -122,6 +133,16 @@ impl Folder {
     /// What was built, for steps that come after the build.
     pub fn artifacts(&self) -> PathBuf {
         self.0.join("artifacts")
+    }
+
+    /// Temporary files of steps that may write nowhere else.
+    pub fn scratch(&self) -> PathBuf {
+        self.0.join("tmp")
+    }
+
+    /// There while the workspace belongs to an account: its user id.
+    pub fn lent(&self) -> PathBuf {
+        self.0.join("lent")
     }
 
     /// There once the workspace is whole.

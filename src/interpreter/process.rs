@@ -2,11 +2,13 @@
 //! to stop passed down. What its end means is `verdict`'s subject.
 
 use super::environment::{Env, pairs};
+use super::fencing::{self, Fenced};
+use super::places::Folder;
 use super::said::Ear;
 use super::task::{Task, for_runner};
 use crate::domain::RunId;
 use crate::domain::pipeline::Exec;
-use crate::runner::{self, Exit, How, Start};
+use crate::runner::{self, Exit, Fence, How, Start};
 use std::ffi::OsString;
 use std::future::pending;
 use std::path::PathBuf;
@@ -22,6 +24,10 @@ pub(super) const GRACE: Duration = Duration::from_secs(10);
 pub(super) struct Order {
     pub(super) run: RunId,
     pub(super) argv: Vec<OsString>,
+    /// Its folder, with the workspace in it; none for what runs on a node that is not this machine.
+    pub(super) folder: Option<Folder>,
+    /// Files outside of the workspace that it writes to, beside the one for events.
+    pub(super) writes: Vec<PathBuf>,
     pub(super) dir: PathBuf,
     pub(super) events: PathBuf,
     pub(super) timeout: Option<Duration>,
@@ -37,9 +43,29 @@ pub(super) async fn run(task: &Task, order: Order, exec: &Exec, env: &Env, ear: 
     if let Some(cause) = task.stop.asked() {
         return without_process(How::Stopped(for_runner(cause)));
     }
+    let fenced = match fencing::fence(task, &order, exec).await {
+        Ok(fenced) => fenced,
+        Err(message) => {
+            return without_process(How::NotStarted { errno: 0, message, missing_program: false });
+        }
+    };
+    let exit = run_fenced(task, order, exec, env, &fenced, ear).await;
+    fencing::end(task, fenced).await;
+    exit
+}
+
+async fn run_fenced(
+    task: &Task,
+    order: Order,
+    exec: &Exec,
+    env: &Env,
+    fenced: &Fenced,
+    ear: &mut Ear,
+) -> Exit {
     let run = order.run;
     let (sender, receiver) = mpsc::channel(QUEUE);
-    task.shop.runner.start(start(task, order, exec, env), sender);
+    let start = Start { fence: fenced.fence.clone(), ..start(task, order, exec, env) };
+    task.shop.runner.start(start, sender);
     let pass_down = async {
         let cause = task.stop.wait().await;
         task.shop.runner.stop(run, for_runner(cause));
@@ -65,6 +91,8 @@ fn start(task: &Task, order: Order, exec: &Exec, env: &Env) -> Start {
         leave_running: order.leave_running,
         append: order.append,
         mask: order.mask,
+        fence: Fence::None,
+        limits: order.folder.as_ref().map(|_| fencing::limits(exec)).unwrap_or_default(),
     }
 }
 

@@ -69,6 +69,7 @@ impl Remote<'_> {
             host: self.link.host().to_owned(),
             result: result.clone(),
             output: self.output.clone(),
+            socket: self.link.socket().into(),
             ssh: self.link.argv(),
         };
         let mut words = vec![own_program().into_os_string(), carry::SUBCOMMAND.into()];
@@ -77,6 +78,8 @@ impl Remote<'_> {
         env.extend(marks(self.run, &events));
         env.extend(variables);
         let order = Order {
+            folder: None,
+            writes: Vec::new(),
             run: self.run,
             argv: words,
             dir: self.link.client().folder().to_owned(),

@@ -4,11 +4,12 @@
 use super::secrets::Secrets;
 use super::task::Task;
 use crate::domain::RunId;
+use crate::printable;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
 /// The log of one run, between the runner's writing.
@@ -32,15 +33,16 @@ impl<'a> RunLog<'a> {
     /// Makes the log, empty.
     pub(super) fn create(task: &'a Task, run: RunId, limit: u64, secrets: Secrets) -> io::Result<RunLog<'a>> {
         let path = task.places.log(run);
-        fs::create_dir_all(path.parent().unwrap_or(&path))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path.parent().unwrap_or(&path))?;
         options().write(true).create(true).truncate(true).open(&path)?;
         Ok(RunLog { task, run, path, limit, truncated: false, secrets })
     }
 
-    /// Writes one line after whatever is there, and shows it. The line may hold text from outside: it goes into the
-    /// log as it is, but for what would end it.
+    /// Writes one line after whatever is there, and shows it. The line may hold text from outside: of that only what
+    /// can be printed gets into the log.
     pub(super) async fn line(&mut self, text: &str) -> io::Result<()> {
-        let line = format!("{}\n", self.secrets.hide_text(text).replace(['\n', '\r'], " "));
+        let text = self.secrets.hide_text(text).replace(['\n', '\r'], " ");
+        let line = format!("{}\n", printable::line(&text));
         let mut file = options().append(true).open(&self.path)?;
         let offset = file.metadata()?.len();
         if offset + line.len() as u64 > self.limit {

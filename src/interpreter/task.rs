@@ -1,6 +1,7 @@
 //! One effect at work: what it knows, how it is told to stop, and how it tells what happens meanwhile.
 
 use super::bounded::Stop;
+use super::fencing::Private;
 use super::piece::Room;
 use super::places::Places;
 use super::workspace::Workspaces;
@@ -28,6 +29,8 @@ pub(super) struct Shop {
     /// Bytes of a run's output that are kept, unless the step says otherwise.
     pub(super) output_limit: u64,
     pub(super) reports: Sender<Report>,
+    /// What no fenced step may read.
+    pub(super) private: Private,
     /// For output on its way to those who listen.
     pub(super) room: Room,
 }

@@ -81,6 +81,7 @@ fn of_end(how: &How, evidence: &Evidence<'_>, tail: &str) -> Outcome {
             of_cut(Cut::Stopped(StopCause::Interrupted), evidence.exec)
         }
         How::Stopped(runner::StopCause::Timeout) => of_cut(Cut::Late, evidence.exec),
+        How::LimitPassed(passed) => Outcome::of(Classification::Killed).saying(passed.to_string()),
         How::NotStarted { message, missing_program: true, .. } => missing_program(message),
         How::NotStarted { message, errno, .. } => infrastructure(message, *errno == libc::ENOSPC),
         How::LogFailed { message } => infrastructure(message, message.contains("No space left")),
@@ -124,6 +125,7 @@ fn with_status(outcome: &mut Outcome, how: &How) {
     match how {
         How::Code(status) => outcome.exit_code = Some(*status),
         How::Signal(number) => outcome.signal = Some(signal_name(*number)),
+        How::LimitPassed(_) => outcome.signal = Some(signal_name(libc::SIGKILL)),
         _ => {}
     }
 }

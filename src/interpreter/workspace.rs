@@ -4,6 +4,7 @@
 use super::StopCause;
 use super::bounded::Cut;
 use super::dry_run;
+use super::fencing::{self, Lent};
 use super::places::{Folder, Places};
 use super::task::Task;
 use crate::artifact;
@@ -15,6 +16,7 @@ use crate::source::{self, Git, Location, Repo, mirror};
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub(super) struct Workspaces {
     git: Git,
     /// Steps of one build may want its workspace at the same moment; one makes it.
     making: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
+    /// Those that belong to an account now.
+    pub(super) lent: Lent,
 }
 
 /// Why there is no workspace.
@@ -48,10 +52,11 @@ pub(super) enum Unready {
 impl Workspaces {
     /// None yet.
     pub(super) fn new(git: Git) -> Self {
-        Self { git, making: Mutex::default() }
+        Self { git, making: Mutex::default(), lent: Lent::default() }
     }
 
-    fn maker(&self, folder: &Folder) -> Arc<tokio::sync::Mutex<()>> {
+    /// Who has this is alone with the folder as a whole.
+    pub(super) fn maker(&self, folder: &Folder) -> Arc<tokio::sync::Mutex<()>> {
         let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         making.retain(|_, maker| Arc::strong_count(maker) > 1);
         making.entry(folder.path().to_owned()).or_default().clone()
@@ -103,7 +108,9 @@ async fn make(
     let git_refused = |error: source::Error| refused(format!("{error}; {}", error.help()));
     source::remove_workspace(folder.path()).await.map_err(git_refused)?;
     for made in [folder.path(), &folder.checkout(), &folder.artifacts(), &task.places.cache()] {
-        fs::create_dir_all(made).map_err(|error| failed("make", &error))?;
+        // Closed until somebody is let in.
+        let made_now = fs::DirBuilder::new().recursive(true).mode(0o700).create(made);
+        made_now.map_err(|error| failed("make", &error))?;
     }
     if needs_checkout {
         let repo = repo(task).map_err(git_refused)?;
@@ -228,6 +235,9 @@ pub async fn sweep(
     running: &[(PipelineName, RunId)],
 ) {
     end_leftovers(state, running).await;
+    if let Err(error) = fencing::close_beside_ways(state) {
+        tracing::warn!(%error, "what lies beside the ways of accounts through the state folder may be open");
+    }
     let build = |(pipeline, request): &(PipelineName, EventId)| Places::new(state, pipeline).build(*request);
     let kept: BTreeSet<PathBuf> = going_on.iter().map(|one| build(one).path().to_owned()).collect();
     let work = state.work();

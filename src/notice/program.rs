@@ -92,6 +92,8 @@ impl Programs {
             leave_running: false,
             append: false,
             mask: secrets.words(),
+            fence: Default::default(),
+            limits: Default::default(),
         };
         let runner = self.runner.clone();
         let gone = CancellationToken::new();
@@ -175,6 +177,7 @@ fn ended(how: &How) -> String {
         How::Signal(signal) => format!("it was ended by signal {signal}"),
         How::Stopped(StopCause::Timeout) => "it did not end in time".into(),
         How::Stopped(_) => "it was ended".into(),
+        How::LimitPassed(passed) => format!("it was killed: {passed}"),
         How::NotStarted { message, .. } | How::LogFailed { message } => {
             format!("failed to {}", printable::line(message))
         }
@@ -256,6 +259,8 @@ mod tests {
             leave_running: false,
             append: false,
             mask: Vec::new(),
+            fence: Default::default(),
+            limits: Default::default(),
         };
         let runner: Arc<dyn Runner> = Arc::new(runner::LocalRunner::new());
         let gone = CancellationToken::new();

@@ -4,20 +4,24 @@
 
 use super::BEAT;
 use super::marks::{self, Marks, Piece};
-use super::payload::Payload;
-use super::talk::keep_last;
+use super::mux::{self, NotOpened, Session};
+use super::payload::{LINE, Payload};
+use super::talk::{MOST_PRINTED, keep_last};
 use super::trouble::{Kind, Trouble};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::block_in_place;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +33,6 @@ const VARIABLE: &str = "TIDEGATE_PAYLOAD_";
 const CHUNK: usize = 100_000;
 /// The exit status when the command's own is not known.
 const UNKNOWN: i32 = 255;
-/// What a login may print before our script speaks, in bytes.
-const MOST_PRINTED: usize = 1024 * 1024;
 /// How long ssh's last words are waited for.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -42,7 +44,9 @@ pub struct Errand {
     pub result: PathBuf,
     /// A file that the command's stdout goes to, alone; only its stderr is shown.
     pub output: Option<PathBuf>,
-    /// ssh and its arguments.
+    /// The socket of the connection that it goes through.
+    pub socket: PathBuf,
+    /// ssh and its arguments, should nobody answer there.
     pub ssh: Vec<OsString>,
 }
 
@@ -87,6 +91,7 @@ impl Errand {
     pub fn to_arguments(&self) -> Vec<OsString> {
         let mut words: Vec<OsString> =
             vec!["--host".into(), self.host.clone().into(), "--result".into(), self.result.clone().into()];
+        words.extend(["--socket".into(), self.socket.clone().into()]);
         if let Some(output) = &self.output {
             words.extend(["--output".into(), output.into()]);
         }
@@ -97,7 +102,9 @@ impl Errand {
 
     /// Runs it and gives the exit status that is to be passed on. The error is of what hindered this program itself.
     pub fn run(&self) -> io::Result<i32> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // Signs of life go out on a thread of their own: whoever reads our output may be slow, or stand still.
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build()?;
         match runtime.block_on(self.carry_out())? {
             Ok(status) => Ok(status),
             Err(trouble) => {
@@ -114,32 +121,22 @@ impl Errand {
             Some(path) => Box::new(options().create(true).truncate(true).open(path)?),
             None => Box::new(io::stdout()),
         };
-        let (program, arguments) =
-            self.ssh.split_first().ok_or_else(|| io::Error::other("there is no ssh to run"))?;
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A signal to our group is for us: ssh must live on until the node's side has ended.
-        command.process_group(0).kill_on_drop(true);
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(VARIABLE.as_bytes()))
-        {
-            command.env_remove(name);
-        }
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => return Ok(Err(Trouble::no_client(&program.to_string_lossy(), &error))),
-        };
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
-            unreachable!("BUG: all three are pipes")
-        };
         let stop = CancellationToken::new();
+        let ending = tokio::spawn(wait_for_signal(stop.clone())?);
+        let opened = tokio::select! {
+            opened = self.open() => opened?,
+            // Nothing has begun there.
+            () = stop.cancelled() => return Ok(Ok(UNKNOWN)),
+        };
+        let Opened { stdin, stdout, stderr, mut way } = match opened {
+            Ok(opened) => opened,
+            Err(trouble) => return Ok(Err(trouble)),
+        };
         // What the command itself knows must not be the mark; and no other command has ever had it.
         let token = marks::random();
         let line = [format!("mark={mark};token={token};").into_bytes(), payload()].concat();
         let feeding = tokio::spawn(feed(stdin, line, stop.clone()));
         let listening = tokio::spawn(listen(stderr, Marks::new(&mark), self.output.is_some()));
-        let ending = tokio::spawn(wait_for_signal(stop.clone())?);
         let mut hearing =
             Hearing { marks: Marks::new(&mark), output, started: false, printed: 0, kept: Vec::new() };
         let heard = hearing.hear(stdout).await;
@@ -151,15 +148,10 @@ impl Errand {
         let result = match heard? {
             Some(End::Status(status)) => Ok(status),
             Some(End::No(what)) => Err(no(&self.host, &what)),
-            Some(End::PrintsOn) => {
-                let message = format!(
-                    "the login on `{}` prints without end; its profile must print nothing",
-                    self.host
-                );
-                Err(Trouble::new(Kind::Refused, message))
-            }
+            Some(End::PrintsOn) => Err(Trouble::prints_on(&self.host)),
             None => {
-                let status = timeout(LINGER, child.wait()).await.ok().and_then(Result::ok);
+                let (status, last_word) = way.ended().await;
+                let ssh_said = if ssh_said.trim().is_empty() { last_word.to_owned() } else { ssh_said };
                 let printed = String::from_utf8_lossy(&hearing.kept);
                 Err(if hearing.started {
                     Trouble::lost(&self.host, &ssh_said)
@@ -170,6 +162,79 @@ impl Errand {
         };
         Ok(result)
     }
+}
+
+/// A session on the node.
+struct Opened {
+    stdin: Box<dyn AsyncWrite + Send + Unpin>,
+    stdout: Box<dyn AsyncRead + Send + Unpin>,
+    stderr: Box<dyn AsyncRead + Send + Unpin>,
+    way: Way,
+}
+
+/// What keeps a session up.
+enum Way {
+    /// The master, asked by ourselves: that saves a process of ssh.
+    Master(Session),
+    /// A process of ssh.
+    Ssh(Child),
+}
+
+impl Way {
+    /// How it ended, once its output has; and what there is to say where ssh says nothing.
+    async fn ended(&mut self) -> (Option<ExitStatus>, &'static str) {
+        match self {
+            Way::Master(session) => {
+                let status = timeout(LINGER, session.ended()).await.ok().flatten();
+                let status = status.and_then(|status| i32::try_from(status).ok());
+                (status.map(|status| ExitStatus::from_raw((status & 0xff) << 8)), "the connection has ended")
+            }
+            Way::Ssh(child) => (timeout(LINGER, child.wait()).await.ok().and_then(Result::ok), ""),
+        }
+    }
+}
+
+impl Errand {
+    async fn open(&self) -> io::Result<Result<Opened, Trouble>> {
+        let ((their_stdin, stdin), (stdout, their_stdout), (stderr, their_stderr)) =
+            (io::pipe()?, io::pipe()?, io::pipe()?);
+        let files = [their_stdin.into(), their_stdout.into(), their_stderr.into()];
+        match mux::open(&self.socket, LINE, environment(), files).await {
+            Ok(session) => Ok(Ok(Opened {
+                stdin: Box::new(pipe::Sender::from_owned_fd(stdin.into())?),
+                stdout: Box::new(pipe::Receiver::from_owned_fd(stdout.into())?),
+                stderr: Box::new(pipe::Receiver::from_owned_fd(stderr.into())?),
+                way: Way::Master(session),
+            })),
+            Err(NotOpened::Refused(why)) => Ok(Err(Trouble::before_start(&self.host, None, &why, ""))),
+            // Its own client may know better, or say better why not.
+            Err(NotOpened::NoMaster) => self.spawn(),
+        }
+    }
+
+    fn spawn(&self) -> io::Result<Result<Opened, Trouble>> {
+        let (program, arguments) =
+            self.ssh.split_first().ok_or_else(|| io::Error::other("there is no ssh to run"))?;
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A signal to our group is for us: ssh must live on until the node's side has ended.
+        command.process_group(0).kill_on_drop(true).env_clear().envs(environment());
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => return Ok(Err(Trouble::no_client(&program.to_string_lossy(), &error))),
+        };
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            unreachable!("BUG: all three are pipes")
+        };
+        let (stdin, stdout, stderr) = (Box::new(stdin), Box::new(stdout), Box::new(stderr));
+        Ok(Ok(Opened { stdin, stdout, stderr, way: Way::Ssh(child) }))
+    }
+}
+
+/// What ssh gets: our own environment, without the payload.
+fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| !name.as_bytes().starts_with(VARIABLE.as_bytes()))
 }
 
 /// What was written into a result file. It is gone then.
@@ -206,7 +271,7 @@ fn payload() -> Vec<u8> {
 }
 
 /// Gives ssh its input: the script, then a line now and then until it is time to stop.
-async fn feed(mut stdin: ChildStdin, line: Vec<u8>, stop: CancellationToken) {
+async fn feed(mut stdin: Box<dyn AsyncWrite + Send + Unpin>, line: Vec<u8>, stop: CancellationToken) {
     let feeding = async {
         stdin.write_all(&line).await?;
         loop {
@@ -254,7 +319,7 @@ struct Hearing {
 
 impl Hearing {
     /// Passes output on until the command has ended. None: ssh ended first.
-    async fn hear(&mut self, mut stdout: ChildStdout) -> io::Result<Option<End>> {
+    async fn hear(&mut self, mut stdout: impl AsyncRead + Unpin) -> io::Result<Option<End>> {
         let mut piece = vec![0; 64 * 1024];
         loop {
             let count = match stdout.read(&mut piece).await {
@@ -294,7 +359,7 @@ impl Hearing {
 }
 
 /// Passes events on until there are no more, and gives what else ssh said. `shows`: that is the command's own stderr.
-async fn listen(mut stderr: ChildStderr, mut marks: Marks, shows: bool) -> String {
+async fn listen(mut stderr: impl AsyncRead + Unpin, mut marks: Marks, shows: bool) -> String {
     let events = std::env::var_os("TIDEGATE_EVENTS");
     let mut events = events.and_then(|path| File::options().append(true).open(path).ok());
     let (mut kept, mut piece) = (Vec::new(), vec![0; 16 * 1024]);
@@ -303,7 +368,7 @@ async fn listen(mut stderr: ChildStderr, mut marks: Marks, shows: bool) -> Strin
             match piece {
                 Piece::Other(bytes) => {
                     if shows {
-                        let _ = io::stderr().write_all(&bytes);
+                        let _ = block_in_place(|| io::stderr().write_all(&bytes));
                     }
                     keep_last(&mut kept, &bytes);
                 }

@@ -1,5 +1,6 @@
 //! How ssh is called: which options are ours, and what is left to the user's configuration.
 
+use super::digests::Digests;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,7 @@ pub struct Client {
     command: Vec<OsString>,
     folder: PathBuf,
     env: Vec<(OsString, OsString)>,
+    digests: Digests,
 }
 
 impl Client {
@@ -41,6 +43,7 @@ impl Client {
             command: with_whole_paths(command),
             folder,
             env: std::env::vars_os().filter(|(name, _)| !is_ours(name)).collect(),
+            digests: Digests::default(),
         }
     }
 
@@ -52,6 +55,11 @@ impl Client {
     /// What every ssh gets.
     pub fn env(&self) -> &[(OsString, OsString)] {
         &self.env
+    }
+
+    /// Of what was sent by it.
+    pub(super) fn digests(&self) -> &Digests {
+        &self.digests
     }
 
     fn with(&self, level: Level, options: &[&OsStr]) -> Vec<OsString> {

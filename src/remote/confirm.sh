@@ -7,7 +7,8 @@ say() { printf '\036%s %s\n' "$mark" "$*"; }
 
 say start
 here=$HOME/.tidegate
-name=$(uname -n)
+name=
+IFS= read -r name 2>/dev/null </proc/sys/kernel/hostname || name=$(uname -n)
 if mkdir -- "$here/$name.guard/over" 2>/dev/null; then
     : >"$here/$name.told.$owner"
     say confirmed

@@ -43,6 +43,7 @@ impl Link {
     /// Arms the guard. An earlier one must be off: a link that holds the lock has seen to that.
     pub async fn arm(&self, guard: &Guard) -> Result<(), Trouble> {
         let (payload, _) = Payload::new()
+            .set("name", self.name())
             .set("owner", &guard.owner)
             .set("version", &guard.version)
             .set("within", seconds(guard.within))

@@ -1,7 +1,7 @@
 # Arms the guard of a deploy: a process that stays on the node and makes it go back by itself unless it is told in time
 # that the node still answers.
 #
-# Given: mark, owner (whose it is: a file's name), version (that it goes back to), within (seconds that it waits; a beat of
+# Given: mark, name (of the machine), owner (whose it is: a file's name), version (that it goes back to), within (seconds that it waits; a beat of
 # the deploy's connection begins them anew), limit (seconds that going back may take), folder, count (of files that the
 # deploy replaces), as positional parameters these files, then the command that goes back; and `environment`, which sets
 # that command's environment. It lives in this process alone: nothing of it is on the disk.
@@ -13,24 +13,11 @@ say start
 umask 077
 cd || { say no home; exit 1; }
 here=$HOME/.tidegate
-name=$(uname -n)
 guard=$here/$name.guard
-rm -rf -- "$guard" "$here/$name.told.$owner"
-mkdir -- "$guard" && printf '%s\n' "$owner" >"$guard/owner" || { say no room; exit 1; }
 
 # What is there now lives on under a second name; a deploy replaces files and never writes into them.
 kept() { printf '%s/.%s.tidegate.back' "${1%/*}" "${1##*/}"; }
 files=
-while [ "$count" -gt 0 ]; do
-    count=$((count - 1))
-    if [ -f "$1" ]; then
-        old=$(kept "$1")
-        ln -f -- "$1" "$old" 2>/dev/null || cp -p -- "$1" "$old" 2>/dev/null || { say no room; exit 1; }
-        files="$files$1
-"
-    fi
-    shift
-done
 each() {
     printf %s "$files" | {
         failed=0
@@ -40,20 +27,37 @@ each() {
 }
 forget() { rm -f -- "$(kept "$1")"; }
 restore() { mv -f -- "$(kept "$1")" "$1"; }
+# As if it had never been.
+no_room() {
+    each forget
+    rm -rf -- "$guard"
+    say no room
+    exit 1
+}
+
+rm -rf -- "$guard" "$here/$name.told.$owner"
+mkdir -- "$guard" && printf '%s\n' "$owner" >"$guard/owner" || no_room
+while [ "$count" -gt 0 ]; do
+    count=$((count - 1))
+    if [ -f "$1" ]; then
+        files="$files$1
+"
+        old=$(kept "$1")
+        ln -f -- "$1" "$old" 2>/dev/null || cp -p -- "$1" "$old" 2>/dev/null || no_room
+    fi
+    shift
+done
+# Whoever takes the node next waits for a guard from the moment on at which it is armed.
+exec 8>>"$here/$name.steps"
+flock -s 8 || no_room
 
 bound=$(command -v timeout)
 (
     trap '' HUP
     exec </dev/null >"$guard/log" 2>&1
-    exec 8>>"$here/$name.steps"
-    flock -s 8
     waited=0 beat=
     while [ "$waited" -lt "$within" ]; do
-        if [ -e "$guard/taken" ]; then
-            # Whoever holds the lock now goes back, or on, by other means.
-            each forget
-            exit
-        fi
+        # It was told that the node answers, or whoever has the lock now goes back, or on, by other means.
         if [ -e "$guard/over" ]; then
             each forget
             rm -rf -- "$guard"

@@ -5,11 +5,19 @@
 # without a line after which the controller counts as gone).
 # A line that says `guard` keeps the guard of this deploy waiting.
 # Said:  start | no WHAT | locked BY | back WHEN STATUS | armed | ready (a line is waited for) | name NAME | path PATH | home HOME | held
+#
+# Every program that is run here is run for every deploy of every node: what the shell can do itself, it does.
 
 say() { printf '\036%s %s\n' "$mark" "$*"; }
 
-# After a wait: whoever waited may be gone, and must not act on what has become of the node since.
-still_there() {
+# lock FD: waits for it; another run has it, and is named meanwhile.
+lock() {
+    flock -n "$1" && return
+    who=
+    IFS= read -r who 2>/dev/null <"$holder"
+    say locked "$who"
+    flock "$1" || { say no flock; exit 1; }
+    # Whoever waited may be gone, and must not act on what has become of the node since.
     say ready
     timeout "$expiry" sh -c 'IFS= read -r line' || exit 1
 }
@@ -24,34 +32,20 @@ for tool in flock timeout mkfifo head; do
 done
 
 # A home folder may be shared by several machines.
-name=$(uname -n)
-lock=$here/$name.lock steps=$here/$name.steps holder=$here/$name.holder guard=$here/$name.guard
-{ exec 9>>"$lock" 8>>"$steps"; } 2>/dev/null || { say no home; exit 1; }
-
-if ! flock -n 9; then
-    who=
-    IFS= read -r who 2>/dev/null <"$holder"
-    say locked "$who"
-    flock 9 || { say no flock; exit 1; }
-    still_there
-fi
+name=
+IFS= read -r name 2>/dev/null </proc/sys/kernel/hostname || name=$(uname -n)
+holder=$here/$name.holder guard=$here/$name.guard
+{ exec 9>>"$here/$name.lock" 8>>"$here/$name.steps"; } 2>/dev/null || { say no home; exit 1; }
+lock 9
 
 # A guard goes on although nobody holds the lock. Whoever armed it may take over; others wait until it is over.
 if [ -f "$guard/owner" ] && [ ! -e "$guard/over" ]; then
     armed_by=
     IFS= read -r armed_by <"$guard/owner"
-    if [ "$armed_by" = "$owner" ]; then
-        say armed
-        : >"$guard/taken"
-    fi
+    # Only one of us makes this folder: a guard that was faster goes back, and that is waited for.
+    if [ "$armed_by" = "$owner" ] && mkdir -- "$guard/over" 2>/dev/null; then say armed; fi
 fi
-if ! flock -n 8; then
-    who=
-    IFS= read -r who 2>/dev/null <"$holder"
-    say locked "$who"
-    flock 8 || { say no flock; exit 1; }
-    still_there
-fi
+lock 8
 exec 8>&-
 [ ! -d "$guard" ] || rm -rf -- "$guard"
 # Of commands whose end nobody could wait for.
@@ -70,10 +64,16 @@ say path "$PATH"
 say home "$HOME"
 say held
 beats=0
-while line=$(timeout "$expiry" sh -c 'IFS= read -r line && printf %s "$line"' 9>&-); do
-    [ "$line" = guard ] || continue
-    beats=$((beats + 1))
-    [ ! -d "$guard" ] || printf '%s\n' "$beats" >"$guard/beat"
+while :; do
+    timeout "$expiry" sh -c 'IFS= read -r line || exit 1; [ "$line" != guard ] || exit 7' 9>&-
+    case $? in
+        0) ;;
+        7)
+            beats=$((beats + 1))
+            [ ! -d "$guard" ] || printf '%s\n' "$beats" >"$guard/beat"
+            ;;
+        *) break ;;
+    esac
 done
 : >"$holder"
 # An upload whose connection is half dead would never learn of it.

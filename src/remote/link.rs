@@ -72,12 +72,9 @@ pub struct Link {
     host: String,
     socket: OsString,
     env: Vec<(OsString, OsString)>,
-    /// What the node calls itself.
-    pub(super) name: OsString,
-    /// `PATH` of the login.
-    pub path: OsString,
-    /// `HOME` of the login.
-    pub home: OsString,
+    name: OsString,
+    path: OsString,
+    home: OsString,
     /// What a guard of ours did before we came.
     pub back: Option<Back>,
     holding: Option<JoinHandle<()>>,
@@ -95,8 +92,7 @@ impl Link {
         env: &[(OsString, OsString)],
         claim: &Claim,
     ) -> Result<Opening, Trouble> {
-        let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
-        let socket = OsString::from(format!("./{}-{number}", std::process::id()));
+        let socket = fresh_socket();
         let link = Link {
             client: client.clone(),
             host: host.to_owned(),
@@ -135,12 +131,18 @@ impl Link {
         &self.name
     }
 
+    /// `PATH` and `HOME` of the login, as variables.
+    pub fn login(&self) -> [(OsString, OsString); 2] {
+        [("PATH".into(), self.path.clone()), ("HOME".into(), self.home.clone())]
+    }
+
     /// How the client is called.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    pub(super) fn socket(&self) -> &OsStr {
+    /// The socket of the connection, from [`Client::folder`].
+    pub fn socket(&self) -> &OsStr {
         &self.socket
     }
 
@@ -249,6 +251,12 @@ impl Opening {
         link.hold(talk);
         link
     }
+}
+
+/// A socket that no other connection has, from [`Client::folder`].
+pub(super) fn fresh_socket() -> OsString {
+    let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
+    OsString::from(format!("./{}-{number}", std::process::id()))
 }
 
 /// Text of a node for people: one line, and not a long one.

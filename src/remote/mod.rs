@@ -18,13 +18,17 @@
 
 pub mod carry;
 mod client;
+mod digests;
 mod exchange;
 mod forward;
 mod guard;
 mod link;
+mod look;
 mod marks;
+mod mux;
 pub mod payload;
 mod place;
+mod stream;
 mod talk;
 mod trouble;
 
@@ -34,6 +38,7 @@ pub use client::Client;
 pub use forward::{Forward, Stream};
 pub use guard::{Confirmed, Guard, confirm};
 pub use link::{Back, Claim, Heard, Link};
+pub use look::{Seen, look};
 pub use payload::Payload;
 pub use place::{File, Places, Put};
 pub use trouble::{Kind, Trouble};

@@ -66,7 +66,8 @@ impl Payload {
     /// All of it as one line with its end. Simple assignments and a `;` may be put before it.
     pub fn into_line(self) -> Vec<u8> {
         let quoted = quoted(&OsString::from_vec(self.text));
-        let mut line = b"n=$(printf '\\nx');n=${n%x};eval ".to_vec();
+        // A shell's IFS begins as space, tab and a line end.
+        let mut line = b"n=${IFS#??};case $n in ?);;*)n=$(printf '\\nx');n=${n%x};esac;eval ".to_vec();
         for byte in quoted {
             match byte {
                 b'\n' => line.extend(b"'\"$n\"'"),

@@ -1,26 +1,19 @@
 //! Putting files in place on a node: what is there already stays, what was begun is gone on with, and each file is
 //! replaced at once or not at all.
 
+use super::digests::{self, Digests};
 use super::link::Link;
 use super::payload::{self, Payload};
+use super::stream::{self, STALL, Sending, Unsent};
 use super::talk::Talk;
 use super::trouble::{Kind, Trouble};
-use sha2::{Digest as _, Sha256};
 use std::ffi::{OsStr, OsString};
-use std::fs::File as LocalFile;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::ChildStdin;
-use tokio::sync::mpsc;
 
-/// Bytes of one read, and how many of these are read ahead.
-const PIECE: usize = 256 * 1024;
-const AHEAD: usize = 4;
-/// A node that takes nothing for so long will not.
-const STALL: Duration = Duration::from_secs(300);
 /// Bytes a second that the slowest disk reads.
 const SLOWEST: u64 = 5_000_000;
 /// A part that was begun is worth going on with from this size on, in bytes.
@@ -56,14 +49,14 @@ pub enum Put {
 /// A session that puts files in place.
 pub struct Places {
     talk: Talk,
+    digests: Digests,
 }
 
 impl Places {
     /// Begins the session.
     pub async fn open(link: &Link) -> Result<Places, Trouble> {
-        Ok(Places {
-            talk: link.talk(Payload::new().set("name", link.name()).script(include_str!("place.sh"))).await?,
-        })
+        let payload = Payload::new().set("name", link.name()).script(include_str!("place.sh"));
+        Ok(Places { talk: link.talk(payload).await?, digests: link.client().digests().clone() })
     }
 
     /// Puts one file in place. `sent` is told bytes as they go.
@@ -83,18 +76,19 @@ impl Places {
             return Ok(Put::Unchanged);
         }
         let begun = begun(&found).filter(|(there, _)| (WORTH..=file.size).contains(there));
-        let (from, hash) = match begun {
-            Some((there, digest)) => {
-                beginning(file, there, digest).await.map_or((0, Sha256::new()), |hash| (there, hash))
-            }
-            None => (0, Sha256::new()),
+        let from = match begun {
+            Some((there, digest)) if begins_so(file, there, digest).await => there,
+            _ => 0,
         };
         let offset = from.to_string();
         let put = ["put".as_ref(), to, part, size.as_ref(), offset.as_ref()];
         self.talk.send(&payload::call(&put)).await?;
         self.wait_for("go", file).await?;
-        let digest = self.send_rest(file, from, hash, sent).await?;
-        if digest != file.sha256 {
+        // Of a file that goes to many nodes the bits are read for that only once.
+        let digests = self.digests.clone();
+        let (sent, digest) = tokio::join!(self.send_rest(file, from, sent), digests.of(&file.from));
+        sent?;
+        if digest.map_err(|error| unreadable(file, &error))? != file.sha256 {
             let message = format!(
                 "`{}` is not what was built any more; build it again: `rebuild`",
                 file.from.display()
@@ -115,17 +109,12 @@ impl Places {
         }
     }
 
-    /// Sends the bytes until the node has them all, and hears a refusal meanwhile; the digest of the whole.
-    async fn send_rest(
-        &mut self,
-        file: &File,
-        from: u64,
-        hash: Sha256,
-        sent: impl Fn(u64),
-    ) -> Result<String, Trouble> {
-        let Some(stdin) = self.talk.stdin.take() else { return Err(self.talk.end().await) };
-        let (pieces, digest) = read_ahead(file, from, hash);
-        let mut sending = std::pin::pin!(send_pieces(stdin, pieces, sent));
+    /// Sends the bytes until the node has them all, and hears a refusal meanwhile.
+    async fn send_rest(&mut self, file: &File, from: u64, sent: impl Fn(u64)) -> Result<(), Trouble> {
+        let Some(stdin) = &self.talk.stdin else { return Err(self.talk.end().await) };
+        let pipe = stdin.as_fd().try_clone_to_owned();
+        let pipe = pipe.map_err(|error| failed(file, &error.to_string()))?;
+        let mut sending = std::pin::pin!(told(stream::send(&file.from, from..file.size, pipe), sent));
         // A refusal may come at any time, and the last word before we know that all is sent.
         let (said, sent) = tokio::select! {
             said = self.talk.hear_at_last() => (Some(said), None),
@@ -146,12 +135,11 @@ impl Places {
         if said != "whole" {
             return Err(failed(file, said.strip_prefix("failed ").unwrap_or(&said)));
         }
-        let sent = match sent {
-            Some(sent) => sent,
-            None => sending.await,
-        };
-        self.talk.stdin = sent.ok();
-        Ok(digest.await.unwrap_or_default())
+        if sent.is_none() {
+            // It has them all, so that none is left to be sent.
+            let _ = sending.await;
+        }
+        Ok(())
     }
 }
 
@@ -159,63 +147,12 @@ fn unreadable(file: &File, error: &io::Error) -> Trouble {
     Trouble::new(Kind::Failed, format!("failed to read `{}`: {error}", file.from.display()))
 }
 
-/// Why bytes were not sent.
-enum Unsent {
-    Read(io::Error),
-    Closed,
-    Stalled,
-}
-
-async fn send_pieces(
-    mut stdin: ChildStdin,
-    mut pieces: mpsc::Receiver<io::Result<Vec<u8>>>,
-    sent: impl Fn(u64),
-) -> Result<ChildStdin, Unsent> {
-    while let Some(piece) = pieces.recv().await {
-        let piece = piece.map_err(Unsent::Read)?;
-        let sending = tokio::time::timeout(STALL, stdin.write_all(&piece)).await;
-        sending.map_err(|_| Unsent::Stalled)?.map_err(|_| Unsent::Closed)?;
-        sent(piece.len() as u64);
+/// Tells how many bytes are sent, until all are.
+async fn told(mut sending: Sending, sent: impl Fn(u64)) -> Result<(), Unsent> {
+    while let Some(bytes) = sending.recv().await {
+        sent(bytes?);
     }
-    Ok(stdin)
-}
-
-/// What is read, piece by piece.
-type Pieces = mpsc::Receiver<io::Result<Vec<u8>>>;
-
-/// Reads on a thread of its own, a little ahead. Exactly as many bytes come as the file is said to have; the digest is of
-/// these and of what `hash` has taken before.
-fn read_ahead(file: &File, from: u64, mut hash: Sha256) -> (Pieces, tokio::task::JoinHandle<String>) {
-    let (sender, receiver) = mpsc::channel(AHEAD);
-    let (path, mut left) = (file.from.clone(), file.size - from);
-    let digest = tokio::task::spawn_blocking(move || {
-        let opened =
-            LocalFile::open(path).and_then(|mut file| file.seek(SeekFrom::Start(from)).map(|_| file));
-        let mut open = match opened {
-            Ok(open) => open,
-            Err(error) => {
-                let _ = sender.blocking_send(Err(error));
-                return String::new();
-            }
-        };
-        while left > 0 {
-            let mut piece = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
-            let read = open.read_exact(&mut piece).map(|()| piece);
-            if let Ok(piece) = &read {
-                hash.update(piece);
-            }
-            left -= read.as_ref().map_or(left, |piece| piece.len() as u64);
-            if sender.blocking_send(read).is_err() {
-                break;
-            }
-        }
-        in_hex(hash)
-    });
-    (receiver, digest)
-}
-
-fn in_hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(())
 }
 
 /// `part BYTES DIGEST`.
@@ -224,16 +161,11 @@ fn begun(said: &str) -> Option<(u64, &str)> {
     Some((bytes.parse().ok()?, digest))
 }
 
-/// The digest so far, if what is there is how the file begins.
-async fn beginning(file: &File, bytes: u64, digest: &str) -> Option<Sha256> {
+/// Whether what is there is how the file begins.
+async fn begins_so(file: &File, bytes: u64, digest: &str) -> bool {
     let path = file.from.clone();
-    let hashing = tokio::task::spawn_blocking(move || -> io::Result<Sha256> {
-        let mut hash = Sha256::new();
-        io::copy(&mut LocalFile::open(path)?.take(bytes), &mut hash)?;
-        Ok(hash)
-    });
-    let hash = hashing.await.ok()?.ok()?;
-    (in_hex(hash.clone()) == digest).then_some(hash)
+    let hashing = tokio::task::spawn_blocking(move || digests::read(&path, bytes));
+    hashing.await.is_ok_and(|found| found.is_ok_and(|found| found == digest))
 }
 
 /// What a file is called until it is whole: beside its place, told from others by its content.

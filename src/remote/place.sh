@@ -33,6 +33,17 @@ fail() {
     exit 1
 }
 
+# take COUNT FILE: that many bytes of the input are added to a file. `head` reads small pieces, so `dd` takes all that is
+# whole blocks, where there is one that fills them.
+take() {
+    blocks=0
+    if [ "$1" -ge 1048576 ] && dd bs=1 count=0 iflag=fullblock status=none </dev/null >/dev/null 2>&1; then
+        blocks=$(($1 / 131072))
+        dd bs=131072 count="$blocks" iflag=fullblock status=none 2>&1 8>&- >>"$2" || return
+    fi
+    [ "$(($1 - blocks * 131072))" = 0 ] || head -c "$(($1 - blocks * 131072))" 2>&1 8>&- >>"$2"
+}
+
 # look TO PART MODE SIZE DIGEST: what is there of a file with this mode (as `ls` shows it), size and digest.
 look() {
     if [ "$(mode "$1")" = "$3" ] && [ "$(size "$1")" = "$4" ]; then
@@ -57,7 +68,7 @@ put() {
     fi
     say go
     if [ "$3" != "$4" ]; then
-        error=$(head -c $(($3 - $4)) 2>&1 8>&- >>"$2") || fail "$error"
+        error=$(take $(($3 - $4)) "$2") || fail "$error"
     fi
     [ "$(size "$2")" = "$3" ] || fail "$(size "$2") of $3 bytes are there"
     say whole
@@ -66,9 +77,11 @@ put() {
 # keep TO PART MODE (octal) DIGEST: the part is the file.
 keep() {
     # A guard goes back only when nothing is under way, and nothing is put in place after it has.
-    exec 7>>"$here/$name.command"
-    flock 7
-    [ ! -d "$here/$name.guard/over" ] || fail "a guard made the node go back meanwhile"
+    if [ -d "$here/$name.guard" ]; then
+        exec 7>>"$here/$name.command"
+        flock 7
+        [ ! -d "$here/$name.guard/over" ] || fail "a guard made the node go back meanwhile"
+    fi
     error=$(chmod -- "$3" "$2" 2>&1) || fail "$error"
     error=$(mv -f -- "$2" "$1" 2>&1) || fail "$error"
     # Parts of other contents, whose uploads were never finished.

@@ -20,10 +20,12 @@ exec 3<&0 5>&2 </dev/null 2>/dev/null
 here=$HOME/.tidegate
 exec 8>>"$here/$name.steps"
 flock -s 8
-# A guard goes back only when nothing is under way.
-exec 7>>"$here/$name.command"
-flock 7
-[ ! -d "$here/$name.guard/over" ] || { say no guard; exit 1; }
+# A guard goes back only when nothing is under way. One is armed before the command, or not at all.
+if [ -d "$here/$name.guard" ]; then
+    exec 7>>"$here/$name.command"
+    flock 7
+    [ ! -d "$here/$name.guard/over" ] || { say no guard; exit 1; }
+fi
 
 events=$here/$name.events.$token
 (umask 077; exec mkfifo "$events") && exec 6<>"$events" || events=/dev/null
@@ -46,7 +48,8 @@ marked() {
     done
 }
 
-session=$(command -v setsid)
+session=/usr/bin/setsid
+[ -x "$session" ] || session=$(command -v setsid)
 (
     if [ -n "$apart" ]; then exec 2>&5; else exec 2>&1; fi
     exec 3<&- 5>&- 6>&- 7>&- 8>&-

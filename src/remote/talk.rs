@@ -14,7 +14,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 /// What a login may print before our script speaks; one that prints more will not stop.
-const MOST_PRINTED: usize = 1024 * 1024;
+pub(super) const MOST_PRINTED: usize = 1024 * 1024;
 /// What is kept of it, and of what ssh says, in bytes.
 const KEPT: usize = 8 * 1024;
 /// A node that says nothing for so long will not.
@@ -129,11 +129,7 @@ impl Talk {
             }
         }
         if self.said.is_empty() && !self.has_started && self.printed_bytes > MOST_PRINTED {
-            let message = format!(
-                "the login on `{}` prints without end; its profile must print nothing here",
-                self.host
-            );
-            return Err(Trouble::new(Kind::Refused, message));
+            return Err(Trouble::prints_on(&self.host));
         }
         Ok(())
     }

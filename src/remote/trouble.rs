@@ -72,6 +72,12 @@ impl Trouble {
         }
     }
 
+    /// What the login prints has no end.
+    pub(super) fn prints_on(host: &str) -> Trouble {
+        let message = format!("the login on `{host}` prints without end; its profile must print nothing");
+        Trouble::new(Kind::Refused, message)
+    }
+
     /// ssh ended in the middle.
     pub(super) fn lost(host: &str, ssh_said: &str) -> Trouble {
         let said = telling(ssh_said);

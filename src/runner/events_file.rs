@@ -4,6 +4,7 @@
 //! The step owns the place in the file system and may do anything to it. So the file is read through the descriptor of
 //! its creation only: a symlink, a FIFO or another file put in its place is never opened.
 
+use super::fence::Account;
 use super::spares::{Spare, Spares, is_at};
 use super::{Report, outbox::Outbox};
 use std::fs::{self, File, OpenOptions};
@@ -32,7 +33,11 @@ pub(super) struct EventsFile {
 impl EventsFile {
     /// Makes it, empty, out of a spare one where there is one. The error reads after "failed to".
     pub(super) fn create(path: &Path, spares: &Spares) -> Result<Self, (i32, String)> {
-        let file = spares.take_to(path).map_or_else(|| create_fresh(path), Ok).map_err(|error| {
+        Self::of(spares.take_to(path).map_or_else(|| create_fresh(path), Ok), path)
+    }
+
+    fn of(file: io::Result<File>, path: &Path) -> Result<Self, (i32, String)> {
+        let file = file.map_err(|error| {
             (
                 error.raw_os_error().unwrap_or(0),
                 format!("create the events file `{}`: {error}", path.display()),
@@ -40,6 +45,15 @@ impl EventsFile {
         })?;
         let path = path.to_owned();
         Ok(Self { file, path, read_to: 0, total: 0, partial: Vec::new(), skipping: false, closed: false })
+    }
+
+    /// Makes it, empty, for a step that runs as another account, and gives it away. No other run ever gets that file.
+    pub(super) fn create_for(path: &Path, account: &Account) -> Result<Self, (i32, String)> {
+        let file = create_fresh(path).and_then(|file| {
+            std::os::unix::fs::fchown(&file, Some(account.uid), Some(account.gid))?;
+            Ok(file)
+        });
+        Self::of(file, path)
     }
 
     /// Reports the lines that are complete by now, as long as the consumer takes them. Says whether there were any.
@@ -135,7 +149,7 @@ fn create_fresh(path: &Path) -> io::Result<File> {
     options.read(true).write(true).create_new(true).mode(0o600);
     match options.open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(path.parent().unwrap_or(path))?
+            super::log::make_folder(path.parent().unwrap_or(path))?
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::remove_file(path)?,
         opened => return opened,

@@ -203,6 +203,8 @@ mod tests {
             leave_running: false,
             append: false,
             mask: Vec::new(),
+            fence: Default::default(),
+            limits: Default::default(),
         }
     }
 

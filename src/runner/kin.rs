@@ -37,6 +37,10 @@ pub(super) struct Process {
     /// Clock ticks after boot: with the id it names a process for ever.
     pub(super) started: u64,
     pub(super) dead: bool,
+    /// Threads that it has.
+    pub(super) threads: u32,
+    /// Pages of memory that it has in RAM, shared ones included.
+    pub(super) pages: u64,
     pub(super) name: String,
 }
 
@@ -88,6 +92,14 @@ impl Kin {
         }
         let table = table();
         below(&table, roots).into_iter().filter(|one| !one.dead && one.pid != self.leader).cloned().collect()
+    }
+
+    /// All processes of the run that live now, its first included.
+    pub(super) fn living(&self) -> Vec<Process> {
+        let adopted = adopted(&reaping()).into_iter().filter(|pid| *pid != self.leader);
+        let ours = adopted.filter_map(look_at).filter(|process| self.owns(process));
+        let roots = ours.map(|process| process.pid).chain([self.leader]).collect();
+        below(&table(), roots).into_iter().filter(|process| !process.dead).cloned().collect()
     }
 
     fn owns(&self, process: &Process) -> bool {
@@ -161,8 +173,11 @@ pub(super) fn look_at(pid: Pid) -> Option<Process> {
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
     let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    let started = fields.nth(16)?.parse().ok()?;
-    Some(Process { pid, parent, group, started, dead: matches!(state, "Z" | "X"), name: name.to_owned() })
+    let threads = fields.nth(14)?.parse().ok()?;
+    let started = fields.nth(1)?.parse().ok()?;
+    let pages = fields.nth(1)?.parse().unwrap_or(0);
+    let dead = matches!(state, "Z" | "X");
+    Some(Process { pid, parent, group, started, dead, threads, pages, name: name.to_owned() })
 }
 
 /// Our children that the kernel gave us when their parents ended (and some of our own). Adopted children are in the

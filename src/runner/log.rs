@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -27,6 +27,8 @@ pub(super) struct Log {
     mask: Option<Mask>,
     hash: Hashing,
     failed: Option<String>,
+    /// What was written last; none: nothing by this run.
+    last: Option<u8>,
 }
 
 /// A log file as it is for good.
@@ -51,6 +53,7 @@ impl Log {
                 mask: Mask::new(&start.mask),
                 hash: Hashing::Here { hash, large: 0 },
                 failed: None,
+                last: None,
             })
         });
         opened.map_err(|error| format!("open the log `{}`: {error}", start.log.display()))
@@ -69,6 +72,16 @@ impl Log {
     pub(super) fn take_last(&mut self) -> Option<(u64, Bytes)> {
         let rest = Bytes::from(self.mask.as_mut()?.finish());
         self.write(rest)
+    }
+
+    /// A line of our own, after all that the step wrote. Left out where there is no room for the whole of it.
+    pub(super) fn note(&mut self, text: &str) -> Option<(u64, Bytes)> {
+        let begin = if self.last.is_none_or(|last| last == b'\n') { "" } else { "\n" };
+        let line = format!("{begin}tidegate: {text}\n");
+        if self.limit.saturating_sub(self.size) < line.len() as u64 {
+            return None;
+        }
+        self.write(Bytes::from(line))
     }
 
     /// Whether writing failed: then the step is of no use any more.
@@ -98,6 +111,7 @@ impl Log {
         let kept = wanted.slice(..written);
         let offset = self.size;
         self.size += written as u64;
+        self.last = kept.last().copied().or(self.last);
         if kept.is_empty() {
             return None;
         }
@@ -130,12 +144,17 @@ fn open_or_create(path: &Path, append: bool) -> io::Result<File> {
     };
     let file = match options.open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(path.parent().unwrap_or(path))?;
+            make_folder(path.parent().unwrap_or(path))?;
             options.open(path)?
         }
         opened => opened?,
     };
     Ok(file)
+}
+
+/// Makes a folder with its parents, for us alone: who may pass is said elsewhere.
+pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 fn hash_existing(file: &mut File) -> io::Result<(u64, Sha256)> {

@@ -19,6 +19,10 @@
 //! behind is found and ended (`strays`, `kin`), which needs no cgroup: this process is a child subreaper, so every
 //! orphan becomes its child, and each run's processes carry a mark that survives `setsid`, double forks and `env -i`.
 //! A cgroup per run, where one is delegated, would be a second way to the same list (`kin::Kin`).
+//!
+//! # What a step is kept from
+//! [`Fence`] and [`Limits`] come with the [`Start`]; `fence` and `limits` say how they are kept. A run with neither costs
+//! nothing for them.
 
 pub mod fake;
 pub mod tool;
@@ -26,8 +30,10 @@ mod capture;
 mod control;
 mod drain;
 mod events_file;
+mod fence;
 mod kin;
 mod leader;
+mod limits;
 mod local;
 mod log;
 mod mask;
@@ -47,6 +53,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+pub use fence::{Account, Fence, Ground, Landlock};
+pub use limits::{Limit, Limits, Passed};
 pub use local::LocalRunner;
 pub use mask::Words;
 pub use strays::end_abandoned;
@@ -83,6 +91,10 @@ pub struct Start {
     pub append: bool,
     /// Byte strings that become `***` in the log and in chunks. Empty strings are ignored.
     pub mask: Vec<Vec<u8>>,
+    /// What keeps it from the rest of the machine.
+    pub fence: Fence,
+    /// What it may use.
+    pub limits: Limits,
 }
 
 impl fmt::Debug for Start {
@@ -186,6 +198,8 @@ pub enum How {
     Signal(i32),
     /// By the runner, whatever status the process had in the end.
     Stopped(StopCause),
+    /// By the runner, because it used more than [`Start::limits`] grant.
+    LimitPassed(Passed),
     /// No process came to be.
     NotStarted {
         /// What the system said, 0 when it was not the system.

@@ -7,8 +7,10 @@
 use super::capture::{Capture, GATHER};
 use super::control::Control;
 use super::events_file::EventsFile;
+use super::fence::Fence;
 use super::kin::{self, Kin};
 use super::leader::{Leader, Status};
+use super::limits::{self, Passed, Watch};
 use super::log::Log;
 use super::outbox::{self, Outbox};
 use super::spares::Spares;
@@ -63,6 +65,7 @@ struct Parts {
     kin: Kin,
     deadline: Option<Instant>,
     next_look: Instant,
+    watch: Option<Watch>,
 }
 
 fn begin(
@@ -72,8 +75,11 @@ fn begin(
     out: &mut Outbox,
     began: Instant,
 ) -> Result<Parts, How> {
-    let events = EventsFile::create(&start.events, spares)
-        .map_err(|(errno, message)| spawn::not_started(errno, message, false))?;
+    let events = match &start.fence {
+        Fence::Account(account) => EventsFile::create_for(&start.events, account),
+        Fence::None | Fence::Landlock(_) => EventsFile::create(&start.events, spares),
+    };
+    let events = events.map_err(|(errno, message)| spawn::not_started(errno, message, false))?;
     let system = |error: std::io::Error| {
         spawn::not_started(error.raw_os_error().unwrap_or(0), format!("prepare the process: {error}"), false)
     };
@@ -85,9 +91,20 @@ fn begin(
     let variable = start.env.iter().rev().find(|(name, _)| name == RUN_ID_VARIABLE);
     let variable = variable.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
     let kin = Kin::mark(leader.pid(), variable, capture.pipe());
+    if start.limits.memory.is_some() && !start.leave_running {
+        limits::prefer_to_lose(leader.pid());
+    }
     out.put(Report::Started { run: start.run, pid: leader.pid().as_raw_pid().unsigned_abs() });
     let deadline = start.timeout.and_then(|timeout| began.checked_add(timeout));
-    Ok(Parts { events, capture, leader, kin, deadline, next_look: began + EVENTS_EVERY })
+    Ok(Parts {
+        events,
+        capture,
+        leader,
+        kin,
+        deadline,
+        next_look: began + EVENTS_EVERY,
+        watch: Watch::new(start.limits),
+    })
 }
 
 /// Why the runner ends a process.
@@ -97,6 +114,8 @@ enum Why {
     Asked(StopCause),
     /// Nobody could read what it did.
     LogFailed,
+    /// It used more than it may.
+    LimitPassed(Passed),
 }
 
 /// Where a run stands.
@@ -144,6 +163,7 @@ impl Run<'_> {
             if self.end_is_due(now) {
                 return self.finish(None);
             }
+            self.look_at_limits(now);
             self.look_at_events(now, woken.readable);
         }
     }
@@ -163,7 +183,8 @@ impl Run<'_> {
         };
         let retry = self.out.is_behind().then(|| now + outbox::RETRY);
         let look = Some(self.parts.next_look);
-        let wake_at = [phase_end, rest, retry, look].into_iter().flatten().min();
+        let watch = self.parts.watch.as_ref().map(Watch::next);
+        let wake_at = [phase_end, rest, retry, look, watch].into_iter().flatten().min();
         let timeout = wake_at.and_then(|at| Timespec::try_from(at.saturating_duration_since(now)).ok());
 
         // An empty set of events still reports errors and ends, so what must not wake us is left out.
@@ -233,6 +254,23 @@ impl Run<'_> {
         }
     }
 
+    /// Kills a run that uses more than it may, at once: each moment makes it worse. One that is being ended already keeps
+    /// its cause.
+    fn look_at_limits(&mut self, now: Instant) {
+        let why = match self.phase {
+            Phase::Running => None,
+            Phase::Terminating { why, .. } => Some(why),
+            Phase::Killing { .. } => {
+                self.parts.watch = None;
+                return;
+            }
+        };
+        let Some(watch) = &mut self.parts.watch else { return };
+        if let Some(passed) = watch.look(now, &self.parts.kin) {
+            self.kill(why.unwrap_or(Why::LimitPassed(passed)), now);
+        }
+    }
+
     fn look_at_events(&mut self, now: Instant, busy: bool) {
         let last = self.parts.next_look.checked_sub(EVENTS_EVERY);
         let early = busy && last.is_none_or(|last| last + EVENTS_AT_MOST <= now);
@@ -250,7 +288,13 @@ impl Run<'_> {
         if let Some((offset, bytes)) = self.log.take_last() {
             self.out.output(offset, bytes);
         }
-        let nobody_is_left = status.is_some() && strays.is_empty();
+        if let Some(passed) = self.passed()
+            && let Some((offset, bytes)) = self.log.note(&format!("{passed}; all of it was killed"))
+        {
+            self.out.output(offset, bytes);
+        }
+        let is_ours = !matches!(self.start.fence, Fence::Account(_));
+        let nobody_is_left = status.is_some() && strays.is_empty() && is_ours;
         self.parts.events.finish(self.out, nobody_is_left.then_some(self.spares));
         if status.is_some() {
             self.parts.leader.reap();
@@ -270,6 +314,14 @@ impl Run<'_> {
         let how = how_it_ended(status, why, log.failed);
         let (log_bytes, log_sha256, log_truncated) = (log.bytes, log.sha256, log.truncated);
         Exit { how, log_bytes, log_sha256, log_truncated, elapsed, strays }
+    }
+
+    /// The limit for which it was killed.
+    fn passed(&self) -> Option<Passed> {
+        match self.phase {
+            Phase::Killing { why: Why::LimitPassed(passed), .. } => Some(passed),
+            _ => None,
+        }
     }
 
     /// Takes what is in the pipe now. Whoever still writes then has a moment to end by itself.
@@ -306,7 +358,9 @@ impl Run<'_> {
         if self.start.leave_running && matches!(self.phase, Phase::Running) {
             return strays::list(|| kin.survivors());
         }
-        let ended = strays::end(self.start.grace, || kin.survivors());
+        // What grows without end gets no time for it.
+        let grace = if self.passed().is_some() { Duration::ZERO } else { self.start.grace };
+        let ended = strays::end(grace, || kin.survivors());
         if !ended.found.is_empty() {
             self.out.warn(format!("ended what the step left running: {}", in_words(&ended.found)));
         }
@@ -320,6 +374,7 @@ impl Run<'_> {
 fn how_it_ended(status: Option<Status>, why: Option<Why>, log_failed: Option<String>) -> How {
     match (why, log_failed, status) {
         (Some(Why::Asked(cause)), ..) => How::Stopped(cause),
+        (Some(Why::LimitPassed(passed)), ..) => How::LimitPassed(passed),
         (_, Some(message), _) => How::LogFailed { message },
         (_, None, Some(Status::Code(code))) => How::Code(code),
         (_, None, Some(Status::Signal(signal))) => How::Signal(signal),

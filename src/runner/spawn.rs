@@ -3,6 +3,7 @@
 //! The program is looked up here and started by its path, because the standard library then takes `posix_spawn` (which
 //! does not copy this process's page tables) even with an environment of its own.
 
+use super::fence::{self, Fence, Ids};
 use super::{How, Start};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -17,12 +18,21 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Starts the process in a group of its own, writing to `writer`. All copies of `writer` in this process are closed then.
 pub(super) fn spawn(start: &Start, writer: OwnedFd) -> Result<Child, How> {
+    fence::spawn_within(start, writer, |writer, ids| spawn_here(start, writer, ids))
+}
+
+fn spawn_here(start: &Start, writer: OwnedFd, ids: Option<Ids>) -> Result<Child, How> {
     let Some((name, arguments)) = start.argv.split_first() else {
         return Err(not_started(0, "start a command without words".into(), false));
     };
     let program = find(name, &start.env, &start.dir)?;
     let spawned = writer.try_clone().and_then(|twin| {
-        Command::new(&program)
+        let mut command = Command::new(&program);
+        if let Some(ids) = ids {
+            // The one thing for which this process is forked: `posix_spawn` cannot do it.
+            command.uid(ids.uid).gid(ids.gid);
+        }
+        command
             .arg0(name)
             .args(arguments)
             .env_clear()
@@ -34,7 +44,7 @@ pub(super) fn spawn(start: &Start, writer: OwnedFd) -> Result<Child, How> {
             .process_group(0)
             .spawn()
     });
-    spawned.map_err(|error| explain(&error, &program, start))
+    spawned.map_err(|error| explain_fenced(&error, &program, start))
 }
 
 /// The path of a program, as a shell would find it.
@@ -73,6 +83,28 @@ pub(super) fn find(name: &OsStr, env: &[(OsString, OsString)], dir: &Path) -> Re
 
 pub(super) fn not_started(errno: i32, message: String, missing_program: bool) -> How {
     How::NotStarted { errno, message, missing_program }
+}
+
+/// The same, with what a fence may have to do with it.
+fn explain_fenced(error: &io::Error, program: &Path, start: &Start) -> How {
+    let how = explain(error, program, start);
+    let why = match (&start.fence, error.raw_os_error()) {
+        (Fence::Landlock(_), Some(libc::EACCES)) => {
+            "; `sandbox` closes the state folder, secrets and devices".into()
+        }
+        (Fence::Account(account), Some(libc::EACCES)) => format!(
+            "; `{}` must be let through every folder on the way to the program and to `{}` (see `namei -l`)",
+            account.name,
+            start.dir.display()
+        ),
+        _ => String::new(),
+    };
+    match how {
+        How::NotStarted { errno, message, missing_program } => {
+            How::NotStarted { errno, message: message + &why, missing_program }
+        }
+        other => other,
+    }
 }
 
 /// What an error of the spawn means, in words. The system gives one number for the folder, the program and its

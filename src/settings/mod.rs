@@ -130,6 +130,16 @@ impl Settings {
         Self::load_with(overrides, |name| std::env::var_os(name))
     }
 
+    /// Files and folders that hold secrets: the state folder, the settings file, and those that it names.
+    pub fn private(&self) -> Vec<PathBuf> {
+        let of_webhooks = self.webhooks.iter().filter_map(|(_, place)| match place {
+            SecretPlace::File(path) => Some(path.clone()),
+            SecretPlace::Env(_) => None,
+        });
+        let own = [self.state.path().to_owned()].into_iter().chain(self.file.clone());
+        own.chain(of_webhooks).collect()
+    }
+
     /// Beyond loopback tokens would travel in the clear: only by explicit wish.
     ///
     /// # Errors
@@ -145,15 +155,20 @@ impl Settings {
         overrides: &Overrides,
         environment: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, SettingsError> {
-        let (file, path) = match &overrides.config {
-            Some(path) => (SettingsFile::read(path)?, Some(path.clone())),
-            None => match SettingsFile::read(Path::new(DEFAULT_FILE)) {
-                Ok(file) => (file, Some(PathBuf::from(DEFAULT_FILE))),
-                Err(error) if error.is_not_found() => (SettingsFile::default(), None),
-                Err(error) => return Err(error),
-            },
-        };
+        let (file, path) = read_file(overrides.config.as_deref())?;
         merge(file, path, overrides, environment)
+    }
+}
+
+/// The settings file and its path: the one named, else `tidegate.toml` in the working folder if it is there.
+fn read_file(config: Option<&Path>) -> Result<(SettingsFile, Option<PathBuf>), SettingsError> {
+    match config {
+        Some(path) => Ok((SettingsFile::read(path)?, Some(path.to_owned()))),
+        None => match SettingsFile::read(Path::new(DEFAULT_FILE)) {
+            Ok(file) => Ok((file, Some(PathBuf::from(DEFAULT_FILE)))),
+            Err(error) if error.is_not_found() => Ok((SettingsFile::default(), None)),
+            Err(error) => Err(error),
+        },
     }
 }
 
@@ -262,9 +277,11 @@ fn jobs(asked: Option<usize>) -> Result<NonZeroUsize, SettingsError> {
     }
 }
 
-/// The ssh command as the environment says it, for commands that read no settings.
-pub fn ssh_command_of_env() -> Result<Vec<String>, SettingsError> {
-    ssh_command(std::env::var("TIDEGATE_SSH_COMMAND").ok().as_deref(), None)
+/// The ssh command as `TIDEGATE_SSH_COMMAND` says it, else as the settings file does (`config`, else `tidegate.toml` if
+/// it is there), for commands that need no other setting.
+pub fn ssh_command_alone(config: Option<&Path>) -> Result<Vec<String>, SettingsError> {
+    let (file, _) = read_file(config)?;
+    ssh_command(std::env::var("TIDEGATE_SSH_COMMAND").ok().as_deref(), file.ssh_command)
 }
 
 fn ssh_command(text: Option<&str>, list: Option<Vec<String>>) -> Result<Vec<String>, SettingsError> {

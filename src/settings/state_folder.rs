@@ -72,7 +72,8 @@ impl StateDir {
     }
 
     /// Makes what is missing, mode 0700, and refuses a folder that others could look or write into, or that cannot be
-    /// written. An empty folder of ours is closed to others instead of refused: nothing in it can have been seen.
+    /// written. An empty folder of ours is closed to others instead of refused: nothing in it can have been seen. One
+    /// that others can only pass through was opened for steps that run as another account.
     pub fn prepare(&self) -> Result<(), StateDirError> {
         self.make(&self.path)?;
         self.check_private()?;
@@ -115,7 +116,8 @@ impl StateDir {
         }
         check_writable(&self.path)?;
         let mode = found.mode() & 0o777;
-        if mode & 0o077 == 0 {
+        // Those who can only pass through find everything closed that is not theirs.
+        if matches!(mode & 0o077, 0 | 0o011) {
             return Ok(());
         }
         let is_empty = std::fs::read_dir(&self.path).map_err(unusable)?.next().is_none();

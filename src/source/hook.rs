@@ -15,7 +15,7 @@ mod lines;
 mod script;
 
 pub use lines::{Kind, Update, parse_lines};
-pub(super) use script::quote;
+pub(crate) use script::quote;
 
 /// Name of the hook, and what an earlier one is called while ours is there.
 const HOOK: &str = "post-receive";

@@ -14,4 +14,5 @@ mod page;
 mod rules;
 mod server;
 mod simulation;
+mod tui;
 mod whole;

@@ -11,6 +11,7 @@ use super::client::Where;
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
 use crate::domain::{Blocker, Event};
+use crate::source::hook::quote;
 use audience::Audience;
 use stage::Stage;
 use std::io::{BufRead, IsTerminal};
@@ -39,9 +40,7 @@ pub(super) fn run(args: &Args) -> Exit {
     let stage = stage.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (played, stage) {
         (Ok(()), Some(stage)) if args.keep => {
-            what_is_there(&stage);
-            stage.leave();
-            Exit::Done
+            leave(stage).map_or_else(|trouble| trouble.say(), |()| Exit::Done)
         }
         (Ok(()), stage) => {
             drop(stage);
@@ -49,8 +48,9 @@ pub(super) fn run(args: &Args) -> Exit {
             Exit::Done
         }
         (Err(trouble), Some(stage)) if args.keep => {
-            what_is_there(&stage);
-            stage.leave();
+            if let Err(other) = leave(stage) {
+                other.say();
+            }
             trouble.say()
         }
         (Err(trouble), _) => trouble.say(),
@@ -199,16 +199,21 @@ fn what_next() {
     talk::show("   tidegate serve                the controller; then `tidegate hook install REPO`");
 }
 
-fn what_is_there(stage: &Stage) {
-    let (folder, url, state) = (stage.folder().display(), stage.url(), stage.state());
+/// Lets everything run on, and says what is there and how it is ended.
+fn leave(stage: Stage) -> Result<(), Trouble> {
+    let (folder, url) = (stage.folder().to_owned(), stage.url());
+    let word = |below: &str| quote(&folder.join(below).display().to_string());
+    let processes = stage.leave()?;
+    let processes = processes.iter().map(|process| format!(" {process}")).collect::<String>();
     title("Everything is still there and running:");
-    talk::show(format_args!("   export TIDEGATE_URL={url} TIDEGATE_STATE={}", state.display()));
+    talk::show(format_args!("   export TIDEGATE_URL={url} TIDEGATE_STATE={}", word("state")));
     talk::show("   tidegate status               what is where");
     talk::show("   tidegate events --follow      what happens");
-    talk::show(format_args!("   edit {folder}/pipelines/shop.toml"));
-    talk::show(format_args!("   cd {folder}/work              change page.html and VERSION, commit, push"));
+    talk::show(format_args!("   edit {}", word("pipelines/shop.toml")));
     talk::show(format_args!(
-        "   kill {}; kill $(cat {folder}/nodes/*/pid); rm -r {folder}",
-        stage.controller()
+        "   cd {}              change page.html and VERSION, commit, push",
+        word("work")
     ));
+    talk::show(format_args!("   kill{processes} $(cat {}/*/pid); rm -r {}", word("nodes"), word("")));
+    Ok(())
 }

@@ -37,14 +37,12 @@ impl Stage {
     pub(super) fn build(by_ssh: bool) -> Result<Stage, Trouble> {
         let program = std::env::current_exe().map_err(|error| broken("find this program", error))?;
         let folder = fresh_folder().map_err(|error| broken("make a folder", error))?;
-        let [one, two, three, four, five] = free_ports().map_err(|error| broken("find free ports", error))?;
-        let ports = [one, two, three];
+        let ports = free_ports().map_err(|error| broken("find free ports", error))?;
         let mut stage =
             Stage { folder, program, ports, hosts: None, controller: None, address: String::new() };
         stage.furnish(by_ssh).map_err(|error| broken("write into the demo's folder", error))?;
         if by_ssh {
-            let nodes: Vec<_> = NODES[1..].iter().copied().zip([four, five]).collect();
-            stage.hosts = Some(Hosts::raise(&stage.folder.join("ssh"), &stage.nodes(), &nodes)?);
+            stage.hosts = Some(Hosts::raise(&stage.folder.join("ssh"), &stage.nodes(), &NODES[1..])?);
         }
         stage.git(&stage.folder, &["init", "-q", "--bare", "shop.git"])?;
         stage.git(&stage.repo(), &["symbolic-ref", "HEAD", "refs/heads/main"])?;
@@ -153,13 +151,12 @@ impl Stage {
         self.controller.as_ref().map_or(0, Child::id)
     }
 
-    /// Lets the controller run on when the demo ends.
-    pub(super) fn leave(mut self) {
-        self.controller = None;
-        if let Some(hosts) = self.hosts.take() {
-            hosts.leave();
-        }
+    /// Lets all run on when the demo ends; what has to be ended then, beside what runs on the nodes.
+    pub(super) fn leave(mut self) -> Result<Vec<u32>, Trouble> {
+        let controller = self.controller.take().map(|controller| controller.id());
         self.folder = PathBuf::new();
+        let sshds = self.hosts.take().map_or(Ok(Vec::new()), Hosts::leave)?;
+        Ok(controller.into_iter().chain(sshds).collect())
     }
 
     /// A command of tidegate, as a person would type it.

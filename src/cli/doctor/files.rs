@@ -1,9 +1,10 @@
 //! The pipeline files, as `tidegate check` sees them.
 
 use super::Findings;
-use crate::cli::{check, words};
+use crate::cli::check;
 use crate::definition;
 use crate::domain::{Diagnostic, Pipeline, Severity};
+use crate::words;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! The machine: programs, the clock, and what the kernel offers.
 
 use super::Findings;
+use crate::runner::Landlock;
 use crate::settings::Settings;
 use chrono::{Datelike, Local, Utc};
 use std::process::{Command, Stdio};
@@ -90,7 +91,7 @@ fn sqlite(findings: &mut Findings) {
     }
 }
 
-/// What later releases may use for isolation: facts, neither good nor bad.
+/// What there is for isolation: facts, neither good nor bad.
 fn kernel(findings: &mut Findings) {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let release = read("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -98,17 +99,26 @@ fn kernel(findings: &mut Findings) {
     findings.ok("cgroup", "/sys/fs/cgroup", cgroup());
     let own = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty());
     findings.ok("pidfd", "", if own.is_ok() { "there" } else { "not there" });
-    let modules = read("/sys/kernel/security/lsm");
-    let landlock = modules.map(|modules| modules.split(',').any(|module| module.trim() == "landlock"));
     findings.ok(
         "landlock",
         "",
-        match landlock {
-            Some(true) => "there",
-            Some(false) => "not there",
-            None => "not known: /sys/kernel/security cannot be read",
+        match Landlock::of_this_machine() {
+            Landlock::Whole => {
+                "there: `sandbox = \"landlock\"` keeps files, signals and abstract sockets apart"
+            }
+            Landlock::FilesOnly => {
+                "there, of before Linux 6.12: `sandbox = \"landlock\"` keeps files apart, and no signals"
+            }
+            Landlock::None => "not there: steps with `sandbox = \"landlock\"` will not be run",
         },
     );
+    let accounts = match rustix::process::geteuid().is_root() {
+        true => "this is root: `sandbox = \"user:NAME\"` can be used by a controller that is started so",
+        false => {
+            "this is not root: a controller that is started so runs no step with `sandbox = \"user:NAME\"`"
+        }
+    };
+    findings.ok("accounts", "", accounts);
     findings.ok("user-namespaces", "", user_namespaces());
 }
 

@@ -6,18 +6,20 @@ mod controller;
 mod files;
 mod hooks;
 mod machine;
+mod nodes;
 mod repositories;
 mod secrets;
 mod state;
 mod watching;
 
+use super::Exit;
 use super::client::Where;
 use super::serving::Serving;
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
-use super::{Exit, words};
 use crate::printable;
 use crate::settings::{Overrides, Settings};
+use crate::words;
 use secrets::Folders;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -124,6 +126,7 @@ fn look(args: &Args) -> Result<Findings, Trouble> {
         let folders = Folders { pipelines: &settings.pipelines, state: settings.state.path() };
         secrets::look(&folders, pipeline, &mut findings);
     }
+    runtime.block_on(nodes::look(&settings, &pipelines, &mut findings));
     runtime.block_on(hooks::look(&settings, token, &pipelines, &mut findings));
     Ok(findings)
 }

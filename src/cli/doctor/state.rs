@@ -54,6 +54,9 @@ fn folder(folder: &Path, place: &str, findings: &mut Findings) {
                 StateDirError::NotAFolder { path: folder.into() }
             } else if about.uid() != us {
                 StateDirError::NotOurs { path: folder.into(), owner: about.uid(), us }
+            } else if mode & 0o077 == 0o011 {
+                let found = "only its owner can look inside; steps that run as an account pass through";
+                return findings.ok("state", place, found);
             } else if mode & 0o077 != 0 {
                 StateDirError::Exposed { path: folder.into(), mode }
             } else if let Err(error) = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK) {

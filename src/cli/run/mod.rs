@@ -28,6 +28,9 @@ pub(super) struct Args {
     /// Build steps and gates at once [default: the cores]
     #[arg(long, value_name = "N")]
     jobs: Option<u32>,
+    /// The settings file, of which `ssh_command` counts here [default: tidegate.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print events as JSON lines
     #[arg(long)]
     json: bool,
@@ -54,7 +57,7 @@ async fn build(args: &Args) -> Result<Exit, Trouble> {
         Err(diagnostics) => {
             super::check::draw(&[(name, bytes)], &diagnostics);
             let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error).count();
-            let message = format!("the pipeline has {}", super::words::counted(errors, "error"));
+            let message = format!("the pipeline has {}", crate::words::counted(errors, "error"));
             return Err(Trouble::new("TG-CLI-012", message, "mend what is said above", Exit::Usage));
         }
     };

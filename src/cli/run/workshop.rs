@@ -17,6 +17,7 @@ use crate::interpreter::{LocalInterpreter, sweep};
 use crate::journal::{self, Journal, MemoryJournal};
 use crate::remote::Client;
 use crate::runner::LocalRunner;
+use crate::settings::{self, Overrides, Settings};
 use crate::source::{self, Git, Location, Repo};
 use crate::wire;
 use serde_json::Value;
@@ -42,11 +43,13 @@ type Working = tokio::task::JoinHandle<Result<(), journal::Error>>;
 /// Does the work of one version; how the command ends.
 pub(super) async fn work(args: &Args, file: &Path, pipeline: Pipeline) -> Result<Exit, Trouble> {
     let place = Place::take(file)?;
-    let (engine, working) = begin(args, &place).await?;
+    let ssh = settings::ssh_command_alone(args.config.as_deref())?;
+    let git = Git::default().with_ssh_command(&ssh);
+    let (engine, working) = begin(args, &place, git.clone(), &ssh).await?;
     let live = engine.bus().subscribe(Start::since(EventId(0)));
     let live =
         live.map_err(|error| Trouble::new("TG-EVENTS-001", format!("failed to {error}"), "", Exit::Failed))?;
-    let push = push(args, &place, &pipeline).await?;
+    let push = push(args, &place, git, &pipeline).await?;
     let pipeline = Arc::new(pipeline);
     let load = Command::Load {
         file: file.display().to_string(),
@@ -63,19 +66,23 @@ pub(super) async fn work(args: &Args, file: &Path, pipeline: Pipeline) -> Result
     ended
 }
 
-async fn begin(args: &Args, place: &Place) -> Result<(Engine, Working), Trouble> {
+async fn begin(args: &Args, place: &Place, git: Git, ssh: &[String]) -> Result<(Engine, Working), Trouble> {
     sweep(&place.state, &[], &[]).await;
     let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
     let (reporter, reports) = mpsc::channel(256);
     let interpreter = LocalInterpreter::new(
         place.state.clone(),
         Arc::new(LocalRunner::new()),
-        Git::default(),
+        git,
         Store::open(place.state.artifacts()).await?,
-        Client::new(&crate::settings::ssh_command_of_env()?, place.state.ssh()),
+        Client::new(ssh, place.state.ssh()),
         OUTPUT_LIMIT,
         reporter,
     );
+    // What a controller of this user would keep to itself.
+    let private =
+        Settings::load(&Overrides::default()).map(|settings| settings.private()).unwrap_or_default();
+    let interpreter = interpreter.keeping(move || private.clone());
     let parts = Parts {
         journal: journal.clone(),
         bus: Bus::new(journal),
@@ -97,10 +104,10 @@ async fn begin(args: &Args, place: &Place) -> Result<(Engine, Working), Trouble>
 }
 
 /// The commit that is built, looked at as a push is.
-async fn push(args: &Args, place: &Place, pipeline: &Pipeline) -> Result<Push, Trouble> {
+async fn push(args: &Args, place: &Place, git: Git, pipeline: &Pipeline) -> Result<Push, Trouble> {
     let location = Location::parse(&pipeline.source.repo)?;
     let mirror = source::mirror::place(&place.state.work(), &pipeline.name);
-    let repo = Repo::new(Git::default(), location, mirror)
+    let repo = Repo::new(git, location, mirror)
         .with_submodules(pipeline.source.submodules)
         .with_lfs(pipeline.source.lfs);
     let (sha, ref_name) = match &args.sha {

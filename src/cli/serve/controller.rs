@@ -14,6 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::disk::{FolderDisk, Gauge};
 use crate::domain::{EventId, PipelineName, RunId, State};
 use crate::engine::{self, Engine, Parts};
+use crate::interpreter::fencing::secret_files;
 use crate::interpreter::places::Places;
 use crate::interpreter::{LocalInterpreter, sweep};
 use crate::journal::{self, Journal, SqliteJournal};
@@ -25,7 +26,8 @@ use crate::settings::{Settings, StateDir, Tokens};
 use crate::source::Git;
 use crate::watch::{Change, Watch};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
@@ -116,7 +118,7 @@ impl Controller {
 
     /// Lets whoever looks know that it is about to stop.
     pub(super) fn say_stopping(&self, time: Duration) {
-        let time = crate::cli::words::took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        let time = crate::words::took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         let message =
             format!("the controller is stopping: nothing new begins, what runs has up to {time} to end");
         self.troubles.begin("TG-SERVE-007", message, "what is interrupted runs again after the next start");
@@ -235,6 +237,11 @@ fn begin_engine(
         settings.log_limit_bytes,
         reporter,
     );
+    let (private, late) = (settings.private(), Arc::new(OnceLock::new()));
+    let interpreter = interpreter.keeping({
+        let late = late.clone();
+        move || [private.clone(), late.get().map(secrets_of_all).unwrap_or_default()].concat()
+    });
     let parts = Parts {
         journal: journal.clone(),
         bus: Bus::new(journal),
@@ -248,7 +255,19 @@ fn begin_engine(
     };
     let options = engine::Options { jobs: jobs(settings), release: env!("CARGO_PKG_VERSION").into() };
     let (engine, work) = engine::start(state, parts, options);
+    let _ = late.set(engine.clone());
     (engine, tokio::spawn(work))
+}
+
+/// The files with secrets of all pipelines, as they are now.
+fn secrets_of_all(engine: &Engine) -> Vec<PathBuf> {
+    engine.read(|state| {
+        let known = state.pipelines.values().flat_map(|pipeline| {
+            let in_force = pipeline.in_force.iter().map(|in_force| &in_force.definition);
+            in_force.chain(pipeline.known.values())
+        });
+        secret_files(known.flat_map(|definition| definition.secrets.values()))
+    })
 }
 
 fn server_options(

@@ -5,11 +5,12 @@ mod judge;
 
 use super::client::{Client, Where, segment};
 use super::trouble::Trouble;
-use super::{Exit, talk, words};
+use super::{Exit, talk};
 use crate::domain::{EventId, Sha, Span, TierName, Time};
 use crate::printable;
 use crate::server::OnePipeline;
 use crate::server::view::PipelineView;
+use crate::words;
 use judge::{Judgement, Verdict};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};

@@ -8,6 +8,9 @@ use crate::definition::report::Report;
 use crate::domain::Span;
 use crate::domain::pipeline::{Deploy, Health, OnFailure, Upload, Wave};
 
+/// A new login that is slow, and one more try, fit into that.
+const LEAST_CONFIRMED: Span = Span::seconds(10);
+
 pub(super) fn deploy(report: &mut Report, around: &Around, path: &str, raw: &raw::Deploy) -> Deploy {
     let has = |report: &Report, key: &str| report.places.has(&format!("{path}.{key}"));
     if !has(report, "run") && !has(report, "upload") {
@@ -39,10 +42,12 @@ pub(super) fn deploy(report: &mut Report, around: &Around, path: &str, raw: &raw
         },
         rerun_on_crash: matches!(raw.on_crash, Some(raw::OnCrash::Rerun)),
         leave_running: raw.leave_running.unwrap_or(false),
-        confirm_within: names::span_above_zero(
+        confirm_within: names::span_at_least(
             report,
             &format!("{path}.confirm_within"),
             raw.confirm_within.as_ref(),
+            LEAST_CONFIRMED,
+            "the controller logs in anew in that time, and tries again if it cannot at once",
         ),
         exec: terms::exec(report, around, path, &raw.exec, None),
     }

@@ -5,6 +5,7 @@ mod build;
 mod cases;
 mod data;
 mod deploy;
+mod fence;
 mod forge;
 mod gate;
 mod notify;
@@ -59,6 +60,7 @@ pub(super) fn lower(report: &mut Report, stem: &str, raw: &raw::File) -> Pipelin
     let build = build::build(report, &around, raw.build.as_ref());
     let raw_tiers = raw.tier.as_deref().unwrap_or_default();
     let tiers = tier::tiers(report, &around, raw_tiers);
+    fence::check(report, &build, &tiers);
     let names: Vec<&str> = raw_tiers.iter().filter_map(|tier| tier.name.as_deref()).collect();
     let mut pipeline = Pipeline {
         name: name.into(),

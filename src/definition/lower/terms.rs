@@ -4,7 +4,7 @@ use crate::definition::codes::Code;
 use crate::definition::names;
 use crate::definition::raw;
 use crate::definition::report::Report;
-use crate::domain::pipeline::{Exec, Limits, Probe, Retry, Script};
+use crate::domain::pipeline::{Exec, Limits, Probe, Retry, Sandbox, Script};
 use crate::domain::{Classification, Span, Status};
 use std::collections::BTreeMap;
 
@@ -123,16 +123,6 @@ pub(super) fn exec(
     if let Some(dir) = raw.dir.as_ref().filter(|dir| *dir != ".") {
         names::inner_path(report, &format!("{path}.dir"), dir);
     }
-    let sandbox = raw.sandbox.clone().filter(|sandbox| sandbox != "none");
-    if let Some(sandbox) = &sandbox
-        && sandbox != "landlock"
-        && sandbox.strip_prefix("user:").is_none_or(str::is_empty)
-    {
-        let message = format!("`{sandbox}` is not an isolation");
-        report
-            .error(Code::UnknownValue, &format!("{path}.sandbox"), message)
-            .help("say \"none\", \"landlock\" or \"user:NAME\"");
-    }
     Exec {
         dir: raw.dir.clone().filter(|dir| dir != "."),
         timeout: names::span_above_zero(report, &format!("{path}.timeout"), raw.timeout.as_ref()),
@@ -140,9 +130,24 @@ pub(super) fn exec(
         env: env(report, &format!("{path}.env"), &raw.env),
         secrets: around.secrets(report, &format!("{path}.secrets"), &raw.secrets),
         grace: names::span(report, &format!("{path}.grace"), raw.grace.as_ref()),
-        sandbox,
+        sandbox: sandbox(report, &format!("{path}.sandbox"), raw.sandbox.as_deref()),
         limits: raw.limits.as_ref().map(|raw| limits(report, &format!("{path}.limits"), raw)),
     }
+}
+
+fn sandbox(report: &mut Report, path: &str, raw: Option<&str>) -> Option<Sandbox> {
+    let text = raw.filter(|text| *text != "none")?;
+    let Some(sandbox) = Sandbox::parse(text) else {
+        report
+            .error(Code::UnknownValue, path, format!("`{text}` is not an isolation"))
+            .help("say \"none\", \"landlock\" or \"user:NAME\"");
+        return None;
+    };
+    if sandbox.account() == Some("root") {
+        let problem = report.error(Code::UnknownValue, path, "root is kept from nothing");
+        problem.help("name an account that may do less, or say \"none\"");
+    }
+    Some(sandbox)
 }
 
 fn retry(report: &mut Report, path: &str, raw: &raw::Retry) -> Retry {

@@ -30,7 +30,7 @@ pub(in crate::definition) struct Deploy {
     /// Whether what the step leaves running on this machine lives on.
     #[schemars(extend("default" = false))]
     pub(in crate::definition) leave_running: Option<bool>,
-    /// A guard on the node goes back by itself, unless told in this time that the node still answers. Default: none.
+    /// A guard on the node goes back by itself, unless told in this time (10 s at least) that the node still answers. Default: none.
     #[schemars(with = "Option<Span>")]
     pub(in crate::definition) confirm_within: Option<String>,
     #[serde(flatten)]

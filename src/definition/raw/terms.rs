@@ -35,7 +35,9 @@ pub(in crate::definition) struct Exec {
     /// From SIGTERM to SIGKILL.
     #[schemars(with = "Option<Span>", extend("default" = "10s"))]
     pub(in crate::definition) grace: Option<String>,
-    /// Isolation: `none`, `landlock`, or `user:NAME`.
+    /// Isolation, on the controller's machine: `none`; `landlock`: it writes to its workspace, its cache and its own
+    /// temporary folder only, and reads nothing of tidegate's own; `user:NAME`: it runs as that account, for which the
+    /// controller has to be root's.
     #[schemars(extend("default" = "none", "pattern" = "^(none|landlock|user:.+)$"))]
     pub(in crate::definition) sandbox: Option<String>,
     /// Limits of resources. Default: of the log only.
@@ -59,10 +61,10 @@ pub(in crate::definition) struct Retry {
 /// Limits of resources.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(in crate::definition) struct Limits {
-    /// Memory. Default: no limit.
+    /// Memory of all its processes together, on the controller's machine. Default: no limit.
     #[schemars(with = "Option<Size>")]
     pub(in crate::definition) memory: Option<String>,
-    /// Processes at once. Default: no limit.
+    /// Processes and threads at once, on the controller's machine. Default: no limit.
     #[schemars(range(min = 1, max = 4_194_304))]
     pub(in crate::definition) pids: Option<i64>,
     /// Size of the log; what comes after is not kept.

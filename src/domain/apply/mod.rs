@@ -85,14 +85,23 @@ impl Moment<'_> {
     }
 }
 
-/// Keeps whether a deploy waits for its node's lock.
+/// Keeps whether a deploy, or a gate that fetches a backup, waits for its node's lock.
 fn node_locked(state: &mut State, run: RunId, by: Option<&String>) {
-    let Some(Place { pipeline, task: Task::Deploy(tier, node, mode), .. }) = state.running.get(&run) else {
-        return;
+    let Some(Place { pipeline, version, task }) = state.running.get(&run) else { return };
+    let Some(p) = state.pipelines.get_mut(pipeline) else { return };
+    let locked_by = match task {
+        Task::Deploy(tier, node, mode) => {
+            let tried = p.tiers.get_mut(tier).and_then(|t| t.node_try(*mode, node));
+            tried.map(|tried| &mut tried.locked_by)
+        }
+        Task::Gate(tier, gate) => {
+            let attempts = p.tiers.get_mut(tier).and_then(|t| t.gate_attempts(version, gate));
+            attempts.map(|attempts| &mut attempts.locked_by)
+        }
+        Task::Step(_) => None,
     };
-    let tier = state.pipelines.get_mut(pipeline).and_then(|p| p.tiers.get_mut(tier));
-    if let Some(tried) = tier.and_then(|t| t.node_try(*mode, node)) {
-        tried.locked_by = by.cloned();
+    if let Some(locked_by) = locked_by {
+        *locked_by = by.cloned();
     }
 }
 

@@ -60,6 +60,7 @@ fn apply_in_tier(t: &mut TierState, event: &Event, moment: &Moment<'_>) {
                 attempts.last = Some(*run_id);
                 attempts.outcome = None;
                 attempts.not_before = None;
+                attempts.locked_by = None;
             }
         }
         Event::DeployStart { run_id, node, version, mode, .. } => {

@@ -35,7 +35,7 @@ impl Place<'_> {
             return Err(Rejection::TierBusy(tier.clone(), busy.clone()));
         }
         if t.is_rejected(version) {
-            return Err(Rejection::IsRejected(version.clone(), tier.clone()));
+            return Err(Rejection::IsRejected(self.name.clone(), version.clone(), tier.clone()));
         }
         // A way back must find what it puts there; what was never built here is built first.
         let pending = definition.returns_artifacts() && !self.p.is_built(version);

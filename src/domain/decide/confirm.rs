@@ -35,7 +35,9 @@ impl Place<'_> {
         }
         match stands {
             Stands::Waits => {}
-            Stands::Inside => return Err(Rejection::IsInside(version.clone(), tier.clone())),
+            Stands::Inside => {
+                return Err(Rejection::IsInside(self.name.clone(), version.clone(), tier.clone()));
+            }
             Stands::Passed => return Ok(Decision::already()),
         }
         let role = confirmation::role_needed(definition);
@@ -69,8 +71,12 @@ impl Place<'_> {
         match self.stands(tier, version) {
             Err(Rejection::IsRejected(..)) => return Ok(Decision::already()),
             Err(other) => return Err(other),
-            Ok(Stands::Passed) => return Err(Rejection::NotWaiting(version.clone(), tier.clone())),
-            Ok(Stands::Inside) => return Err(Rejection::IsInside(version.clone(), tier.clone())),
+            Ok(Stands::Passed) => {
+                return Err(Rejection::NotWaiting(self.name.clone(), version.clone(), tier.clone()));
+            }
+            Ok(Stands::Inside) => {
+                return Err(Rejection::IsInside(self.name.clone(), version.clone(), tier.clone()));
+            }
             Ok(Stands::Waits) => {}
         }
         let by = &self.actor.name;
@@ -102,13 +108,15 @@ impl Place<'_> {
         }
         // A promotion that failed ends only when its way back does.
         if t.going_back.as_ref().is_some_and(|g| g.from == *version && g.end.is_some()) {
-            return Err(Rejection::NotWaiting(version.clone(), tier.clone()));
+            return Err(Rejection::NotWaiting(self.name.clone(), version.clone(), tier.clone()));
         }
         match standing.and_then(|s| s.verdict.as_ref()) {
             Some(Verdict::Passed(_)) => return Ok(Stands::Passed),
-            Some(Verdict::Rejected(_)) => return Err(Rejection::IsRejected(version.clone(), tier.clone())),
+            Some(Verdict::Rejected(_)) => {
+                return Err(Rejection::IsRejected(self.name.clone(), version.clone(), tier.clone()));
+            }
             Some(Verdict::Superseded(_)) => {
-                return Err(Rejection::NotWaiting(version.clone(), tier.clone()));
+                return Err(Rejection::NotWaiting(self.name.clone(), version.clone(), tier.clone()));
             }
             None => {}
         }

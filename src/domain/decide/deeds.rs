@@ -146,7 +146,7 @@ impl Place<'_> {
             return Err(Rejection::OlderThanCurrent(version.clone(), current.version.clone()));
         }
         if let Some(Verdict::Rejected(_)) = standing.and_then(|s| s.verdict.as_ref()) {
-            return Err(Rejection::IsRejected(version.clone(), tier.clone()));
+            return Err(Rejection::IsRejected(self.name.clone(), version.clone(), tier.clone()));
         }
         if !lift && !has_passed_before(self.p, definition, version) {
             return Err(Rejection::NotPromoted(version.clone(), tier.clone()));

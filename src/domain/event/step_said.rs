@@ -61,9 +61,9 @@ pub enum StepSaid {
         /// Its size in bytes.
         byte_size: u64,
     },
-    /// The controller's own remark: whether the deploy waits for its node's lock.
+    /// The controller's own remark: whether a deploy or backup waits for its node's lock.
     NodeLocked {
-        /// Who holds it; none: the deploy has it and goes on.
+        /// Who holds it; none: the run has it and goes on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<String>,
     },

@@ -57,6 +57,23 @@ pub enum Wave {
     Percent(u8),
 }
 
+/// How many nodes each wave has: entries of `waves` in turn, the last repeated until all nodes are in; per cent of all
+/// nodes, rounded up (rule 13).
+pub fn wave_sizes(waves: &[Wave], nodes: usize) -> Vec<usize> {
+    let mut entries = waves.iter().chain(std::iter::repeat(waves.last().unwrap_or(&Wave::Count(1))));
+    let (mut sizes, mut rest) = (Vec::new(), nodes);
+    while rest > 0 {
+        let size = match entries.next().unwrap_or(&Wave::Count(1)) {
+            Wave::Count(count) => *count as usize,
+            Wave::Percent(percent) => (nodes * *percent as usize).div_ceil(100),
+        };
+        let size = size.clamp(1, rest);
+        sizes.push(size);
+        rest -= size;
+    }
+    sizes
+}
+
 /// What happens to changed nodes when a promotion fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

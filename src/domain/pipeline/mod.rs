@@ -6,15 +6,17 @@ mod deploy;
 mod forge;
 mod gate;
 mod notify;
+mod sandbox;
 mod schedule;
 mod tier;
 mod window;
 
 pub use cron::Cron;
-pub use deploy::{Deploy, Health, OnFailure, Probe, Upload, Wave};
+pub use deploy::{Deploy, Health, OnFailure, Probe, Upload, Wave, wave_sizes};
 pub use forge::Forge;
 pub use gate::{Check, Gate, Phase};
 pub use notify::{Notify, STATUS_KINDS};
+pub use sandbox::Sandbox;
 pub use schedule::{Schedule, Times};
 pub use tier::{Confirm, Freeze, Mode, Node, Pick, Promote, Require, Tier};
 pub use window::{Window, Windows};
@@ -217,9 +219,9 @@ pub struct Exec {
     /// From SIGTERM to SIGKILL; none: ten seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<Span>,
-    /// Isolation.
+    /// Isolation; none: it is as free as the controller's user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sandbox: Option<String>,
+    pub sandbox: Option<Sandbox>,
     /// Limits of resources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
@@ -240,10 +242,10 @@ pub struct Retry {
 /// Limits of resources of one step. Sizes in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
-    /// Memory, in bytes.
+    /// Memory of all its processes together, in bytes.
     #[serde(default)]
     pub memory: Option<u64>,
-    /// Processes at once.
+    /// Processes and threads at once.
     #[serde(default)]
     pub pids: Option<u32>,
     /// Size of the log, in bytes.

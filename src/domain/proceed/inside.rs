@@ -4,7 +4,7 @@ use super::{Flow, Gates, Way};
 use crate::domain::Blocker;
 use crate::domain::event::{DeployMode, Event, PromotionEnd};
 use crate::domain::id::*;
-use crate::domain::pipeline::{Deploy, OnFailure, Phase, Tier, Wave};
+use crate::domain::pipeline::{Deploy, OnFailure, Phase, Tier, Wave, wave_sizes};
 use crate::domain::promotion::older_that_wait;
 use crate::domain::state::{Inside, NodeTry, PipelineState, TierState};
 use std::collections::BTreeMap;
@@ -233,21 +233,15 @@ fn is_failed(nodes: &BTreeMap<NodeName, NodeTry>, node: &NodeName) -> bool {
     nodes.get(node).is_some_and(|n| matches!(n.result, Some(Err(_))))
 }
 
-/// The first wave that is not done, if there is one: entries of `waves` in turn, the last repeated until all nodes are
-/// in; per cent of all nodes, rounded up (rule 13).
+/// The first wave that is not done, if there is one (rule 13).
 pub(super) fn wave_under_way<'a>(
     waves: &[Wave],
     order: &'a [NodeName],
     nodes: &BTreeMap<NodeName, NodeTry>,
 ) -> Option<&'a [NodeName]> {
     let mut rest = order;
-    let mut sizes = waves.iter().copied().chain(std::iter::repeat(*waves.last().unwrap_or(&Wave::Count(1))));
-    while !rest.is_empty() {
-        let size = match sizes.next().unwrap_or(Wave::Count(1)) {
-            Wave::Count(count) => count as usize,
-            Wave::Percent(percent) => (order.len() * percent as usize).div_ceil(100),
-        };
-        let (wave, after) = rest.split_at(size.clamp(1, rest.len()));
+    for size in wave_sizes(waves, order.len()) {
+        let (wave, after) = rest.split_at(size);
         if wave.iter().any(|node| nodes.get(node).is_none_or(|n| n.result.is_none())) {
             return Some(wave);
         }

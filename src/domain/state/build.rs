@@ -83,6 +83,9 @@ pub struct Attempts {
     pub blocked_times: u32,
     /// Not before then is it tried again.
     pub not_before: Option<Time>,
+    /// Who holds the lock of the node that the try waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked_by: Option<String>,
 }
 
 impl Attempts {

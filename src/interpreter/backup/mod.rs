@@ -11,12 +11,12 @@ mod there;
 
 use super::bounded::after;
 use super::environment::{Env, argv};
-use super::gate::{GateRun, gate_environment, not_ready, working_dir};
+use super::gate::{GateRun, furnish, gate_environment, working_dir};
 use super::places::Folder;
 use super::process::{self, Order};
 use super::run_log::RunLog;
 use super::said::Ear;
-use super::secrets::{self, Secrets};
+use super::secrets::Secrets;
 use super::task::Task;
 use super::verdict::{self, Evidence};
 use super::{Report, workspace};
@@ -39,13 +39,8 @@ pub(super) const BACKUP: &str = "TIDEGATE_BACKUP";
 /// Runs the gate in a folder of its own, which is gone afterwards.
 pub(super) async fn run(task: &Task, gate: &GateRun, began: Instant) -> Outcome {
     let folder = task.places.gate(gate.run);
-    let exec = &gate.gate.exec;
-    let ready = async {
-        workspace::provide(task, &folder, &gate.artifacts).await?;
-        secrets::provide(task, gate.run, exec).await
-    };
-    let mut outcome = match ready.await {
-        Err(unready) => not_ready(unready, exec, began),
+    let mut outcome = match furnish(task, gate, &folder, began).await {
+        Err(unready) => unready,
         Ok(secrets) => {
             let mut outcome = match with_log(task, gate, &folder, &secrets, began).await {
                 Ok(outcome) => outcome,
@@ -169,7 +164,10 @@ impl<'a> Backup<'a> {
 
     async fn fetch(&self, log: &mut RunLog<'_>) -> Result<(), Bad> {
         let mut outcome = match &self.node.ssh {
-            None => self.step(fetch::argv(self.what, &self.target), &self.env).await,
+            None => {
+                let argv = fetch::argv(self.what, &self.target);
+                self.step(argv, &self.env, vec![self.target.clone()]).await
+            }
             Some(host) => there::fetch(self, host, log).await?,
         };
         if outcome.passed() {
@@ -217,7 +215,7 @@ impl<'a> Backup<'a> {
         let sha256 = self.bound(artifact::digest_of(&self.target)).await?;
         let mut env = self.env.clone();
         env.insert(BACKUP.into(), self.target.clone().into());
-        let outcome = self.step(argv(script), &env).await;
+        let outcome = self.step(argv(script), &env, Vec::new()).await;
         if outcome.passed() {
             return Ok(sha256);
         }
@@ -258,12 +256,14 @@ impl<'a> Backup<'a> {
         }
     }
 
-    /// Runs a command as a part of the gate's run.
-    async fn step(&self, argv: Vec<OsString>, env: &Env) -> Outcome {
+    /// Runs a command as a part of the gate's run. `writes`: what it writes to beside its workspace.
+    async fn step(&self, argv: Vec<OsString>, env: &Env, writes: Vec<PathBuf>) -> Outcome {
         let (task, run, exec) = (self.task, self.gate.run, &self.gate.gate.exec);
         let order = Order {
             run,
             argv,
+            folder: Some(task.places.gate(run)),
+            writes,
             dir: self.dir.clone(),
             events: task.places.events(run),
             timeout: self.left(),

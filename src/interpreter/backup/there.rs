@@ -5,12 +5,13 @@ use super::{Backup, Bad};
 use crate::domain::pipeline::Exec;
 use crate::domain::{Blocker, Classification, Outcome};
 use crate::interpreter::environment::{About, Env, environment};
-use crate::interpreter::remote_run::{Remote, marks};
+use crate::interpreter::remote_run::Remote;
 use crate::interpreter::run_log::RunLog;
 use crate::interpreter::said::Ear;
 use crate::interpreter::verdict;
+use crate::interpreter::visit::{self, Untaken, Visit};
 use crate::printable;
-use crate::remote::{Claim, EXPIRY, Forward, Heard, Kind, Link, Trouble};
+use crate::remote::{Forward, Kind, Link, Trouble};
 
 /// Whose guards on a node are ours to disarm: nobody's.
 const OWNER: &str = "backup";
@@ -44,7 +45,6 @@ async fn run(backup: &Backup<'_>, link: &Link) -> Result<Outcome, Bad> {
 
 fn env(backup: &Backup<'_>, link: &Link) -> Env {
     let gate = backup.gate;
-    let base = [("PATH", &link.path), ("HOME", &link.home)].map(|(name, value)| (name.into(), value.clone()));
     let about = About {
         run: gate.run,
         version: &gate.version,
@@ -52,7 +52,7 @@ fn env(backup: &Backup<'_>, link: &Link) -> Env {
         node: Some(&backup.node.name),
         mode: Some(gate.mode),
         previous: Some(gate.previous.as_ref()),
-        base: &base,
+        base: &link.login(),
         folder: None,
         on: Some(backup.node),
         exec: &gate.gate.exec,
@@ -61,38 +61,20 @@ fn env(backup: &Backup<'_>, link: &Link) -> Env {
     environment(backup.task, &[], &about)
 }
 
-/// Logs in and waits for the lock.
+/// Takes the node, as for a deploy.
 async fn take(backup: &Backup<'_>, host: &str, log: &mut RunLog<'_>) -> Result<Link, Bad> {
-    let (task, gate) = (backup.task, backup.gate);
-    let exec = &gate.gate.exec;
-    let machine = rustix::system::uname();
-    let by = format!(
-        "pipeline `{}`, tier `{}`, backup `{}` for {} (run {} of the controller on {})",
-        task.pipeline,
-        gate.tier,
-        gate.gate.name,
-        gate.version,
-        gate.run,
-        machine.nodename().to_string_lossy()
-    );
-    let claim = Claim { by, owner: OWNER.into(), expiry: EXPIRY };
-    let marks = marks(gate.run, &task.places.events(gate.run));
-    let cut = |cut| Bad::from(verdict::of_cut(cut, exec));
-    let trouble = |trouble| unreached(backup, trouble);
-    let opening = Link::open(&task.shop.remote, host, &marks, &claim);
-    let mut opening = task.stop.bound(backup.deadline, opening).await.map_err(cut)?.map_err(trouble)?;
-    loop {
-        match task.stop.bound(backup.deadline, opening.next()).await.map_err(cut)?.map_err(trouble)? {
-            Heard::Held => return Ok(opening.held()),
-            Heard::Disarmed => {}
-            Heard::Locked(by) => {
-                let by = if by.is_empty() { "a deploy, which is about to end".to_owned() } else { by };
-                let told = format!("waits for `{host}`, which is locked by {by}");
-                backup.say(log, &told).await?;
-                task.warn(gate.run, told).await;
-            }
+    let Backup { task, gate, deadline, .. } = *backup;
+    let what = format!("backup `{}` for {}", gate.gate.name, gate.version);
+    let visit = Visit { task, run: gate.run, host, tier: &gate.tier, what, owner: OWNER.into(), deadline };
+    visit.take(log).await.map_err(|untaken| match untaken {
+        Untaken::Trouble(trouble) => unreached(backup, trouble),
+        Untaken::Cut { cut, locked_by } => {
+            let mut outcome = verdict::of_cut(cut, &gate.gate.exec);
+            outcome.message =
+                outcome.message.map(|message| visit::with_lock(cut, message, locked_by.as_deref()));
+            outcome.into()
         }
-    }
+    })
 }
 
 /// The node could not be reached, or not to the end.

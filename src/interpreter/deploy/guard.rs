@@ -1,6 +1,6 @@
 //! The guard of a deploy by ssh: what it is told before the change, and that the node still answers after it.
 
-use super::there::{base, owner};
+use super::there::owner;
 use super::{Failed, Work};
 use crate::domain::event::DeployMode;
 use crate::domain::pipeline::Deploy;
@@ -96,7 +96,7 @@ async fn guard(
         node: Some(&fallback.node.name),
         mode: Some(DeployMode::Rollback),
         previous: Some(Some(&job.version)),
-        base: &base(link),
+        base: &link.login(),
         folder: None,
         on: Some(&fallback.node),
         exec: &deploy.exec,

@@ -156,7 +156,7 @@ impl Work<'_> {
                 .map_err(|message| (Failure::Unhealthy, format!("failed to {message}")))?,
             _ => self.folder.checkout(),
         };
-        self.wait_until_healthy(health, &env, Where::Here(dir), log).await
+        self.wait_until_healthy(health, &env, Where::Here(self.folder, dir), log).await
     }
 
     async fn provide(&self) -> Result<(), Failed> {
@@ -217,6 +217,8 @@ impl Work<'_> {
         let order = Order {
             run: self.job.run,
             argv: argv(script),
+            folder: Some(self.folder.clone()),
+            writes: Vec::new(),
             dir,
             events: self.task.places.events(self.job.run),
             timeout: self.left(),

@@ -4,18 +4,17 @@ use super::guard::{self, Wanted};
 use super::progress::Progress;
 use super::{Failed, Work};
 use crate::domain::Failure;
-use crate::domain::event::{DeployMode, StepSaid};
+use crate::domain::event::DeployMode;
 use crate::domain::pipeline::{OnFailure, Script};
 use crate::interpreter::environment::{Env, argv};
 use crate::interpreter::health::Where;
-use crate::interpreter::remote_run::{Remote, marks};
-use crate::interpreter::run_log::RunLog;
+use crate::interpreter::remote_run::Remote;
+use crate::interpreter::run_log::{RunLog, hex};
 use crate::interpreter::said::Ear;
 use crate::interpreter::upload::{self, Item};
-use crate::remote::{Back, Claim, EXPIRY, File, Forward, Heard, Kind, Link, Places, Put, Trouble};
+use crate::interpreter::visit::{self, Untaken, Visit};
+use crate::remote::{Back, File, Forward, Kind, Link, Places, Put, Trouble};
 use sha2::{Digest as _, Sha256};
-use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -64,9 +63,7 @@ impl<'a> There<'a> {
     }
 
     fn on(work: &'a Work<'a>, link: Link) -> There<'a> {
-        let base =
-            [("PATH", &link.path), ("HOME", &link.home)].map(|(name, value)| (name.into(), value.clone()));
-        let env = work.environment(&base, None);
+        let env = work.environment(&link.login(), None);
         There { work, link, env }
     }
 
@@ -219,57 +216,19 @@ impl<'a> There<'a> {
     }
 }
 
-/// Logs in and waits for the lock. The outer error: nobody waits for that any more.
+/// Takes the node. The outer error: nobody waits for that any more.
 async fn take(work: &Work<'_>, host: &str, log: &mut RunLog<'_>) -> Result<Result<Link, Trouble>, Failed> {
-    let (task, job) = (work.task, work.job);
-    let claim = Claim { by: by(work), owner: owner(work), expiry: EXPIRY };
-    let marks = marks(job.run, &task.places.events(job.run));
-    let mut opening = match work.bound(Link::open(&task.shop.remote, host, &marks, &claim)).await? {
-        Ok(opening) => opening,
-        Err(trouble) => return Ok(Err(trouble)),
-    };
-    let mut locked_by = None;
-    loop {
-        let heard = work.bound(opening.next()).await.map_err(|(failure, message)| match &locked_by {
-            Some(by) if failure == Failure::Timeout => {
-                (failure, format!("{message}; the node is locked by {by}"))
-            }
-            _ => (failure, message),
-        });
-        match heard? {
-            Ok(Heard::Held) => {
-                if locked_by.is_some() {
-                    task.say(job.run, StepSaid::NodeLocked { by: None }).await;
-                }
-                return Ok(Ok(opening.held()));
-            }
-            Ok(Heard::Disarmed) => {
-                let _ = log.line("tidegate: a guard was still armed; it is off now").await;
-            }
-            Ok(Heard::Locked(by)) => {
-                let by = if by.is_empty() { "another deploy, which is about to end".to_owned() } else { by };
-                let told = format!("waits for `{host}`, which is locked by {by}");
-                let _ = log.line(&format!("tidegate: {told}")).await;
-                task.say(job.run, StepSaid::NodeLocked { by: Some(by.clone()) }).await;
-                locked_by = Some(by);
-            }
-            Err(trouble) => return Ok(Err(trouble)),
+    let Work { task, job, deadline, .. } = *work;
+    let what = format!("{} of {}", job.mode.as_str(), job.version);
+    let visit = Visit { task, run: job.run, host, tier: &job.tier.name, what, owner: owner(work), deadline };
+    match visit.take(log).await {
+        Ok(link) => Ok(Ok(link)),
+        Err(Untaken::Trouble(trouble)) => Ok(Err(trouble)),
+        Err(Untaken::Cut { cut, locked_by }) => {
+            let (failure, message) = work.cut(cut);
+            Err((failure, visit::with_lock(cut, message, locked_by.as_deref())))
         }
     }
-}
-
-fn by(work: &Work<'_>) -> String {
-    let (task, job) = (work.task, work.job);
-    let machine = rustix::system::uname();
-    format!(
-        "pipeline `{}`, tier `{}`, {} of {} (run {} of the controller on {})",
-        task.pipeline,
-        job.tier.name,
-        job.mode.as_str(),
-        job.version,
-        job.run,
-        machine.nodename().to_string_lossy()
-    )
 }
 
 /// Whose guards may be disarmed: those of this controller for the same node of the same tier.
@@ -281,10 +240,7 @@ pub(super) fn owner(work: &Work<'_>) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize()[..8].iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("BUG: a string takes all");
-        hex
-    })
+    hex(&hash.finalize()[..8])
 }
 
 /// Nothing was done on the node yet.
@@ -293,9 +249,4 @@ fn not_reached(trouble: &Trouble) -> Failure {
         Kind::Unreachable | Kind::Lost => Failure::Unreachable,
         Kind::Refused | Kind::Failed | Kind::Corrupt => Failure::Auth,
     }
-}
-
-/// What a login has, as what comes before anything declared.
-pub(super) fn base(link: &Link) -> [(OsString, OsString); 2] {
-    [("PATH".into(), link.path.clone()), ("HOME".into(), link.home.clone())]
 }

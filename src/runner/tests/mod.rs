@@ -1,6 +1,7 @@
 //! Tests with real processes, and the stage that they stand on. No runtime is needed: reports are taken as they come.
 
 mod ending;
+mod fences;
 mod output;
 mod starting;
 mod survivors;
@@ -67,6 +68,8 @@ impl Stage {
             leave_running: false,
             append: false,
             mask: Vec::new(),
+            fence: Default::default(),
+            limits: Default::default(),
         }
     }
 

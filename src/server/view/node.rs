@@ -92,15 +92,16 @@ pub(super) fn node_try_views(order: Vec<&NodeName>, tries: &BTreeMap<NodeName, N
                 tries: node.tries,
                 failure,
                 not_before: node.not_before,
-                blockers: node
-                    .locked_by
-                    .iter()
-                    .filter(|_| node.running.is_some())
-                    .map(|by| Blocker::NodeLocked { by: by.clone() })
-                    .collect(),
+                blockers: locked(node.running, node.locked_by.as_ref()),
             }
         })
         .collect()
+}
+
+/// What a run under way waits for: a node's lock.
+pub(super) fn locked(running: Option<RunId>, by: Option<&String>) -> Vec<Blocker> {
+    let by = by.filter(|_| running.is_some());
+    by.map(|by| Blocker::NodeLocked { by: by.clone() }).into_iter().collect()
 }
 
 /// The nodes of the definition in its order, then those that it no longer has.

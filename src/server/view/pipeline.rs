@@ -1,5 +1,6 @@
 //! One pipeline as it is shown: its definition, what is built, its versions.
 
+use super::node::locked;
 use super::{HoldView, RejectedFileView, ScheduleView, TierView, Versions, rejected};
 use crate::domain::event::Artifact;
 use crate::domain::state::{
@@ -139,6 +140,9 @@ pub struct ProgressView {
     /// Not before then is it tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Time>,
+    /// What the try that runs now waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blockers: Vec<Blocker>,
 }
 
 /// Where a step or gate stands.
@@ -178,6 +182,7 @@ impl ProgressView {
             tries: attempts.tries,
             outcome: attempts.outcome.clone(),
             not_before: attempts.not_before,
+            blockers: locked(attempts.running, attempts.locked_by.as_ref()),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::backup::BackupView;
 use super::node::{NodeTryView, NodeView, node_try_views, node_views};
 use super::{HoldView, ProgressView};
 use crate::domain::event::PromotionEnd;
-use crate::domain::pipeline::{Confirm, Gate, Mode, Phase, Tier};
+use crate::domain::pipeline::{Confirm, Gate, Mode, Phase, Tier, wave_sizes};
 use crate::domain::state::{
     Attempts, Confirmation, Current, GoingBack, Inside, PipelineState, Redeploy, TierState, WentBack,
 };
@@ -55,6 +55,10 @@ pub struct TierView {
     pub waiting: Vec<WaitingView>,
     /// What is where.
     pub nodes: Vec<NodeView>,
+    /// How many of its nodes are changed together, wave after wave, by the definition in force. None where nothing is
+    /// deployed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<usize>,
     /// The backups that its gates fetched and that are kept, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backups: Vec<BackupView>,
@@ -92,6 +96,9 @@ pub struct InsideView {
     pub gates: Vec<GateView>,
     /// In the order of the definition.
     pub nodes: Vec<NodeTryView>,
+    /// How many of them are changed together, wave after wave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<usize>,
     /// Who ends it, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<String>,
@@ -236,11 +243,17 @@ impl TierView {
             adopting: t.adopting.as_ref().map(|adopting| adopting.version.clone()),
             waiting: tier.map(|tier| waiting_views(p, t, tier, when)).unwrap_or_default(),
             nodes: node_views(t, tier),
+            waves: waves(tier),
             backups: t.backups.iter().rev().map(BackupView::from).collect(),
             hold: t.hold.as_ref().map(HoldView::from),
             unsupported: tier.map(|tier| tier.unsupported.clone()).unwrap_or_default(),
         }
     }
+}
+
+fn waves(tier: Option<&Tier>) -> Vec<usize> {
+    let deploy = tier.and_then(|tier| Some((tier.deploy.as_ref()?, tier.nodes.len())));
+    deploy.map(|(deploy, nodes)| wave_sizes(&deploy.waves, nodes)).unwrap_or_default()
 }
 
 impl From<&Current> for CurrentView {
@@ -259,6 +272,7 @@ pub(crate) fn inside_view(p: &PipelineState, name: &TierName, inside: &Inside) -
         by_hand: inside.by_hand,
         gates: gate_views(tier, &inside.gates, |_| true),
         nodes: node_try_views(order, &inside.nodes),
+        waves: waves(tier),
         ending: inside.ending.as_ref().map(|ending| ending.cause.clone()),
         blockers: p.standing(name, &inside.version).and_then(|s| s.said.clone()).unwrap_or_default(),
     }

@@ -1,7 +1,7 @@
 //! What a good file means.
 
 use tidegate::definition::{Holder, Loaded, conflicts, load, outdated};
-use tidegate::domain::pipeline::{Phase, Script, VersionRule, Wave};
+use tidegate::domain::pipeline::{Phase, Sandbox, Script, VersionRule, Wave};
 use tidegate::domain::{Severity, Span};
 
 const SHOP: &str = r#"
@@ -83,12 +83,17 @@ fn the_digest_is_of_the_meaning() {
 }
 
 #[test]
-fn keys_that_are_not_executed_keep_the_tier_shut() {
-    let text = SHOP.replace("[tier.deploy]\n", "[tier.deploy]\nsandbox = \"landlock\"\n");
+fn what_fences_a_step_is_executed() {
+    let fence = "sandbox = \"user:app\"\nlimits = { memory = \"2GiB\", pids = 512 }\n";
+    let text = SHOP.replace("[tier.deploy]\n", &format!("[tier.deploy]\n{fence}"));
     let loaded = good("shop.toml", &text);
-    assert!(loaded.pipeline.tiers[0].unsupported.is_empty());
-    assert_eq!(loaded.pipeline.tiers[1].unsupported, ["deploy.sandbox"]);
-    assert_eq!(loaded.warnings.len(), 1, "and it is said");
+    assert!(loaded.pipeline.tiers.iter().all(|tier| tier.unsupported.is_empty()));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let exec = &loaded.pipeline.tiers[1].deploy.as_ref().unwrap().exec;
+    assert_eq!(exec.sandbox, Some(Sandbox::User("app".into())));
+    assert_eq!(exec.limits.unwrap().memory, Some(2 << 30));
+    let none = SHOP.replace("[tier.deploy]\n", "[tier.deploy]\nsandbox = \"none\"\n");
+    assert_eq!(good("shop.toml", &none).pipeline.tiers[1].deploy.as_ref().unwrap().exec.sandbox, None);
 }
 
 #[test]

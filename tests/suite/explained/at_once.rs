@@ -44,6 +44,7 @@ fn what_is_named_wrongly_is_said_at_once() {
         (&["init", "--out", "/dev/null/x.toml"], "TG-INIT-005"),
         (&["init", "--hook", "--out", "new.toml"], "TG-INIT-008"),
         (&["explain", "TG-DFE-008"], "TG-CLI-052"),
+        (&["watch"], "TG-CLI-025"),
     ] {
         says(home, line, code, |_| {});
     }

@@ -11,7 +11,7 @@ const WORDS: &str = "a test sees it, not by the code";
 /// Nothing is in the way of a test.
 const UNWRITTEN: &str = "nobody has written the test";
 
-pub(super) const UNSEEN: [(&str, &str); 47] = [
+pub(super) const UNSEEN: [(&str, &str); 49] = [
     ("TG-ADOPT-005", UNWRITTEN),
     ("TG-ARTIFACT-005", UNWRITTEN),
     ("TG-ARTIFACT-009", SYSTEM),
@@ -26,6 +26,8 @@ pub(super) const UNSEEN: [(&str, &str); 47] = [
     ("TG-CLI-008", UNWRITTEN),
     ("TG-CLI-009", SYSTEM),
     ("TG-CLI-010", SYSTEM),
+    ("TG-CLI-026", UNWRITTEN),
+    ("TG-CLI-027", SYSTEM),
     ("TG-DEMO-003", MOMENT),
     ("TG-DEMO-004", MOMENT),
     ("TG-DEMO-005", MOMENT),

@@ -106,8 +106,8 @@ impl Node {
         let node = Node { name: name.to_owned(), home, port, folder: place, sshd: None };
         node.make_key();
         let config = format!(
-            "Port {2}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {1}/keys/user.pub\nPidFile none\n\
-             UsePAM no\nStrictModes no\nPermitRootLogin yes\nMaxStartups 200\nMaxSessions 50\nSetEnv HOME={0}/home\n{more}\n",
+            "{more}\nPort {2}\nListenAddress 127.0.0.1\nHostKey {0}/host\nAuthorizedKeysFile {1}/keys/user.pub\nPidFile none\n\
+             UsePAM no\nStrictModes no\nPermitRootLogin yes\nMaxStartups 200\nMaxSessions 50\nSetEnv HOME={0}/home\n",
             node.folder.display(),
             folder.display(),
             node.port.number,

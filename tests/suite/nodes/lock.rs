@@ -3,6 +3,7 @@
 use super::fleet::Fleet;
 use super::world::{BUILD, log_of, pipeline};
 use crate::whole::world::World;
+use serde_json::Value;
 use std::fs;
 
 /// Goes on once a file is there.
@@ -72,4 +73,31 @@ fn the_lock_of_a_controller_that_is_gone_is_free() {
     fs::write(fleet.node("a1").home.join("go"), "").expect("written");
     other.wait("deploy_ok", &[]);
     assert_eq!(fleet.node("a1").read("told"), "other\n");
+}
+
+/// Fetches a backup from the node.
+const FETCHES: &str = "[source]\nrepo = $REPO\n[[tier]]\nname = \"prod\"\n[[tier.node]]\nname = \"a1\"\nssh = \"a1\"\n\
+                       [tier.deploy]\nrun = \"true\"\n[[tier.gate]]\nname = \"dump\"\nkind = \"backup\"\n\
+                       node = \"a1\"\nrun = \"echo a dump\"\n";
+
+#[test]
+fn a_backup_waits_for_the_lock_as_a_deploy_does_and_says_whose_it_is() {
+    let Some((mut one, mut other, mut fleet)) = two() else { return };
+    other.edit(&format!("name = \"other\"\n{FETCHES}"));
+    other.wait("pipeline_loaded", &[]);
+    one.push("1.0.0", &[BUILD]);
+    one.wait("deploy_log_chunk", &[("text", "up\n")]);
+    other.push("1.0.0", &[]);
+    let waits = other.wait("step_event", &[]);
+    let told = waits["event"]["by"].as_str().expect("who holds it");
+    assert!(told.contains("pipeline `shop`, tier `prod`, deploy of 1.0.0"), "{told}");
+    let why = other.says(&["why", "other", "prod"]).1;
+    assert!(why.contains("gate `dump` waits: the node is locked by pipeline `shop`"), "{why}");
+    let tier = other.get("/api/pipelines/other")["pipeline"]["tiers"][0].clone();
+    assert_eq!(tier["inside"]["gates"][0]["blockers"][0]["kind"], "node_locked", "{tier}");
+    fs::write(fleet.node("a1").home.join("go"), "").expect("written");
+    other.wait("step_event", &[("event", "{\"kind\":\"node_locked\"}")]);
+    other.wait("backup_fetched", &[]);
+    let tier = other.get("/api/pipelines/other")["pipeline"]["tiers"][0].clone();
+    assert_eq!(tier["inside"]["gates"][0]["blockers"], Value::Null, "{tier}");
 }

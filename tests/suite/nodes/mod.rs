@@ -1,6 +1,7 @@
 //! Deploys to nodes over ssh: the real program, real sshd processes, real git.
 
 mod backup;
+mod carrying;
 mod delivery;
 mod ends;
 mod fleet;

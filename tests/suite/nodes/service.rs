@@ -13,9 +13,12 @@ use std::time::Duration;
 #[test]
 fn the_demo_reaches_its_production_by_ssh_and_leaves_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
+    // Where paths are not what shells and ssh like best.
+    let place = folder.path().join("temporär & so");
+    std::fs::create_dir(&place).expect("a folder");
     let output = Command::new(env!("CARGO_BIN_EXE_tidegate"))
         .args(["demo", "--yes", "--ssh"])
-        .env("TMPDIR", folder.path())
+        .env("TMPDIR", &place)
         .env("NO_COLOR", "1")
         .env_remove("TIDEGATE_SSH_COMMAND")
         .output()
@@ -28,7 +31,7 @@ fn the_demo_reaches_its_production_by_ssh_and_leaves_nothing() {
     assert!(output.status.success(), "{said}");
     assert!(said.contains("production: 1.2.0 is on node prod-2"), "{said}");
     assert!(those_with(folder.path()).is_empty(), "{:?}", those_with(folder.path()));
-    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+    assert_eq!(std::fs::read_dir(&place).expect("a folder").count(), 0);
 }
 
 /// The way of the documentation: out of the proxy, the new one up, into the proxy again. What is served is this very

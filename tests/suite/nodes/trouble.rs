@@ -66,11 +66,14 @@ fn what_a_login_prints_is_in_nobodys_way() {
 #[test]
 fn a_login_that_runs_nothing_or_prints_without_end_is_refused() {
     let nodes = &["a1"];
-    let sshd = "ForceCommand test -f $HOME/endless && yes; echo This account is not available; exit 1";
+    let sshd = "ForceCommand test -f $HOME/endless && yes; printf '\\033[2JThis account is not available\\n'; exit 1";
     let Some((mut world, mut fleet)) = world_with(nodes, &pipeline(nodes, TOUCH), sshd) else { return };
     world.push("1.0.0", &[BUILD]);
-    fails(&mut world, "a1", "auth", "`This account is not available`");
+    fails(&mut world, "a1", "auth", "This account is not available`");
     world.wait("promote_failed", &[]);
+    // What it prints is quoted, and does nothing to a terminal.
+    let log = log_of(&world, "a1");
+    assert!(log.contains("This account is not available`") && !log.contains('\x1b'), "{log:?}");
     fs::write(fleet.node("a1").home.join("endless"), "").expect("written");
     world.good(&["retry", "shop", "prod"]);
     fails(&mut world, "a1", "auth", "prints without end");
@@ -179,4 +182,23 @@ fn a_home_folder_is_needed_and_said() {
     fs::write(home.join(".tidegate"), "in the way").expect("written");
     world.push("1.0.0", &[BUILD]);
     fails(&mut world, "a1", "auth", "no home folder that it can write to");
+}
+
+#[test]
+fn the_doctor_tries_each_node_once_and_says_what_is_wrong_with_it() {
+    let nodes = &["a1", "a2"];
+    let Some((world, mut fleet)) = world_with(nodes, &pipeline(nodes, TOUCH), "MaxSessions 2") else {
+        return;
+    };
+    fleet.node("a2").kill();
+    let (exit, said) = world.says(&["doctor"]);
+    assert_eq!(exit, 1, "{said}");
+    assert!(said.contains("node a1: sshd there allows no more than 2 sessions on one connection"), "{said}");
+    assert!(said.contains("node a2: `a2`: ") && said.contains("help: no sshd listens there"), "{said}");
+    assert_eq!(said.matches(" node a1").count(), 1, "{said}");
+    assert!(!fleet.node("a1").home.join(".tidegate").exists(), "nothing was changed");
+    let fit = &["a1"];
+    let Some((world, _fleet)) = world_with(fit, &pipeline(fit, TOUCH), "") else { return };
+    let said = world.says(&["doctor"]).1;
+    assert!(said.contains("node a1: it is reached, and has what a deploy needs"), "{said}");
 }

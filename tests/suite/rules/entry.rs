@@ -193,5 +193,7 @@ fn rule_12_deny_rejects() {
     w.deed(deny()).unwrap();
     w.saw(&["confirm_denied prod 1.0.1", "promote_failed prod 1.0.1 rejected"]);
     assert_eq!(w.deed(deny()), Ok(Answer::Already));
-    assert!(matches!(w.promote("prod", "1.0.1"), Err(Rejection::IsRejected(..))));
+    let no = w.promote("prod", "1.0.1").expect_err("it is rejected");
+    assert!(matches!(no, Rejection::IsRejected(..)), "{no:?}");
+    assert!(no.help().contains("tidegate retry shop prod 1.0.1"), "{}", no.help());
 }

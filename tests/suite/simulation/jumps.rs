@@ -1,22 +1,20 @@
 //! Schedules under a clock that is put forward and back, with a controller that is killed and away for a while: the real
 //! engine, and a repository that answers now and then.
 
-use super::Chance;
 use super::clockwork::Clockwork;
-use super::hands::{Hands, well};
+use super::hands::well;
+use super::{Chance, Controller, in_no_time};
 use crate::rules::world::*;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use tidegate::bus::Bus;
 use tidegate::clock::Clock;
 use tidegate::disk::ToldDisk;
 use tidegate::domain::pipeline::Schedule;
 use tidegate::domain::*;
-use tidegate::engine::{self, Engine, Options, Parts};
-use tidegate::journal::{self, Filter, Journal, MemoryJournal};
-use tokio::task::JoinHandle;
+use tidegate::engine;
+use tidegate::journal::{Filter, Journal, MemoryJournal};
 use tokio::time::Instant;
 
 /// After so long the engine has noticed that the clock was put forward.
@@ -37,9 +35,7 @@ impl Clock for JumpingClock {
 
 /// Tells the story of one seed.
 pub(crate) fn tell(seed: u64, aloud: bool) {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    in_no_time(async {
         let mut story = Story::begin(seed, aloud).await;
         for _ in 0..20 + story.chance.below(40) {
             story.something_happens().await;
@@ -52,9 +48,7 @@ struct Story {
     aloud: bool,
     journal: Arc<MemoryJournal>,
     clock: Arc<JumpingClock>,
-    hands: Hands,
-    engine: Engine,
-    task: JoinHandle<Result<(), journal::Error>>,
+    controller: Controller,
     clockwork: Clockwork,
     last: EventId,
     /// Since then the controller has been up and the clock has run evenly.
@@ -72,15 +66,13 @@ impl Story {
         let begin = ["2026-10-24T22:00:00Z", "2027-03-27T23:00:00Z", "2026-11-23T09:00:00Z"][chance.below(3)];
         let micros = AtomicI64::new(moment(begin).timestamp_micros());
         let clock = Arc::new(JumpingClock { begin: Instant::now(), micros });
-        let (hands, engine, task) = start(&journal, &clock);
+        let controller = start(&journal, &clock);
         let schedules = draw(&mut chance);
         let mut story = Story {
             chance,
             aloud,
             journal,
-            hands,
-            engine,
-            task,
+            controller,
             clockwork: Clockwork::default(),
             last: EventId(0),
             since: clock.now(),
@@ -105,7 +97,7 @@ impl Story {
     }
 
     async fn ask(&mut self, command: Command) {
-        self.engine.ask(command).await.unwrap();
+        self.controller.engine.ask(command).await.unwrap();
         self.settle().await;
     }
 
@@ -113,15 +105,15 @@ impl Story {
     async fn settle(&mut self) {
         loop {
             tokio::time::sleep(Duration::from_micros(1)).await;
-            let under_way = self.hands.under_way();
+            let under_way = self.controller.hands.under_way();
             let Some(item) = under_way.first() else { break };
-            self.hands.end(item, well);
+            self.controller.hands.end(item, well);
         }
         self.judge().await;
     }
 
     async fn judge(&mut self) {
-        assert!(!self.task.is_finished(), "the engine goes on");
+        assert!(!self.controller.task.is_finished(), "the engine goes on");
         loop {
             let page = self.journal.read(self.last, 500, &Filter::default()).await.unwrap();
             if page.records.is_empty() {
@@ -165,13 +157,14 @@ impl Story {
 
     /// Git is asked for one that is owed, and answers or not.
     async fn git_answers(&mut self) {
-        let owed: Vec<EventId> = self.engine.read(|state| {
+        let owed: Vec<EventId> = self.controller.engine.read(|state| {
             let owed = state.pipelines["shop"].schedules.iter().filter_map(|it| it.owed.as_ref());
             owed.map(|run| run.id).collect()
         });
         let Some(owed) = self.chance.pick(&owed).copied() else { return };
         self.commits += usize::from(self.chance.percent(30));
         let old = self
+            .controller
             .engine
             .read(|state| state.pipelines["shop"].refs.get("refs/heads/main").map(|head| head.seen.clone()));
         let found = match self.chance.below(4) {
@@ -199,12 +192,12 @@ impl Story {
     async fn is_away(&mut self) {
         self.judge_spell();
         self.settle().await;
-        self.task.abort();
-        let before = self.engine.read(State::clone);
+        self.controller.task.abort();
+        let before = self.controller.engine.read(State::clone);
         assert!(engine::replay(&*self.journal).unwrap() == before, "the fold of the journal is the state");
         let hours = [0, 1, 20, 80][self.chance.below(4)];
         tokio::time::sleep(Duration::from_secs(hours * 3_600)).await;
-        (self.hands, self.engine, self.task) = start(&self.journal, &self.clock);
+        self.controller = start(&self.journal, &self.clock);
         self.since = self.clock.now();
     }
 
@@ -232,20 +225,6 @@ fn draw(chance: &mut Chance) -> Vec<Schedule> {
     (0..count).map(|_| one(chance)).collect()
 }
 
-fn start(
-    journal: &Arc<MemoryJournal>,
-    clock: &Arc<JumpingClock>,
-) -> (Hands, Engine, JoinHandle<Result<(), journal::Error>>) {
-    let state = engine::replay(&**journal).unwrap();
-    let (hands, reports) = Hands::new();
-    let parts = Parts {
-        journal: journal.clone(),
-        bus: Bus::new(journal.clone()),
-        clock: clock.clone(),
-        disk: Arc::new(ToldDisk::new()),
-        interpreter: Arc::new(hands.clone()),
-        reports,
-    };
-    let (engine, task) = engine::start(state, parts, Options { jobs: 2, release: "test".into() });
-    (hands, engine, tokio::spawn(task))
+fn start(journal: &Arc<MemoryJournal>, clock: &Arc<JumpingClock>) -> Controller {
+    Controller::start(journal, clock.clone(), &ToldDisk::new(), 2)
 }

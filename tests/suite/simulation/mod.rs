@@ -11,7 +11,17 @@ mod jumps;
 mod promises;
 mod story;
 
+pub(crate) use story::history;
+
+use hands::Hands;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tidegate::bus::Bus;
+use tidegate::clock::Clock;
+use tidegate::disk::ToldDisk;
+use tidegate::engine::{self, Engine, Options, Parts};
+use tidegate::journal::{self, MemoryJournal};
+use tokio::task::JoinHandle;
 
 /// Seeds in an ordinary run.
 const SEEDS: u64 = 10_000;
@@ -55,6 +65,36 @@ fn run(seeds: u64, tell: fn(u64, bool)) {
             });
         }
     });
+}
+
+/// Lets a story happen in simulated time.
+fn in_no_time(story: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().unwrap().block_on(story);
+}
+
+/// A controller, from its journal, with hands that only pretend.
+struct Controller {
+    hands: Hands,
+    engine: Engine,
+    task: JoinHandle<Result<(), journal::Error>>,
+}
+
+impl Controller {
+    fn start(journal: &Arc<MemoryJournal>, clock: Arc<dyn Clock>, disk: &ToldDisk, jobs: u32) -> Controller {
+        let state = engine::replay(&**journal).unwrap();
+        let (hands, reports) = Hands::new();
+        let parts = Parts {
+            journal: journal.clone(),
+            bus: Bus::new(journal.clone()),
+            clock,
+            disk: Arc::new(disk.clone()),
+            interpreter: Arc::new(hands.clone()),
+            reports,
+        };
+        let (engine, task) = engine::start(state, parts, Options { jobs, release: "test".into() });
+        Controller { hands, engine, task: tokio::spawn(task) }
+    }
 }
 
 fn number(variable: &str) -> Option<u64> {

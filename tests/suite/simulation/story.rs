@@ -1,20 +1,19 @@
 //! One story: what happens under one seed.
 
-use super::Chance;
 use super::doors;
-use super::hands::{Hands, ended, well};
+use super::hands::{ended, well};
 use super::promises::Promises;
+use super::{Chance, Controller, in_no_time};
 use crate::rules::world::*;
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate::bus::Bus;
 use tidegate::clock::Clock;
 use tidegate::disk::{Disk as _, ToldDisk};
 use tidegate::domain::pipeline::{Confirm, Freeze, Phase, Pick, Require, Schedule, Wave, Window};
 use tidegate::domain::*;
-use tidegate::engine::{self, Engine, Options, Parts, Refusal};
+use tidegate::engine::{self, Refusal};
 use tidegate::journal::{self, Filter, Journal, MemoryJournal, Watermark};
 use tokio::time::Instant;
 
@@ -36,9 +35,7 @@ impl Clock for StoryClock {
 
 /// Tells the story of one seed.
 pub(crate) fn tell(seed: u64, aloud: bool) {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    in_no_time(async {
         let mut story = Story::begin(seed, aloud).await;
         let length = 20 + story.chance.below(100);
         for _ in 0..length {
@@ -48,15 +45,33 @@ pub(crate) fn tell(seed: u64, aloud: bool) {
     });
 }
 
+/// The journal that the story of one seed leaves, as JSON lines.
+pub(crate) fn history(seed: u64) -> Vec<String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut story = Story::begin(seed, false).await;
+        for _ in 0..60 {
+            story.something_happens().await;
+        }
+        story.comes_to_an_end().await;
+        let mut lines = Vec::new();
+        let read = story.journal.for_each(EventId(0), &mut |record| {
+            lines.push(record.body.to_string());
+            Ok(())
+        });
+        read.unwrap();
+        lines
+    })
+}
+
 struct Story {
     chance: Chance,
     aloud: bool,
     journal: Arc<MemoryJournal>,
     clock: Arc<StoryClock>,
     disk: ToldDisk,
-    hands: Hands,
-    engine: Engine,
-    task: tokio::task::JoinHandle<Result<(), journal::Error>>,
+    controller: Controller,
     promises: Promises,
     begin: Time,
     told: BTreeSet<EventId>,
@@ -216,16 +231,14 @@ impl Story {
         let begin = clock.now();
         let shape = Shape::draw(&mut chance, clock.now());
         let disk = ToldDisk::new();
-        let (hands, engine, task) = start(&journal, &clock, &disk);
+        let controller = Controller::start(&journal, clock.clone(), &disk, JOBS);
         let mut story = Story {
             chance,
             aloud,
             journal,
             clock,
             disk,
-            hands,
-            engine,
-            task,
+            controller,
             promises: Promises::new(JOBS),
             begin,
             told: BTreeSet::new(),
@@ -247,7 +260,7 @@ impl Story {
 
     /// Asks, and notes what was promised. Whoever asks may have to wait for durability: then nobody waits.
     async fn ask(&mut self, command: Command) {
-        let engine = self.engine.clone();
+        let engine = self.controller.engine.clone();
         let asked = tokio::spawn(async move { engine.ask(command).await });
         self.settle().await;
         if asked.is_finished() {
@@ -262,7 +275,7 @@ impl Story {
     async fn settle(&mut self) {
         // Time stands still while anything can run: this sleep ends when nothing can any more.
         tokio::time::sleep(Duration::from_micros(1)).await;
-        assert!(!self.task.is_finished(), "the engine goes on");
+        assert!(!self.controller.task.is_finished(), "the engine goes on");
         self.judge().await;
     }
 
@@ -283,7 +296,7 @@ impl Story {
             Watermark::Durable(id) => *id,
             Watermark::Failed(error) => panic!("{error}"),
         };
-        for (effect, work) in self.hands.begun() {
+        for (effect, work) in self.controller.hands.begun() {
             if let Effect::Run(run) = effect {
                 assert!(self.promises.has_started(run), "promise 12: run {run} begins before its start");
             }
@@ -334,7 +347,7 @@ impl Story {
         let number = if again { self.chance.below(self.commits) } else { self.commits };
         let commit = format!("c{}", 10 + number);
         let branch = if self.chance.percent(80) { "refs/heads/main" } else { "refs/heads/next" };
-        let old = self.engine.read(|state| {
+        let old = self.controller.engine.read(|state| {
             let shop = state.pipelines.get("shop")?;
             shop.refs.get(&RefName::from(branch)).map(|head| head.seen.clone())
         });
@@ -358,12 +371,12 @@ impl Story {
 
     /// Git says where `main` stands, to what a schedule asks for: often at what is built already.
     async fn git_answers_the_clock(&mut self) {
-        let owed = self.engine.read(|state| {
+        let owed = self.controller.engine.read(|state| {
             let owed = state.pipelines.get("shop")?.schedules.iter().find_map(|it| it.owed.as_ref());
             owed.map(|run| run.id)
         });
         let Some(owed) = owed else { return self.time_passes().await };
-        let seen = self.engine.read(|state| {
+        let seen = self.controller.engine.read(|state| {
             let refs = &state.pipelines.get("shop")?.refs;
             refs.get("refs/heads/main").map(|head| head.seen.clone())
         });
@@ -381,7 +394,7 @@ impl Story {
     }
 
     async fn something_ends(&mut self) {
-        let under_way = self.hands.under_way();
+        let under_way = self.controller.hands.under_way();
         let Some(item) = self.chance.pick(&under_way).cloned() else { return };
         use Classification::*;
         let class = *self
@@ -393,11 +406,11 @@ impl Story {
             .pick(&[Failure::Unreachable, Failure::Activate, Failure::Unhealthy, Failure::Timeout])
             .unwrap();
         let bad = self.chance.percent(20);
-        self.hands.end(&item, |item| ended(item, bad.then_some(class), bad.then_some(failure)));
+        self.controller.hands.end(&item, |item| ended(item, bad.then_some(class), bad.then_some(failure)));
     }
 
     async fn somebody_acts(&mut self) {
-        let versions: Vec<VersionLabel> = self.engine.read(|state| {
+        let versions: Vec<VersionLabel> = self.controller.engine.read(|state| {
             state.pipelines.get("shop").map(|p| p.versions.keys().cloned().collect()).unwrap_or_default()
         });
         let tier = TierName::from(TIERS[self.chance.below(self.shape.tiers)]);
@@ -415,6 +428,7 @@ impl Story {
             11 => Deed::Cancel { tier: self.chance.percent(60).then_some(tier), version: None },
             14 => {
                 let sha = self
+                    .controller
                     .engine
                     .read(|state| Some(state.pipelines.get("shop")?.versions.get(&version)?.sha.clone()));
                 let sha = sha.unwrap_or_else(|| "9".repeat(40).into());
@@ -436,13 +450,13 @@ impl Story {
     /// The controller is killed, and begins again on what the journal holds.
     async fn crash(&mut self) {
         self.judge().await;
-        self.task.abort();
-        let before = self.engine.read(State::clone);
+        self.controller.task.abort();
+        let before = self.controller.engine.read(State::clone);
         let folded = engine::replay(&*self.journal).unwrap();
         assert!(folded == before, "promise 2: the fold of the journal is the state");
         self.cut_somewhere(&folded);
         assert!(self.told.iter().all(|id| *id <= folded.last), "promise 11: what was told is kept");
-        (self.hands, self.engine, self.task) = start(&self.journal, &self.clock, &self.disk);
+        self.controller = Controller::start(&self.journal, self.clock.clone(), &self.disk, JOBS);
         self.settle().await;
     }
 
@@ -477,20 +491,20 @@ impl Story {
         for round in 0.. {
             assert!(round < 2_000, "it never comes to rest");
             self.settle().await;
-            let under_way = self.hands.under_way();
+            let under_way = self.controller.hands.under_way();
             let Some(item) = under_way.first() else {
                 // Whatever waits for a further try has it within two hours.
                 tokio::time::sleep(Duration::from_secs(7_200)).await;
                 self.settle().await;
-                if self.hands.under_way().is_empty() {
+                if self.controller.hands.under_way().is_empty() {
                     break;
                 }
                 continue;
             };
-            self.hands.end(item, well);
+            self.controller.hands.end(item, well);
         }
         self.promises.judge_end(self.begin, self.clock.now());
-        let state = self.engine.read(State::clone);
+        let state = self.controller.engine.read(State::clone);
         assert!(engine::replay(&*self.journal).unwrap() == state, "promise 2");
         assert!(state.running.is_empty() && state.busy_slots == 0, "promise 16");
         for (name, t) in &state.pipelines["shop"].tiers {
@@ -503,23 +517,4 @@ impl Story {
 fn addresses_in(commit: usize) -> Vec<String> {
     let people = doors::PEOPLE.iter().enumerate().filter(|(at, _)| (commit + at).is_multiple_of(7));
     people.filter_map(|(_, (.., email))| email.map(str::to_owned)).collect()
-}
-
-fn start(
-    journal: &Arc<MemoryJournal>,
-    clock: &Arc<StoryClock>,
-    disk: &ToldDisk,
-) -> (Hands, Engine, tokio::task::JoinHandle<Result<(), journal::Error>>) {
-    let state = engine::replay(&**journal).unwrap();
-    let (hands, reports) = Hands::new();
-    let parts = Parts {
-        journal: journal.clone(),
-        bus: Bus::new(journal.clone()),
-        clock: clock.clone(),
-        disk: Arc::new(disk.clone()),
-        interpreter: Arc::new(hands.clone()),
-        reports,
-    };
-    let (engine, task) = engine::start(state, parts, Options { jobs: JOBS, release: "test".into() });
-    (hands, engine, tokio::spawn(task))
 }

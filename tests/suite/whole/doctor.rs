@@ -27,7 +27,19 @@ fn all_is_well_beside_a_running_controller() {
     world.push("1.0.0", &[]);
     world.wait("build_ok", &[]);
     let (found, _) = doctor(&world);
-    for what in ["git", "sqlite", "kernel", "state", "token", "controller", "check", "repository", "hook"] {
+    for what in [
+        "git",
+        "sqlite",
+        "kernel",
+        "landlock",
+        "accounts",
+        "state",
+        "token",
+        "controller",
+        "check",
+        "repository",
+        "hook",
+    ] {
         assert_eq!(level(&found, what).0, "ok", "{what}: {:?}", level(&found, what));
     }
     let (watch, said, _) = level(&found, "watch");

@@ -11,6 +11,7 @@ mod connections;
 mod delivery;
 mod doctor;
 mod escapes;
+mod fences;
 mod first;
 mod first_days;
 mod forges;
@@ -37,7 +38,7 @@ mod waiting;
 pub(crate) mod world;
 
 /// A build, a tier that checks, one that deploys, and one that wants a person's word.
-const SHOP: &str = r#"
+pub(crate) const SHOP: &str = r#"
 [source]
 repo = $REPO
 refs = ["main"]

@@ -19,7 +19,7 @@ name = "%node"
 
 [tier.deploy]
 upload = [{ artifact = "VERSION", to = "$PLACE/live/" }]
-run = "echo $TIDEGATE_PIPELINE $TIDEGATE_NODE $TIDEGATE_MODE $TIDEGATE_VERSION >> $PLACE/deploys"
+run = "echo $TIDEGATE_PIPELINE $TIDEGATE_TIER $TIDEGATE_NODE $TIDEGATE_MODE $TIDEGATE_VERSION >> $PLACE/deploys"
 "#;
 
 /// The pipeline under these names.
@@ -34,7 +34,7 @@ fn a_rename_deploys_nothing_while_it_runs_or_is_stopped_and_the_history_goes_on(
     world.wait("promote_complete", &[("version", "1.0.0")]);
     world.push("1.1.0", &[]);
     world.wait("promote_complete", &[("version", "1.1.0")]);
-    let before = "shop a1 deploy 1.0.0\nshop a1 deploy 1.1.0\n";
+    let before = "shop prod a1 deploy 1.0.0\nshop prod a1 deploy 1.1.0\n";
     assert_eq!(world.read("place/deploys"), before);
     // All three names at once, while it runs.
     let renamed = named("store\"\nwas = \"shop", "live\"\nwas = \"prod", "n1\"\nwas = \"a1");
@@ -66,7 +66,7 @@ fn a_rename_deploys_nothing_while_it_runs_or_is_stopped_and_the_history_goes_on(
     world.wait("promote_complete", &[("version", "1.2.0")]);
     world.good(&["rollback", "market", "live"]);
     world.wait("rollback_complete", &[("version", "1.1.0")]);
-    let after = "market n2 deploy 1.2.0\nmarket n2 rollback 1.1.0\n";
+    let after = "market live n2 deploy 1.2.0\nmarket live n2 rollback 1.1.0\n";
     assert_eq!(world.read("place/deploys"), format!("{before}{after}"));
     assert_eq!(world.read("place/live/VERSION"), "1.1.0");
     // The history of both names.

@@ -1,12 +1,32 @@
-//! How blockers, times and spans read to people.
+//! How things are said to people: blockers, times, spans, sizes, and (`happened`) events. One wording for the command line
+//! and the screens.
+
+mod happened;
+
+pub(crate) use happened::told;
 
 use crate::domain::pipeline::{Confirm, Schedule};
 use crate::domain::{Blocker, PipelineName, Role, TierName, Time, VersionLabel};
-use crate::server::view::ConfirmationView;
+use crate::server::view::{ConfirmationView, StandingView};
 use chrono::{Local, TimeDelta};
 
+/// A colour with a meaning; the words beside it say the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// As it should be.
+    Good,
+    /// Not as it should be.
+    Bad,
+    /// Under way, or waiting for something.
+    Wait,
+    /// Beside the point.
+    Quiet,
+    /// What it is about.
+    Strong,
+}
+
 /// What stands in the way, in one clause.
-pub(super) fn blocker(blocker: &Blocker, now: Time) -> String {
+pub(crate) fn blocker(blocker: &Blocker, now: Time) -> String {
     let because = |why: &str| if why.is_empty() { String::new() } else { format!(": {why}") };
     match blocker {
         Blocker::NotPromoted { tier } => format!("has not passed `{tier}`"),
@@ -37,7 +57,7 @@ pub(super) fn blocker(blocker: &Blocker, now: Time) -> String {
 }
 
 /// The same, with whose words there are.
-pub(super) fn blocker_with(one: &Blocker, words: &[ConfirmationView], now: Time) -> String {
+pub(crate) fn blocker_with(one: &Blocker, words: &[ConfirmationView], now: Time) -> String {
     let said = blocker(one, now);
     if !matches!(one, Blocker::ConfirmMissing { .. }) || words.is_empty() {
         return said;
@@ -49,8 +69,23 @@ pub(super) fn blocker_with(one: &Blocker, words: &[ConfirmationView], now: Time)
     format!("{said}: {}", words.iter().map(of).collect::<Vec<_>>().join(", "))
 }
 
+/// Where a version stands in a tier; `free`: nothing stands in its way.
+pub(crate) fn standing(standing: Option<&StandingView>, free: bool) -> (String, Tone) {
+    match standing {
+        Some(StandingView::Passed { current: true }) => ("passed, current".into(), Tone::Good),
+        Some(StandingView::Passed { current: false }) => ("passed".into(), Tone::Good),
+        Some(StandingView::Inside) => ("inside".into(), Tone::Wait),
+        Some(StandingView::GoingBack { to, cause }) => (format!("goes back to {to}: {cause}"), Tone::Bad),
+        Some(StandingView::Rejected { cause }) => (format!("rejected: {cause}"), Tone::Bad),
+        Some(StandingView::Superseded { by_version }) => (format!("superseded by {by_version}"), Tone::Quiet),
+        Some(StandingView::Waiting) if free => ("enters next".into(), Tone::Good),
+        Some(StandingView::Waiting) => ("waits".into(), Tone::Wait),
+        None => ("has not come here".into(), Tone::Quiet),
+    }
+}
+
 /// Who may give the word that is missing, where the rule says more than that it takes an operator.
-pub(super) fn who_confirms(rule: &Confirm) -> Option<String> {
+pub(crate) fn who_confirms(rule: &Confirm) -> Option<String> {
     let role = rule.roles.iter().min().filter(|role| **role > Role::Operator);
     let role = role.map(|role| format!("by a token of role {role}"));
     let author = rule.not_author.then(|| "not by who asked for it or has a part in its commit".to_owned());
@@ -59,7 +94,7 @@ pub(super) fn who_confirms(rule: &Confirm) -> Option<String> {
 }
 
 /// What would lift it: a command, or what to do; none: time or a version before it.
-pub(super) fn way_out(
+pub(crate) fn way_out(
     blocker: &Blocker,
     pipeline: &PipelineName,
     tier: &TierName,
@@ -90,7 +125,7 @@ pub(super) fn way_out(
 }
 
 /// What the clock asks for, and when.
-pub(super) fn scheduled(schedule: &Schedule, next: Option<Time>, now: Time) -> String {
+pub(crate) fn scheduled(schedule: &Schedule, next: Option<Time>, now: Time) -> String {
     let Schedule { cron, zone, ref_name } = schedule;
     let next = next.map_or_else(|| "never".to_owned(), |next| moment(next, now));
     let what = if ref_name.is_empty() { "HEAD" } else { ref_name };
@@ -98,7 +133,7 @@ pub(super) fn scheduled(schedule: &Schedule, next: Option<Time>, now: Time) -> S
 }
 
 /// A moment, in the time zone of whoever reads it, and how far away it is.
-pub(super) fn moment(moment: Time, now: Time) -> String {
+pub(crate) fn moment(moment: Time, now: Time) -> String {
     let local = moment.with_timezone(&Local);
     let form = if (moment - now).abs() < TimeDelta::hours(18) { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" };
     let away = moment - now;
@@ -108,7 +143,7 @@ pub(super) fn moment(moment: Time, now: Time) -> String {
 }
 
 /// A span, in its largest units: `3h 20m`.
-pub(super) fn span(span: TimeDelta) -> String {
+pub(crate) fn span(span: TimeDelta) -> String {
     let seconds = span.num_seconds().max(0);
     match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0, s) => format!("{s}s"),
@@ -119,7 +154,7 @@ pub(super) fn span(span: TimeDelta) -> String {
 }
 
 /// How long something took, from milliseconds: `120ms`, `1.5s`, `2m 3s`.
-pub(super) fn took(millis: u64) -> String {
+pub(crate) fn took(millis: u64) -> String {
     match millis {
         0..1_000 => format!("{millis}ms"),
         1_000..60_000 => format!("{:.1}s", millis as f64 / 1_000.0),
@@ -128,7 +163,7 @@ pub(super) fn took(millis: u64) -> String {
 }
 
 /// A size in its largest unit: `512 B`, `1.5 MiB`.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let (mut size, mut unit) = (bytes as f64, 0);
     while size >= 1_024.0 && unit + 1 < UNITS.len() {
@@ -138,7 +173,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// `1 file`, `2 files`.
-pub(super) fn counted(number: usize, what: &str) -> String {
+pub(crate) fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 

@@ -1,0 +1,19 @@
+# Looks whether a node is fit for what the other scripts do there, and stays until its input ends. Nothing is changed.
+#
+# Given: mark.
+# Said:  start | no WHAT, or fit
+
+say() { printf '\036%s %s\n' "$mark" "$*"; }
+
+say start
+cd || { say no home; exit 1; }
+here=$HOME/.tidegate
+[ -d "$here" ] || here=$HOME
+[ -w "$here" ] || { say no home; exit 1; }
+for tool in flock timeout mkfifo head; do
+    command -v "$tool" >/dev/null 2>&1 || { say no "$tool"; exit 1; }
+done
+command -v sha256sum >/dev/null 2>&1 || command -v shasum >/dev/null 2>&1 || command -v openssl >/dev/null 2>&1 ||
+    { say no sha256sum; exit 1; }
+say fit
+IFS= read -r line

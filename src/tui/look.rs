@@ -1,0 +1,230 @@
+//! What is looked at: which screen, what is selected, what is searched for. Selection goes by identity, not by place: rows
+//! move while one looks.
+
+use super::act::{Deed, Request, Verb};
+use super::controller::Refusal;
+use super::input::Input;
+use crate::domain::{PipelineName, RunId, TierName, VersionLabel};
+use ratatui::layout::Rect;
+
+/// A screen.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Screen {
+    /// What is where.
+    Board,
+    /// What waits.
+    Waiting,
+    /// Runs.
+    Runs,
+    /// What happened.
+    History,
+    /// One pipeline.
+    Pipeline,
+    /// One version's way.
+    Way(PipelineName, VersionLabel),
+    /// One log.
+    Log(RunId),
+    /// The keys.
+    Help,
+}
+
+/// The screens that have a number.
+pub(crate) const TABS: [(Screen, &str); 4] = [
+    (Screen::Board, "board"),
+    (Screen::Waiting, "waiting"),
+    (Screen::Runs, "logs"),
+    (Screen::History, "history"),
+];
+
+/// What a search and a filter leave of the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kinds {
+    All,
+    People,
+    Bad,
+    Ways,
+}
+
+impl Kinds {
+    pub(crate) fn next(self) -> Kinds {
+        match self {
+            Kinds::All => Kinds::People,
+            Kinds::People => Kinds::Bad,
+            Kinds::Bad => Kinds::Ways,
+            Kinds::Ways => Kinds::All,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kinds::All => "everything",
+            Kinds::People => "by people",
+            Kinds::Bad => "what went wrong",
+            Kinds::Ways => "ways through tiers",
+        }
+    }
+}
+
+/// What lies over the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Over {
+    /// Everything that can be done; which is chosen.
+    Menu(usize),
+    /// Something that is about to be done.
+    Dialog(Box<Dialog>),
+}
+
+/// Something that is about to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Dialog {
+    /// The ways to do it, by version.
+    pub(crate) deeds: Vec<Deed>,
+    /// Which of them.
+    pub(crate) chosen: usize,
+    /// The reason.
+    pub(crate) why: Input,
+    /// How far it is.
+    pub(crate) stage: Stage,
+}
+
+/// How far a dialog is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Stage {
+    /// It asks.
+    Asks,
+    /// It needs a reason first.
+    WantsWhy,
+    /// The controller is asked.
+    Sent(Request),
+    /// The controller refuses.
+    Refused(Refusal),
+}
+
+/// What a place on the screen stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Spot {
+    Tab(usize),
+    Tier(PipelineName, Option<TierName>),
+    Version(PipelineName, VersionLabel),
+    Run(RunId),
+    /// An entry of the history, by its place since the beginning.
+    Entry(u64),
+    Menu(Verb),
+}
+
+/// Everything about the looking.
+pub(crate) struct Look {
+    /// The screens that were opened one from another; the last is shown. Never empty.
+    pub(crate) stack: Vec<Screen>,
+    pub(crate) over: Option<Over>,
+    /// The pipeline and tier that are selected.
+    pub(crate) pipeline: Option<PipelineName>,
+    pub(crate) tier: Option<TierName>,
+    /// The person has done something: from then on nothing is selected but by them.
+    pub(crate) touched: bool,
+    /// The version that is selected below the tiers of a pipeline; none: a tier is.
+    pub(crate) version: Option<VersionLabel>,
+    pub(crate) run: Option<RunId>,
+    /// The entry of the history that is selected, counted since the beginning; none: the newest.
+    pub(crate) entry: Option<u64>,
+    /// How far a text is scrolled, in lines; for a log from its end.
+    pub(crate) scroll: usize,
+    /// A log that is not followed: the line at its bottom, counted since the beginning.
+    pub(crate) line: Option<u64>,
+    /// What is searched for; with the place of the cursor while it is written.
+    pub(crate) search: Input,
+    pub(crate) searching: bool,
+    pub(crate) kinds: Kinds,
+    pub(crate) by_attention: bool,
+    /// What the last deed came to, until the next key.
+    pub(crate) said: Option<String>,
+    /// What was drawn where.
+    pub(crate) spots: Vec<(Rect, Spot)>,
+    /// How many rows the list or text had that was drawn.
+    pub(crate) page: usize,
+    /// The farthest that the text can be scrolled.
+    pub(crate) scroll_limit: usize,
+    /// The versions whose ways were asked for.
+    pub(crate) asked_ways: Vec<(PipelineName, VersionLabel)>,
+}
+
+impl Look {
+    pub(crate) fn new() -> Look {
+        Look {
+            stack: vec![Screen::Board],
+            over: None,
+            pipeline: None,
+            tier: None,
+            touched: false,
+            version: None,
+            run: None,
+            entry: None,
+            scroll: 0,
+            line: None,
+            search: Input::default(),
+            searching: false,
+            kinds: Kinds::All,
+            by_attention: true,
+            said: None,
+            spots: Vec::new(),
+            page: 10,
+            scroll_limit: 0,
+            asked_ways: Vec::new(),
+        }
+    }
+
+    pub(crate) fn screen(&self) -> &Screen {
+        self.stack.last().expect("BUG: no screen")
+    }
+
+    pub(crate) fn open(&mut self, screen: Screen) {
+        if *self.screen() != screen {
+            self.stack.push(screen);
+        }
+        self.begin();
+    }
+
+    pub(crate) fn tab(&mut self, screen: Screen) {
+        self.stack = vec![screen];
+        self.begin();
+    }
+
+    fn begin(&mut self) {
+        self.scroll = 0;
+        self.line = None;
+        self.search = Input::default();
+        self.searching = false;
+    }
+
+    /// One step back; a search is left first.
+    pub(crate) fn back(&mut self) {
+        if !self.search.text.is_empty() {
+            self.search = Input::default();
+        } else if self.stack.len() > 1 {
+            self.stack.pop();
+            self.begin();
+        } else if *self.screen() != Screen::Board {
+            self.tab(Screen::Board);
+        }
+    }
+
+    /// Whether a text has what is searched for, whatever the case.
+    pub(crate) fn finds(&self, text: &str) -> bool {
+        finds(&self.search.text, text)
+    }
+
+    /// What was drawn at a place.
+    pub(crate) fn spot(&self, column: u16, row: u16) -> Option<&Spot> {
+        let there = |area: &Rect| area.contains(ratatui::layout::Position { x: column, y: row });
+        self.spots.iter().rev().find(|(area, _)| there(area)).map(|(_, spot)| spot)
+    }
+}
+
+/// Whether each word of a search is in a text.
+pub(crate) fn finds(search: &str, text: &str) -> bool {
+    if search.is_empty() {
+        return true;
+    }
+    let text = text.to_lowercase();
+    search.to_lowercase().split_whitespace().all(|word| text.contains(word))
+}

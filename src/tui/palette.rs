@@ -1,0 +1,115 @@
+//! Signs and styles. Every sign has a word beside it and a form of its own, so that colour is never needed; sixteen
+//! colours at most, and none where none are wanted.
+
+use crate::words::Tone;
+use ratatui::style::{Color, Modifier, Style};
+
+/// How things look on this terminal.
+#[derive(Clone, Copy, Debug)]
+pub struct Palette {
+    /// Whether colours are wanted.
+    pub colour: bool,
+    /// Whether the terminal shows more than ASCII.
+    pub unicode: bool,
+}
+
+/// What a tier or run is like, in one sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sign {
+    /// Something failed, or is not where it should be.
+    Failed,
+    /// A person must say something.
+    Person,
+    /// Something runs.
+    Runs,
+    /// Somebody holds it.
+    Held,
+    /// Time or something else must pass.
+    Waits,
+    /// All is well.
+    Fine,
+    /// Nothing is there yet.
+    Nothing,
+}
+
+impl Sign {
+    pub(crate) const ALL: [(Sign, &'static str); 7] = [
+        (Sign::Failed, "failed, rejected, goes back, or a node is not as it should be"),
+        (Sign::Person, "waits for a person: a confirmation, or to be promoted by hand"),
+        (Sign::Runs, "runs: gates, deploys, a build"),
+        (Sign::Held, "held: nothing enters by itself"),
+        (Sign::Waits, "waits for time, or for something before it"),
+        (Sign::Fine, "as it should be"),
+        (Sign::Nothing, "nothing there yet"),
+    ];
+
+    pub(crate) fn tone(self) -> Tone {
+        match self {
+            Sign::Failed => Tone::Bad,
+            Sign::Person | Sign::Runs | Sign::Held | Sign::Waits => Tone::Wait,
+            Sign::Fine => Tone::Good,
+            Sign::Nothing => Tone::Quiet,
+        }
+    }
+}
+
+impl Palette {
+    pub(crate) fn sign(self, sign: Sign) -> &'static str {
+        let (wide, plain) = match sign {
+            Sign::Failed => ("✗", "x"),
+            Sign::Person => ("◆", "?"),
+            Sign::Runs => ("▶", ">"),
+            Sign::Held => ("∥", "="),
+            Sign::Waits => ("◷", "~"),
+            Sign::Fine => ("✓", "+"),
+            Sign::Nothing => ("·", "-"),
+        };
+        if self.unicode { wide } else { plain }
+    }
+
+    pub(crate) fn tone(self, tone: Tone) -> Style {
+        let style = Style::new();
+        match (tone, self.colour) {
+            (Tone::Good, true) => style.fg(Color::Green),
+            (Tone::Bad, true) => style.fg(Color::Red).add_modifier(Modifier::BOLD),
+            (Tone::Wait, true) => style.fg(Color::Yellow),
+            (Tone::Bad, false) | (Tone::Strong, _) => style.add_modifier(Modifier::BOLD),
+            (Tone::Quiet, true) => style.fg(Color::DarkGray),
+            (Tone::Quiet, false) => style.add_modifier(Modifier::DIM),
+            (Tone::Good | Tone::Wait, false) => style,
+        }
+    }
+
+    /// What is selected.
+    pub(crate) fn selected(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
+    /// Names of columns, keys, tabs.
+    pub(crate) fn accent(self) -> Style {
+        if self.colour { Style::new().fg(Color::Cyan) } else { Style::new().add_modifier(Modifier::BOLD) }
+    }
+
+    /// Text with only characters that the terminal shows.
+    pub(crate) fn text(self, text: &str) -> String {
+        if self.unicode {
+            return text.to_owned();
+        }
+        let plain = |c: char| match c {
+            '…' => '~',
+            '─' | '—' => '-',
+            '│' => '|',
+            '→' => '>',
+            '←' => '<',
+            '↑' => '^',
+            '↓' => 'v',
+            '·' => '-',
+            '█' => '#',
+            '░' => '.',
+            '┌' | '┐' | '└' | '┘' => '+',
+            c if c.is_ascii() => c,
+            _ => '?',
+        };
+        text.chars().map(plain).collect()
+    }
+}

@@ -1,0 +1,186 @@
+//! A tier, a pipeline or a version in a sign and a few words.
+
+use super::super::palette::Sign;
+use super::pen::Clock;
+use crate::domain::Blocker;
+use crate::domain::pipeline::Phase;
+use crate::server::view::{
+    GateView, InsideView, NodeProgress, NodeTryView, PipelineView, Progress, StageView, StandingView,
+    TierView, WaitingView,
+};
+
+/// A tier in brief.
+pub(crate) struct Brief {
+    pub(crate) sign: Sign,
+    pub(crate) word: &'static str,
+    /// What is there.
+    pub(crate) there: String,
+    /// What comes, or why not.
+    pub(crate) comes: String,
+}
+
+/// Whether a person can lift it.
+pub(crate) fn is_for_a_person(blocker: &Blocker) -> bool {
+    matches!(blocker, Blocker::ConfirmMissing { .. } | Blocker::Manual)
+}
+
+/// Whether nothing but a person's word is missing.
+pub(crate) fn waits_for_a_person(waiting: &WaitingView) -> bool {
+    waiting.blockers.iter().any(is_for_a_person)
+}
+
+/// The newest version that was turned away here, if it is newer than the current one.
+pub(crate) fn rejected<'a>(p: &'a PipelineView, tier: &TierView) -> Option<(&'a str, &'a str)> {
+    let newer = p
+        .versions
+        .iter()
+        .take_while(|one| tier.current.as_ref().is_none_or(|current| current.version != one.version));
+    newer
+        .filter_map(|one| match one.tiers.get(&tier.name)? {
+            StandingView::Rejected { cause } => Some((one.version.as_str(), cause.as_str())),
+            _ => None,
+        })
+        .next()
+}
+
+/// How many are done of how many.
+pub(crate) fn done_nodes(nodes: &[NodeTryView]) -> String {
+    let done = nodes.iter().filter(|node| node.status == NodeProgress::Ok).count();
+    format!("{done}/{}", nodes.len())
+}
+
+fn done_gates(gates: &[GateView], phase: Phase) -> String {
+    let of = || gates.iter().filter(|gate| gate.phase == phase);
+    let done = of().filter(|gate| gate.progress.status == Progress::Pass).count();
+    format!("{done}/{}", of().count())
+}
+
+/// What goes on inside, and how far it is.
+pub(crate) fn inside(inside: &InsideView) -> (&'static str, String) {
+    let begun = |phase| {
+        let of = inside.gates.iter().filter(|gate| gate.phase == phase);
+        of.clone().any(|gate| gate.progress.status != Progress::Pass)
+    };
+    let nodes_begun = inside.nodes.iter().any(|node| node.status != NodeProgress::Waiting);
+    let nodes_done = inside.nodes.iter().all(|node| node.status == NodeProgress::Ok);
+    if inside.ending.is_some() {
+        return ("is ended", String::new());
+    }
+    if !inside.blockers.is_empty() {
+        return ("stuck", String::new());
+    }
+    if !nodes_begun && begun(Phase::Check) {
+        return ("checks", done_gates(&inside.gates, Phase::Check));
+    }
+    if !nodes_done {
+        return ("deploys", done_nodes(&inside.nodes));
+    }
+    if begun(Phase::Verify) {
+        return ("verifies", done_gates(&inside.gates, Phase::Verify));
+    }
+    ("inside", String::new())
+}
+
+/// A tier in brief.
+pub(crate) fn tier(p: &PipelineView, tier: &TierView, clock: &Clock) -> Brief {
+    let there = match &tier.current {
+        Some(current) => format!("{} {}", current.version, clock.age(current.since)),
+        None => String::new(),
+    };
+    let brief = |sign, word, comes: String| Brief { sign, word, there: there.clone(), comes };
+    if let Some(back) = &tier.going_back {
+        let word = if back.failed { "not back" } else { "goes back" };
+        return brief(Sign::Failed, word, format!("to {} {}", back.to, done_nodes(&back.nodes)));
+    }
+    if let Some(one) = &tier.inside {
+        let (word, far) = inside(one);
+        let sign = if word == "stuck" { Sign::Waits } else { Sign::Runs };
+        return brief(sign, word, format!("{} {far}", one.version));
+    }
+    if let Some(redeploy) = &tier.redeploy {
+        let far = done_nodes(&redeploy.nodes);
+        return brief(Sign::Runs, "redeploys", format!("{} {far}", redeploy.version));
+    }
+    if let Some(version) = &tier.adopting {
+        return brief(Sign::Runs, "adopts", version.to_string());
+    }
+    if let Some(node) = tier.nodes.iter().find(|node| node.rejected.is_some() || node.behind) {
+        let word = if node.rejected.is_some() { "bad node" } else { "node behind" };
+        return brief(Sign::Failed, word, node.name.to_string());
+    }
+    let newest = tier.waiting.last();
+    if let Some(waiting) = tier.waiting.iter().rev().find(|one| waits_for_a_person(one)) {
+        let confirm = waiting.blockers.iter().find_map(|blocker| match blocker {
+            Blocker::ConfirmMissing { have, need } => Some(format!("{have}/{need}")),
+            _ => None,
+        });
+        let word = if confirm.is_some() { "confirm" } else { "by hand" };
+        let until = waiting.until.and_then(|until| clock.until(until));
+        let more = until.map(|until| format!(" {until}")).or(confirm.map(|count| format!(" {count}")));
+        return brief(Sign::Person, word, format!("{}{}", waiting.version, more.unwrap_or_default()));
+    }
+    if tier.hold.is_some() || p.hold.is_some() {
+        let comes = newest.map(|one| one.version.to_string());
+        return brief(Sign::Held, "held", comes.unwrap_or_default());
+    }
+    if let Some((version, _)) = rejected(p, tier).filter(|_| newest.is_none()) {
+        return brief(Sign::Failed, "rejected", version.to_owned());
+    }
+    if let Some(waiting) = newest {
+        let word = waiting.blockers.first().map_or("enters", kind);
+        let until = waiting.until.and_then(|until| clock.until(until)).unwrap_or_default();
+        return brief(Sign::Waits, word, format!("{} {until}", waiting.version));
+    }
+    match &tier.current {
+        Some(_) => brief(Sign::Fine, "ok", String::new()),
+        None => brief(Sign::Nothing, "empty", String::new()),
+    }
+}
+
+/// A blocker in a word.
+fn kind(blocker: &Blocker) -> &'static str {
+    match blocker {
+        Blocker::Soak { .. } => "soaks",
+        Blocker::Window { .. } => "window",
+        Blocker::Freeze { .. } => "frozen",
+        Blocker::VersionBlocked => "blocked",
+        Blocker::DiskFull => "disk full",
+        _ => "waits",
+    }
+}
+
+/// The build of a pipeline, or what is wrong with the pipeline itself.
+pub(crate) fn build(p: &PipelineView) -> (Sign, String) {
+    if let Some(build) = &p.build {
+        let step = build.steps.iter().find(|step| step.progress.status == Progress::Running);
+        let step = step.map(|step| format!(" {}", step.name)).unwrap_or_default();
+        return (Sign::Runs, format!("builds {}{step}", build.version));
+    }
+    if !p.rejected.is_empty() {
+        return (Sign::Failed, "file refused".into());
+    }
+    if p.definition.is_none() {
+        return (Sign::Nothing, "removed".into());
+    }
+    if p.hold.is_some() {
+        return (Sign::Held, "held".into());
+    }
+    let newest = p.versions.first();
+    if let Some(failed) = newest.filter(|one| one.stage == StageView::Failed) {
+        return (Sign::Failed, format!("{} not built", failed.version));
+    }
+    if let Some(next) = p.queue.first() {
+        let sha: String = next.sha.as_str().chars().take(7).collect();
+        return (Sign::Waits, format!("{sha} queued"));
+    }
+    match newest {
+        Some(version) => (Sign::Fine, format!("{} built", version.version)),
+        None => (Sign::Nothing, "no version".into()),
+    }
+}
+
+/// What of a pipeline wants attention most.
+pub(crate) fn attention(p: &PipelineView, clock: &Clock) -> Sign {
+    let tiers = p.tiers.iter().map(|one| tier(p, one, clock).sign);
+    tiers.chain([build(p).0]).min().unwrap_or(Sign::Nothing)
+}

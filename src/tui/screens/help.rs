@@ -1,0 +1,39 @@
+//! The keys, from their table, and what each sign means.
+
+use super::super::keys::{Scope, TABLE};
+use super::super::look::Look;
+use super::super::palette::Sign;
+use super::pen::{Line, Pen};
+use crate::printable;
+use crate::words::Tone;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, look: &mut Look, replay: bool) {
+    let mut lines = Vec::new();
+    let here = |scope: Scope| match scope {
+        Scope::Always => true,
+        Scope::Live => !replay,
+        Scope::Replay => replay,
+    };
+    for binding in TABLE.iter().filter(|binding| here(binding.scope)) {
+        let gap = 8_usize.saturating_sub(printable::width(binding.shown));
+        lines.push(
+            Line::of(format!("  {}{}", binding.shown, " ".repeat(gap)), pen.palette.accent())
+                .add(binding.about, Style::new()),
+        );
+    }
+    lines.push(Line::default());
+    lines.push(Line::of("  What the signs mean", pen.tone(Tone::Strong)));
+    for (sign, about) in Sign::ALL {
+        let (sign, tone) = pen.sign(sign, "");
+        lines.push(Line::of(format!("  {sign}      "), tone).add(about, Style::new()));
+    }
+    lines.push(Line::default());
+    lines.push(Line::of("  A click selects, another one opens; the wheel moves.", pen.tone(Tone::Quiet)));
+    pen.rule(Rect { height: 1, ..area }, "help");
+    let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    look.page = usize::from(body.height);
+    look.scroll_limit = pen.lines(body, &lines, look.scroll);
+    look.scroll = look.scroll.min(look.scroll_limit);
+}

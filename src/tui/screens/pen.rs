@@ -1,0 +1,249 @@
+//! What draws on the buffer: all text passes through [`crate::printable`] here, whatever it is; lines are cut with `…`; and
+//! it notes when what was drawn changes by time alone.
+
+use super::super::look::Spot;
+use super::super::palette::{Palette, Sign};
+use crate::domain::Time;
+use crate::printable;
+use crate::words::{self, Tone};
+use chrono::TimeDelta;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use std::cell::Cell;
+
+/// A piece of a line and how it looks.
+pub(crate) type Piece = (String, Style);
+
+/// One line.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Line {
+    pub(crate) pieces: Vec<Piece>,
+    /// What it stands for.
+    pub(crate) spot: Option<Spot>,
+}
+
+impl Line {
+    pub(crate) fn of(text: impl Into<String>, style: Style) -> Line {
+        Line { pieces: vec![(text.into(), style)], spot: None }
+    }
+
+    pub(crate) fn add(mut self, text: impl Into<String>, style: Style) -> Line {
+        self.pieces.push((text.into(), style));
+        self
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.pieces.iter().map(|(text, _)| printable::width(&printable::line(text))).sum()
+    }
+}
+
+/// The time that is shown, and when it is to be shown again.
+pub(crate) struct Clock {
+    pub(crate) now: Time,
+    wake: Cell<Option<TimeDelta>>,
+}
+
+impl Clock {
+    pub(crate) fn at(now: Time) -> Clock {
+        Clock { now, wake: Cell::new(None) }
+    }
+
+    /// After how long something drawn is another text; none: never.
+    pub(crate) fn wake(&self) -> Option<TimeDelta> {
+        self.wake.get()
+    }
+
+    /// Something is drawn that shows how far away a moment is.
+    pub(crate) fn sees(&self, moment: Time) {
+        let seconds = (moment - self.now).num_seconds().abs();
+        let after = if seconds < 3_600 { TimeDelta::seconds(1) } else { TimeDelta::seconds(20) };
+        self.wake.set(Some(self.wake.get().map_or(after, |wake| wake.min(after))));
+    }
+
+    /// How long ago, in the largest unit: `3h`.
+    pub(crate) fn age(&self, then: Time) -> String {
+        let seconds = (self.now - then).num_seconds().max(0);
+        let (text, after) = match seconds {
+            0..60 => (format!("{seconds}s"), 1),
+            60..3_600 => (format!("{}m", seconds / 60), 60 - seconds % 60),
+            3_600..86_400 => (format!("{}h", seconds / 3_600), 60),
+            _ => (format!("{}d", seconds / 86_400), 60),
+        };
+        let after = TimeDelta::seconds(after);
+        self.wake.set(Some(self.wake.get().map_or(after, |wake| wake.min(after))));
+        text
+    }
+
+    /// How long since then: `3h 20m`.
+    pub(crate) fn since(&self, then: Time) -> String {
+        self.sees(then);
+        words::span(self.now - then)
+    }
+
+    /// How long until then; none: it has come.
+    pub(crate) fn until(&self, then: Time) -> Option<String> {
+        self.sees(then);
+        (then > self.now).then(|| words::span(then - self.now))
+    }
+}
+
+/// Draws.
+pub(crate) struct Pen<'a> {
+    pub(crate) buffer: &'a mut Buffer,
+    pub(crate) palette: Palette,
+    pub(crate) clock: &'a Clock,
+    pub(crate) spots: Vec<(Rect, Spot)>,
+}
+
+impl Pen<'_> {
+    pub(crate) fn tone(&self, tone: Tone) -> Style {
+        self.palette.tone(tone)
+    }
+
+    /// A sign and its word.
+    pub(crate) fn sign(&self, sign: Sign, word: &str) -> Piece {
+        (format!("{} {word}", self.palette.sign(sign)), self.palette.tone(sign.tone()))
+    }
+
+    /// Draws a line, cut to the width of the area; only the first row of the area is used.
+    pub(crate) fn line(&mut self, area: Rect, line: &Line) {
+        let area = area.intersection(self.buffer.area);
+        if area.is_empty() {
+            return;
+        }
+        let wide = usize::from(area.width);
+        let fits = line.width() <= wide;
+        // The last column says that there is more.
+        let end = area.right() - u16::from(!fits);
+        let mut x = area.x;
+        let mut last = Style::new();
+        for (text, style) in &line.pieces {
+            let safe = printable::line(text).replace('\t', " ");
+            last = *style;
+            let left = usize::from(end - x);
+            if left == 0 {
+                break;
+            }
+            (x, _) = self.buffer.set_stringn(x, area.y, self.palette.text(&safe), left, *style);
+            if !fits && x + 1 >= end {
+                break;
+            }
+        }
+        if !fits {
+            self.buffer.set_stringn(x.min(end), area.y, self.palette.text("…"), 1, last);
+        }
+        if let Some(spot) = &line.spot {
+            self.spots.push((Rect { height: 1, ..area }, spot.clone()));
+        }
+    }
+
+    /// Draws a text in one style at a place; gives the column after it.
+    pub(crate) fn text(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) {
+        self.line(Rect { x, y, width, height: 1 }, &Line::of(text, style));
+    }
+
+    /// Draws lines one below the other, from `skip` on; gives how many there are beyond what fits.
+    pub(crate) fn lines(&mut self, area: Rect, lines: &[Line], skip: usize) -> usize {
+        let limit = lines.len().saturating_sub(usize::from(area.height));
+        for (row, line) in lines.iter().skip(skip.min(limit)).take(usize::from(area.height)).enumerate() {
+            let place = Rect { y: area.y + row as u16, height: 1, ..area };
+            self.line(place, line);
+        }
+        if limit > 0 && area.width > 2 {
+            let mark = match (skip.min(limit) > 0, skip < limit) {
+                (true, true) => "↕",
+                (true, false) => "↑",
+                _ => "↓",
+            };
+            let (x, y) = (area.right() - 1, area.bottom() - 1);
+            let mark = if self.palette.unicode { mark } else { "+" };
+            self.buffer.set_stringn(x, y, mark, 1, self.palette.accent());
+        }
+        limit
+    }
+
+    /// Shows an area as selected.
+    pub(crate) fn select(&mut self, area: Rect) {
+        let style = self.palette.selected();
+        self.buffer.set_style(area.intersection(self.buffer.area), style);
+    }
+
+    pub(crate) fn spot(&mut self, area: Rect, spot: Spot) {
+        self.spots.push((area, spot));
+    }
+
+    /// A rule across an area, with a title.
+    pub(crate) fn rule(&mut self, area: Rect, title: &str) {
+        let quiet = self.tone(Tone::Quiet);
+        let bar = "─".repeat(usize::from(area.width));
+        self.text(area.x, area.y, area.width, &bar, quiet);
+        if !title.is_empty() && area.width > 6 {
+            let title = format!(" {title} ");
+            let wide = printable::width(&printable::line(&title)).min(usize::from(area.width) - 3) as u16;
+            self.text(area.x + 2, area.y, wide, &title, self.palette.accent());
+        }
+    }
+}
+
+/// Text in lines of at most so many columns, broken at spaces.
+pub(crate) fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(8);
+    let safe = printable::line(text);
+    let mut lines = vec![String::new()];
+    for word in safe.split(' ') {
+        let mut word = word.to_owned();
+        loop {
+            let last = lines.last_mut().expect("BUG: no line");
+            let used = printable::width(last);
+            let gap = usize::from(used > 0);
+            if used + gap + printable::width(&word) <= columns {
+                if gap > 0 {
+                    last.push(' ');
+                }
+                last.push_str(&word);
+                break;
+            }
+            if used > 0 {
+                lines.push(String::new());
+                continue;
+            }
+            // A word that is wider than the line is broken.
+            let mut taken = 0;
+            let at = word.char_indices().find(|(_, c)| {
+                taken += printable::width(&c.to_string());
+                taken > columns
+            });
+            let at = at.map_or(word.len(), |(at, _)| at);
+            last.push_str(&word[..at]);
+            word = word.split_off(at);
+            lines.push(String::new());
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_broken_at_spaces_and_long_words_inside() {
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrapped("abcdefghijkl mn", 8), ["abcdefgh", "ijkl mn"]);
+        assert_eq!(wrapped("漢字漢字漢字", 8), ["漢字漢字", "漢字"]);
+    }
+
+    #[test]
+    fn ages_say_when_they_change() {
+        let now = Time::from_timestamp(1_795_424_400, 0).unwrap();
+        let clock = Clock::at(now);
+        assert_eq!(clock.wake(), None);
+        assert_eq!(clock.age(now - TimeDelta::minutes(200)), "3h");
+        assert_eq!(clock.wake(), Some(TimeDelta::seconds(60)));
+        assert_eq!(clock.age(now - TimeDelta::seconds(70)), "1m");
+        assert_eq!(clock.wake(), Some(TimeDelta::seconds(50)));
+        clock.sees(now + TimeDelta::seconds(10));
+        assert_eq!(clock.wake(), Some(TimeDelta::seconds(1)));
+    }
+}
