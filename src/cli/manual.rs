@@ -87,7 +87,13 @@ pub(super) const DEMO: &str = "Example: tidegate demo --keep";
 
 pub(super) const INIT: &str = "Example: tidegate init --name shop";
 
-pub(super) const CHECK: &str = "Example: tidegate check pipelines/shop.toml";
+pub(super) const CHECK: &str = "\
+Of a file that is bad the controller keeps the last good one. Exit status: 0 good (perhaps with warnings), 2 bad, 130
+for a --watch that was interrupted.
+
+Example: tidegate check pipelines/shop.toml";
+
+pub(super) const EXPLAIN: &str = "Example: tidegate explain TG-DEF-012";
 
 pub(super) const SCHEMA: &str = "Example: tidegate schema settings > settings.schema.json";
 

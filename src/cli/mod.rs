@@ -1,6 +1,6 @@
 //! The command line: one file a family of commands. Data goes to stdout, talk to stderr; a command ends with an
-//! `Exit`. Everything but `serve`, `run`, `demo`, `init`, `check`, `schema`, `hook install` and `token` speaks to a controller over HTTP,
-//! like any other client.
+//! `Exit`. Everything but `serve`, `run`, `demo`, `init`, `check`, `explain`, `schema`, `hook install` and `token` speaks to a
+//! controller over HTTP, like any other client.
 
 mod actions;
 mod cargo_gate;
@@ -13,6 +13,7 @@ mod demo;
 mod doctor;
 mod dry_run_gate;
 mod events;
+mod explain;
 mod hook;
 mod init;
 mod logs;
@@ -104,6 +105,9 @@ enum Command {
     /// Check pipeline files: every problem of every file at once
     #[command(after_help = manual::CHECK)]
     Check(check::Args),
+    /// Say what a code such as TG-DEF-012 means, and the way out
+    #[command(after_help = manual::EXPLAIN)]
+    Explain(explain::Args),
     /// Print the JSON Schemas, or write them into a folder
     #[command(after_help = manual::SCHEMA)]
     Schema(schema::Args),
@@ -207,6 +211,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::DryRunGate(args) => return dry_run_gate::run(&args),
         Command::RemoteStep(args) => return remote_step::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::run(&args),

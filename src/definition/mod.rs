@@ -80,7 +80,10 @@ pub fn load(file: &str, bytes: &[u8]) -> Result<Loaded, Vec<Diagnostic>> {
         Err(error) => {
             // The schema and the types are made of one another, so this is a mistake of ours; still, say it.
             let message = format!("this release cannot read the file: {}", error.message());
-            report.at(Code::UnknownDefinitionShape, Severity::Error, 0..0, message);
+            let problem = report.at(Code::UnknownDefinitionShape, Severity::Error, 0..0, message);
+            problem.help(
+                "this is a mistake of tidegate: undo what was edited last, and report it with the file",
+            );
             return Err(report.into_diagnostics(file, &lines));
         }
     };

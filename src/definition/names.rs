@@ -30,7 +30,12 @@ pub(super) fn unique(report: &mut Report, what: &str, entries: &[(String, String
     for (path, name) in entries {
         if first.insert(name, path).is_some() {
             let message = format!("there are two {what}s named `{name}`");
-            report.error(Code::NameTwice, path, message).help(format!("give each {what} a name of its own"));
+            // Only the kind of a gate stands for a name that is not said.
+            let help = match report.places.has(path) {
+                true => format!("give each {what} a name of its own"),
+                false => format!("without `name` it is called as its kind: say name = \"{name}_2\""),
+            };
+            report.error(Code::NameTwice, path, message).help(help);
         }
     }
 }

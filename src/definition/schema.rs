@@ -12,6 +12,7 @@ pub fn pipeline_schema() -> &'static Value {
         let mut schema = generator.into_root_schema_for::<raw::File>().to_value();
         without_null(&mut schema);
         close_tables(&mut schema);
+        describe_tags(&mut schema);
         schema
     });
     &SCHEMA
@@ -65,6 +66,26 @@ pub(crate) fn without_null(schema: &mut Value) {
             map.values_mut().for_each(without_null);
         }
         Value::Array(all) => all.iter_mut().for_each(without_null),
+        _ => {}
+    }
+}
+
+/// The word that tells one kind of table from another says what the kind is: that is what editors show at the word.
+fn describe_tags(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            for branch in map.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten() {
+                let Some(words) = branch.get("description").cloned() else { continue };
+                let properties = branch.get_mut("properties").and_then(Value::as_object_mut);
+                for tag in properties.into_iter().flat_map(|all| all.values_mut()) {
+                    if let Some(tag) = tag.as_object_mut().filter(|tag| tag.contains_key("const")) {
+                        tag.entry("description").or_insert_with(|| words.clone());
+                    }
+                }
+            }
+            map.values_mut().for_each(describe_tags);
+        }
+        Value::Array(all) => all.iter_mut().for_each(describe_tags),
         _ => {}
     }
 }

@@ -226,7 +226,10 @@ impl<'a> Walk<'a> {
         let help = match (near, self.homes(name).as_slice()) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, []) => format!("the keys here are {}", listed(&known)),
-            (None, homes) => format!("`{name}` belongs in {}", homes.join(" or ")),
+            (None, [homes @ .., last]) if !homes.is_empty() => {
+                format!("`{name}` belongs in {} or {last}", homes.join(", "))
+            }
+            (None, homes) => format!("`{name}` belongs in {}", homes.concat()),
         };
         let message = format!("unknown key `{name}` in {}", place(path, schema));
         self.report.at(Code::UnknownKey, Severity::Error, at, message).help(help);
@@ -321,10 +324,12 @@ impl<'a> Walk<'a> {
 
     fn homes_below(&self, name: &str, schema: &'a Value, path: &str, found: &mut Vec<String>) {
         let tables = tagged(schema).unwrap_or(std::slice::from_ref(schema));
+        let is_of_all = tables.iter().all(|table| table["properties"].get(name).is_some());
         for table in tables {
             for (key, below) in table.get("properties").and_then(Value::as_object).into_iter().flatten() {
                 if key == name && !path.is_empty() {
-                    let kind = kind_of(table).map(|kind| format!(" of kind `{kind}`")).unwrap_or_default();
+                    let kind = kind_of(table).filter(|_| !is_of_all);
+                    let kind = kind.map(|kind| format!(" of kind `{kind}`")).unwrap_or_default();
                     found.push(format!("`{path}`{kind}"));
                 }
                 let below = self.resolve(below);

@@ -102,7 +102,7 @@ impl JsonSchema for HowLong {
         let span = generator.subschema_for::<Span>();
         json_schema!({
             "description": "A length of time, or \"forever\".",
-            "anyOf": [span, { "const": "forever" }],
+            "anyOf": [span, { "const": "forever", "description": "They are never removed." }],
             "examples": ["365d", "forever"]
         })
     }

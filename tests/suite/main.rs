@@ -6,6 +6,7 @@
 mod codes;
 mod definition;
 mod deliveries;
+mod explained;
 mod house;
 mod journals;
 mod nodes;

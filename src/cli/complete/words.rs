@@ -112,6 +112,7 @@ fn of(arg: &Arg) -> What {
         "node" => What::Names(Kind::Node),
         "role" => listed(&["viewer", "trigger", "operator", "admin"]),
         "which" => listed(&["pipeline", "settings", "event", "step-event"]),
+        "code" => What::Words(crate::cli::explain::codes().map(str::to_owned).collect()),
         "kind" => listed(&crate::domain::event::KINDS),
         _ => What::Words(Vec::new()),
     }

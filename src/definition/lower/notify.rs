@@ -103,7 +103,7 @@ fn fits_any(kind: &str, known: &[&str]) -> bool {
 
 fn unknown_kind(report: &mut Report, path: &str, kind: &str) {
     let problem = report.error(Code::UnknownKind, path, format!("there is no event of kind `{kind}`"));
-    problem.help("the kinds are in schemas/event.schema.json");
+    problem.help("`tidegate schema event` has every kind; `gate_*` is all of a beginning");
     if nearest(kind, &KINDS).is_some() {
         problem.nearest(kind, KINDS);
     }

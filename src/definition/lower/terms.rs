@@ -156,7 +156,7 @@ fn retry(report: &mut Report, path: &str, raw: &raw::Retry) -> Retry {
         if good || *class == Classification::Canceled {
             let message = match good {
                 true => "what has passed is not tried again",
-                false => "what somebody ended is not tried again",
+                false => "`canceled` is not tried again: somebody ended it on purpose",
             };
             let problem = report.error(Code::DoesNotGoWith, &format!("{path}.on[{at}]"), message);
             problem.help("name classes that are bad, such as \"infrastructure\" or \"timeout\"");
@@ -231,7 +231,7 @@ pub(super) fn address(report: &mut Report, path: &str, text: &str, is_url: bool)
     };
     if !good || text.chars().any(char::is_whitespace) {
         let (what, help) = match is_url {
-            true => ("a URL", "write it like \"http://127.0.0.1:8080/health\""),
+            true => ("a URL", "begin with the scheme: \"http://127.0.0.1:8080/health\", \"https://…\""),
             false => ("an address", "write it as host and port: \"127.0.0.1:5432\""),
         };
         report.error(Code::BadAddress, path, format!("`{text}` is not {what}")).help(help);

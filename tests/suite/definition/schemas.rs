@@ -53,6 +53,38 @@ fn every_key_of_a_pipeline_is_described_with_its_default_and_an_example() {
     }
 }
 
+/// So that completion says what each word means.
+#[test]
+fn every_word_that_a_key_takes_is_described() {
+    for root in [schema::pipeline_schema(), settings::schema::settings_schema()] {
+        let mut missing = Vec::new();
+        words(root, "", &mut missing);
+        assert!(missing.is_empty(), "{missing:#?}");
+    }
+    let bare = serde_json::json!({ "a": { "enum": ["x"] }, "b": { "const": 1 } });
+    let mut missing = Vec::new();
+    words(&bare, "", &mut missing);
+    assert_eq!(missing, ["/a", "/b"]);
+}
+
+fn words(schema: &Value, path: &str, missing: &mut Vec<String>) {
+    match schema {
+        Value::Object(map) => {
+            let is_bare = map.contains_key("const") && !map.contains_key("description");
+            let described = map.get("enumDescriptions").and_then(Value::as_array).map_or(0, Vec::len);
+            let listed = map.get("enum").and_then(Value::as_array).map_or(0, Vec::len);
+            if is_bare || listed > described {
+                missing.push(path.to_owned());
+            }
+            map.iter().for_each(|(key, value)| words(value, &format!("{path}/{key}"), missing));
+        }
+        Value::Array(all) => {
+            all.iter().enumerate().for_each(|(at, value)| words(value, &format!("{path}/{at}"), missing));
+        }
+        _ => {}
+    }
+}
+
 /// The schema and the program agree on what may stand in `tidegate.toml`, and both on every key of the manual.
 #[test]
 fn settings_that_are_taken_satisfy_their_schema_and_others_do_not() {

@@ -3,6 +3,7 @@
 mod backup;
 mod boots;
 mod cargo;
+mod checking;
 mod clock;
 mod commands;
 mod completing;

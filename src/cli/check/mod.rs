@@ -1,5 +1,9 @@
 //! `tidegate check`: every problem of every file at once.
 
+mod github;
+mod sarif;
+mod watching;
+
 use super::client::settings_here;
 use super::init::HIDDEN_FOLDER;
 use super::trouble::Trouble;
@@ -10,7 +14,7 @@ use crate::domain::{Diagnostic, Severity};
 use crate::source::Location;
 use crate::watch::{self, Content, is_candidate};
 use crate::words::counted;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -18,12 +22,45 @@ use std::path::{Path, PathBuf};
 pub(super) struct Args {
     /// Files, or folders whose *.toml files are meant [default: the folder that `serve` would take here]
     files: Vec<PathBuf>,
-    /// Print the diagnostics as JSON
-    #[arg(long)]
+    /// How the diagnostics are printed [default: human]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Print the diagnostics as JSON, as `--format json` does
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Check again whenever a file changes, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// With the line and a caret, and the way out
+    Human,
+    /// One list of objects; with --watch one object a round, a line each
+    Json,
+    /// SARIF 2.1.0, as code scanning and editors read it
+    Sarif,
+    /// Commands of GitHub's runner: marks beside the lines of a pull request
+    Github,
+}
+
+/// The files that are meant, as they are now.
+#[derive(PartialEq, Eq)]
+struct Seen {
+    files: Vec<(String, Vec<u8>)>,
+    unreadable: Vec<Diagnostic>,
+}
+
+/// What is wrong with them.
+struct Verdict {
+    diagnostics: Vec<Diagnostic>,
+    good: usize,
+    all: usize,
 }
 
 pub(super) fn run(args: &Args) -> Exit {
+    let format = args.format.unwrap_or(if args.json { Format::Json } else { Format::Human });
     let named = match args.files.is_empty() {
         false => args.files.clone(),
         true => match default_folder() {
@@ -31,40 +68,61 @@ pub(super) fn run(args: &Args) -> Exit {
             Err(trouble) => return trouble.say(),
         },
     };
-    let mut files = Vec::new();
-    let mut unreadable = Vec::new();
-    for path in &named {
-        match gather(path) {
-            Ok(found) => {
-                for path in found {
-                    let name = path.display().to_string();
-                    match read(&path) {
-                        Ok(bytes) => files.push((name, bytes)),
-                        Err(diagnostic) => unreadable.push(diagnostic),
-                    }
-                }
+    let seen = match look(&named) {
+        Ok(seen) => seen,
+        Err(message) => {
+            return Trouble::new("TG-CLI-003", message, elsewhere(args), Exit::Usage).say();
+        }
+    };
+    if args.watch {
+        return watching::run(&named, format).unwrap_or_else(|trouble| trouble.say());
+    }
+    let verdict = judge(&seen);
+    match format {
+        Format::Human => {
+            draw(&seen.files, &verdict.diagnostics);
+            summarise(&verdict);
+        }
+        Format::Json => {
+            talk::json(serde_json::to_string_pretty(&verdict.diagnostics).expect("BUG: diagnostics are JSON"))
+        }
+        Format::Sarif => {
+            let here = std::env::current_dir().unwrap_or_default();
+            let log = sarif::log(&verdict.diagnostics, &here);
+            talk::json(serde_json::to_string_pretty(&log).expect("BUG: a log is JSON"));
+        }
+        Format::Github => {
+            verdict.diagnostics.iter().for_each(|diagnostic| talk::data(github::command(diagnostic)));
+            summarise(&verdict);
+        }
+    }
+    let bad = verdict.diagnostics.iter().any(|one| one.severity == Severity::Error);
+    if bad { Exit::Usage } else { Exit::Done }
+}
+
+/// Reads everything that is named; a file that is named twice is one file.
+fn look(named: &[PathBuf]) -> Result<Seen, String> {
+    let mut seen = Seen { files: Vec::new(), unreadable: Vec::new() };
+    let mut known = BTreeSet::new();
+    for path in named {
+        for path in gather(path)? {
+            if !known.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+                continue;
             }
-            Err(message) => {
-                talk::fail("TG-CLI-003", message, &elsewhere(args));
-                return Exit::Usage;
+            match read(&path) {
+                Ok(bytes) => seen.files.push((path.display().to_string(), bytes)),
+                Err(diagnostic) => seen.unreadable.push(diagnostic),
             }
         }
     }
-    // A file that is named twice is one file.
-    let mut seen = std::collections::BTreeSet::new();
-    files.retain(|(name, _)| seen.insert(Path::new(name).canonicalize().unwrap_or_else(|_| name.into())));
-    let all = files.len() + unreadable.len();
-    let (mut diagnostics, loaded) = check(&files);
-    diagnostics.extend(unreadable);
-    diagnostics.extend(files.iter().filter_map(|(name, bytes)| repository_elsewhere(name, bytes)));
-    if args.json {
-        talk::json(serde_json::to_string_pretty(&diagnostics).expect("BUG: diagnostics are JSON"));
-    } else {
-        draw(&files, &diagnostics);
-        summarise(&diagnostics, loaded, all);
-    }
-    let bad = diagnostics.iter().any(|d| d.severity == Severity::Error);
-    if bad { Exit::Usage } else { Exit::Done }
+    Ok(seen)
+}
+
+fn judge(seen: &Seen) -> Verdict {
+    let (mut diagnostics, good) = check(&seen.files);
+    diagnostics.extend(seen.unreadable.iter().cloned());
+    diagnostics.extend(seen.files.iter().filter_map(|(name, bytes)| repository_elsewhere(name, bytes)));
+    Verdict { diagnostics, good, all: seen.files.len() + seen.unreadable.len() }
 }
 
 /// The folder of pipelines of a controller that is run from here.
@@ -205,9 +263,13 @@ pub(super) fn draw(files: &[(String, Vec<u8>)], diagnostics: &[Diagnostic]) {
     }
 }
 
-fn summarise(diagnostics: &[Diagnostic], good: usize, all: usize) {
-    let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
+fn summarise(verdict: &Verdict) {
+    let count = |severity| verdict.diagnostics.iter().filter(|one| one.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
-    talk::say(format_args!("{good} of {} good; {errors}, {warnings}", counted(all, "pipeline file")));
+    let (good, all) = (verdict.good, counted(verdict.all, "pipeline file"));
+    talk::say(format_args!("{good} of {all} good; {errors}, {warnings}"));
+    if verdict.diagnostics.iter().any(|one| one.code.starts_with("TG-DEF-")) {
+        talk::say("`tidegate explain CODE` says more of a code");
+    }
 }
