@@ -7,6 +7,7 @@ mod clients;
 mod codes;
 mod definition;
 mod deliveries;
+mod docs;
 mod house;
 mod journals;
 mod nodes;
