@@ -177,6 +177,8 @@ struct Server {
     deliveries: Arc<Semaphore>,
     /// Room for plans that are being made.
     plans: Arc<Semaphore>,
+    /// The state as it was answered last.
+    last_state: state::LastAnswer,
     /// Room for logs that are being searched.
     log_readers: Arc<Semaphore>,
     /// The way of pushes to the engine.
@@ -192,6 +194,7 @@ impl Server {
             pushes: Pushes::new(engine.clone(), options.git.clone(), &options.state),
             engine,
             plans: Arc::new(Semaphore::new(plan::AT_ONCE)),
+            last_state: Default::default(),
             log_readers: Arc::new(Semaphore::new(log_lines::AT_ONCE)),
             deliveries: Arc::new(Semaphore::new(webhook::ROOM)),
             subscribers: Arc::new(Semaphore::new(options.limits.subscribers)),

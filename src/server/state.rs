@@ -7,10 +7,14 @@ use super::view::{PipelineView, SizesView, StandstillView, StateView, TroubleVie
 use crate::disk::free_bytes;
 use crate::domain::{EventId, PipelineName, Rejection, State as Truth, Time};
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Versions of a pipeline that are shown unless more or fewer are asked for.
 const VERSIONS: usize = 100;
@@ -35,26 +39,62 @@ pub struct OnePipeline {
     pub troubles: Vec<TroubleView>,
 }
 
+/// The last answer, for those who ask the same at the same moment: with fifty pages open an event makes fifty of them ask.
+pub(super) type LastAnswer = tokio::sync::Mutex<Option<Answered>>;
+
+/// An answer, as long as nothing has happened since.
+#[derive(Debug)]
+pub(super) struct Answered {
+    id: EventId,
+    limit: usize,
+    made: Instant,
+    json: Bytes,
+}
+
+/// What depends on the time and not on events is not older than this.
+const FRESH: Duration = Duration::from_millis(500);
+
 /// Everything.
 pub(super) async fn state(
     State(server): State<Arc<Server>>,
     parameters: Parameters,
-) -> Result<Json<StateView>, Problem> {
+) -> Result<Response, Problem> {
     let versions = versions(parameters.only(&["limit"])?)?;
+    // Whoever comes while it is being made waits for it, and then has it too.
+    let mut last = server.last_state.lock().await;
+    let id = server.engine.read(|state| state.last);
+    let known =
+        last.as_ref().filter(|one| (one.id, one.limit) == (id, versions.limit) && one.made.elapsed() < FRESH);
+    let json = match known {
+        Some(known) => known.json.clone(),
+        None => {
+            let made = Instant::now();
+            let view = everything(&server, versions).await?;
+            let json: Bytes =
+                serde_json::to_vec(&view).expect("BUG: a state that cannot be written as JSON").into();
+            *last = Some(Answered { id: view.id, limit: versions.limit, made, json: json.clone() });
+            json
+        }
+    };
+    drop(last);
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+}
+
+async fn everything(server: &Server, versions: Versions) -> Result<StateView, Problem> {
     let now = server.options.clock.now();
     let standstill = server.engine.standstill();
-    let view = settled(&server, |state| StateView::of(state, now, versions, standstill.as_ref())).await?;
+    let view = settled(server, |state| StateView::of(state, now, versions, standstill.as_ref())).await?;
     let notices = (server.options.notices)().notices.into_iter();
     let notices = notices.filter(|notice| notice.trouble.is_some()).collect();
     let troubles = (server.options.troubles)();
-    Ok(Json(StateView { sizes: sizes(&server), notices, troubles, ..view }))
+    Ok(StateView { sizes: sizes(server), notices, troubles, ..view })
 }
 
 /// Every pipeline: the same without what belongs to none.
 pub(super) async fn pipelines(
     state: State<Arc<Server>>,
     parameters: Parameters,
-) -> Result<Json<StateView>, Problem> {
+) -> Result<Response, Problem> {
     self::state(state, parameters).await
 }
 

@@ -5,7 +5,7 @@
 const REFRESH_MS = 250;
 const VERSIONS = 8;
 /** So many pipelines are asked for one by one; more, and everything is asked for at once. */
-const ONE_BY_ONE = 3;
+const ONE_BY_ONE = 8;
 
 export const picture = {
   state: null,
@@ -125,7 +125,7 @@ async function refresh() {
     if (all) {
       take(await ask(`/api/state?limit=${VERSIONS}`));
     } else {
-      for (const name of names) {
+      await Promise.all(names.map(async (name) => {
         try {
           const one = await ask(`/api/pipelines/${encodeURIComponent(name)}?limit=${VERSIONS}`);
           skew = Date.parse(one.at) - Date.now();
@@ -137,7 +137,7 @@ async function refresh() {
           if (problem.status !== 404) throw problem;
           everything = true;
         }
-      }
+      }));
     }
     picture.problem = null;
   } catch (problem) {
