@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 fn typed(folder: &Path, block: &Block) -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_tidegate")).parent().expect("a folder");
     let path = format!("{}:{}", program.display(), std::env::var("PATH").expect("a path"));
-    let output = Command::new("sh")
-        .args(["-e", "-c", &block.text])
+    let output = Command::new("timeout")
+        .args(["120", "sh", "-e", "-c", &block.text])
         .current_dir(folder)
         .env_clear()
         .envs([("PATH", path.as_str()), ("NO_COLOR", "1"), ("GIT_CONFIG_SYSTEM", "/dev/null")])
