@@ -3,9 +3,25 @@
 //! The events of the journal are [`domain::event`](crate::domain::event)'s; this room adds the envelope, the frames
 //! that are never journaled (log chunks, `lagged`, `gap`, `error`), and reads what older releases wrote. An event of
 //! a kind that this release does not know is [`DecodeError::UnknownKind`], which the reader may pass over.
+//!
+//! # For subscribers
+//!
+//! What a program in Rust needs to follow a controller is here: [`decode`] for what is journaled, [`decode_live`] for the
+//! rest, and the types that come of it. `examples/follow.rs` is a whole one, with the WebSocket of `tungstenite`.
+//!
+//! - Each text frame of `/events` is one event. So is what follows `data:` on the same path with `Accept:
+//!   text/event-stream`, and each line of `/api/events`.
+//! - Keep [`Envelope::id`] of the last one and ask with `since` when the connection broke: nothing is missed, nothing comes
+//!   twice. `since=0` is all that is kept; without `since` it begins with what happens now.
+//! - A kind or a field that is not known here is a newer release's: pass it over, do not end.
+//! - Nothing is said for long where nothing happens, but there is a ping every 20 seconds: after a minute without one
+//!   the connection is dead.
+//! - `lagged` needs nothing from who has `since` (what it missed follows from the journal); `gap` says that the beginning
+//!   is no longer kept; `error` is the last frame.
 
-use crate::domain::id::*;
-use crate::domain::{Envelope, Event, Fact, Time};
+use crate::domain::Time;
+pub use crate::domain::event::{Action, Artifact, DeployMode, KINDS, PromotionEnd, StepSaid, VoidReason};
+pub use crate::domain::{Blocker, Classification, Envelope, Event, Fact, Failure, Outcome, Status, id::*};
 use chrono::SecondsFormat;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -257,6 +273,8 @@ mod tests {
     fn whole_seconds_still_have_six_digits() {
         let text = encode_live(at(1_000_000), None, &Live::Lagged { missed: 3, after: EventId(9) });
         assert_eq!(text, r#"{"at":"1970-01-01T00:00:01.000000Z","kind":"lagged","missed":3,"after":9}"#);
+        assert_eq!(decode_live(&text).unwrap(), Live::Lagged { missed: 3, after: EventId(9) });
+        assert!(matches!(decode(&text), Err(DecodeError::UnknownKind(kind)) if kind == "lagged"));
     }
 
     #[test]

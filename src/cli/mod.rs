@@ -191,6 +191,11 @@ enum Command {
     Complete(complete::WordsArgs),
 }
 
+/// Every command with its options, as `--help` and the manual pages know them.
+pub fn commands() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs a command line; gives the process's exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Message, WebSocket, client};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A browser with one tab.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     process: Child,
     socket: RefCell<WebSocket<TcpStream>>,
     seen: RefCell<Seen>,
@@ -43,7 +43,7 @@ fn program() -> Option<PathBuf> {
 
 impl Browser {
     /// None where there is no Chromium.
-    pub(super) fn open() -> Option<Browser> {
+    pub(crate) fn open() -> Option<Browser> {
         let Some(program) = program() else {
             eprintln!("not tested here: there is no Chromium");
             return None;
@@ -93,7 +93,7 @@ impl Browser {
     }
 
     /// Calls a method of the protocol.
-    pub(super) fn call(&self, method: &str, parameters: Value) -> Value {
+    pub(crate) fn call(&self, method: &str, parameters: Value) -> Value {
         let mut seen = self.seen.borrow_mut();
         let mut socket = self.socket.borrow_mut();
         seen.last_id += 1;
@@ -115,7 +115,7 @@ impl Browser {
 
     /// The value of an expression of the page's; a promise is waited for.
     #[track_caller]
-    pub(super) fn value(&self, expression: &str) -> Value {
+    pub(crate) fn value(&self, expression: &str) -> Value {
         let parameters = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
         let result = self.call("Runtime.evaluate", parameters);
         assert!(result["exceptionDetails"].is_null(), "{expression}: {}", result["exceptionDetails"]);
@@ -124,7 +124,7 @@ impl Browser {
 
     /// Waits until an expression is true.
     #[track_caller]
-    pub(super) fn until(&self, expression: &str) {
+    pub(crate) fn until(&self, expression: &str) {
         let waiting = format!(
             "new Promise((done) => {{ const end = Date.now() + {}; (function look() {{
                 let so = false; try {{ so = Boolean({expression}); }} catch {{}}
@@ -139,20 +139,20 @@ impl Browser {
 
     /// Waits until a text stands on the page.
     #[track_caller]
-    pub(super) fn reads(&self, text: &str) {
+    pub(crate) fn reads(&self, text: &str) {
         self.until(&format!("document.body.innerText.includes({})", json!(text)));
     }
 
     /// Goes to an address, and waits until it is drawn.
     #[track_caller]
-    pub(super) fn go(&self, url: &str) {
+    pub(crate) fn go(&self, url: &str) {
         self.call("Page.navigate", json!({ "url": url }));
         self.until(&format!("location.href === {} && document.querySelector('main h1')", json!(url)));
     }
 
     /// Presses the first button or link with that text, below the first element of that selector.
     #[track_caller]
-    pub(super) fn press(&self, within: &str, text: &str) {
+    pub(crate) fn press(&self, within: &str, text: &str) {
         let find = format!(
             "[...(document.querySelector({within})?.querySelectorAll('button, a, summary') ?? [])]
                 .find((one) => one.textContent.trim() === {text} && !one.disabled)",
@@ -165,7 +165,7 @@ impl Browser {
 
     /// Types into a field.
     #[track_caller]
-    pub(super) fn fill(&self, selector: &str, text: &str) {
+    pub(crate) fn fill(&self, selector: &str, text: &str) {
         let find = format!("document.querySelector({})", json!(selector));
         self.until(&find);
         self.value(&format!("{find}.focus(), {find}.select?.()"));
@@ -173,7 +173,7 @@ impl Browser {
     }
 
     /// The size of its window, and which colours it prefers.
-    pub(super) fn look_like(&self, width: u32, height: u32, scheme: &str) {
+    pub(crate) fn look_like(&self, width: u32, height: u32, scheme: &str) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.call("Emulation.setDeviceMetricsOverride", size);
         let scheme = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
@@ -181,19 +181,19 @@ impl Browser {
     }
 
     /// What it complained of since that was asked last.
-    pub(super) fn complaints(&self) -> Vec<String> {
+    pub(crate) fn complaints(&self) -> Vec<String> {
         // Whatever is on its way comes before the answer.
         self.value("new Promise((done) => setTimeout(done, 0))");
         std::mem::take(&mut self.seen.borrow_mut().complaints)
     }
 
     /// Every address that was asked for.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.seen.borrow().requests.clone()
     }
 
     /// How many bytes came since that was asked last.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.value("1");
         std::mem::take(&mut self.seen.borrow_mut().bytes)
     }

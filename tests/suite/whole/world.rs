@@ -348,7 +348,8 @@ pub(crate) fn those_that(fits: impl Fn(&[u8]) -> bool) -> Vec<(i32, String)> {
     ours.collect()
 }
 
-fn end_those_with(folder: &Path) {
+/// Ends them.
+pub(crate) fn end_those_with(folder: &Path) {
     for (pid, _) in those_with(folder) {
         if let Some(pid) = rustix::process::Pid::from_raw(pid) {
             // Gone already is what is wanted.
