@@ -112,7 +112,8 @@ async fn command(
     let outcome = match furnish(task, gate, &folder, began).await {
         Err(unready) => unready,
         Ok(secrets) => {
-            let target = task.places.cache_for(gate.gate.exec.sandbox.as_ref()).join("target").into_os_string();
+            let target =
+                task.places.cache_for(gate.gate.exec.sandbox.as_ref()).join("target").into_os_string();
             let preset = [("CARGO_TARGET_DIR", target)];
             let preset = if is_cargo { &preset[..] } else { &[] };
             let env = gate_environment(task, gate, &folder, None, preset, &secrets);

@@ -6,6 +6,8 @@ use super::problem::Problem;
 use super::view::{PipelineView, SizesView, StandstillView, StateView, TroubleView, Versions, is_shown};
 use crate::disk::free_bytes;
 use crate::domain::{EventId, PipelineName, Rejection, State as Truth, Time};
+use crate::engine::Standstill;
+use crate::notice::NoticeState;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -47,11 +49,31 @@ pub(super) type LastAnswer = tokio::sync::Mutex<Option<Answered>>;
 pub(super) struct Answered {
     id: EventId,
     limit: usize,
+    beside: Beside,
     made: Instant,
     json: Bytes,
 }
 
-/// What depends on the time and not on events is not older than this.
+/// What is shown beside the fold of events, and changes without one.
+#[derive(Clone, Debug, PartialEq)]
+struct Beside {
+    standstill: Option<Standstill>,
+    troubles: Vec<TroubleView>,
+    notices: Vec<NoticeState>,
+}
+
+impl Beside {
+    fn of(server: &Server) -> Beside {
+        let notices = (server.options.notices)().notices.into_iter();
+        Beside {
+            standstill: server.engine.standstill(),
+            troubles: (server.options.troubles)(),
+            notices: notices.filter(|notice| notice.trouble.is_some()).collect(),
+        }
+    }
+}
+
+/// What depends on the time alone is not older than this.
 const FRESH: Duration = Duration::from_millis(500);
 
 /// Everything.
@@ -63,16 +85,19 @@ pub(super) async fn state(
     // Whoever comes while it is being made waits for it, and then has it too.
     let mut last = server.last_state.lock().await;
     let id = server.engine.read(|state| state.last);
-    let known =
-        last.as_ref().filter(|one| (one.id, one.limit) == (id, versions.limit) && one.made.elapsed() < FRESH);
+    let beside = Beside::of(&server);
+    let known = last.as_ref().filter(|one| {
+        (one.id, one.limit) == (id, versions.limit) && one.beside == beside && one.made.elapsed() < FRESH
+    });
     let json = match known {
         Some(known) => known.json.clone(),
         None => {
             let made = Instant::now();
-            let view = everything(&server, versions).await?;
+            let view = everything(&server, versions, beside.clone()).await?;
             let json: Bytes =
                 serde_json::to_vec(&view).expect("BUG: a state that cannot be written as JSON").into();
-            *last = Some(Answered { id: view.id, limit: versions.limit, made, json: json.clone() });
+            let (id, limit, json_kept) = (view.id, versions.limit, json.clone());
+            *last = Some(Answered { id, limit, beside, made, json: json_kept });
             json
         }
     };
@@ -80,13 +105,10 @@ pub(super) async fn state(
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
 
-async fn everything(server: &Server, versions: Versions) -> Result<StateView, Problem> {
+async fn everything(server: &Server, versions: Versions, beside: Beside) -> Result<StateView, Problem> {
     let now = server.options.clock.now();
-    let standstill = server.engine.standstill();
+    let Beside { standstill, troubles, notices } = beside;
     let view = settled(server, |state| StateView::of(state, now, versions, standstill.as_ref())).await?;
-    let notices = (server.options.notices)().notices.into_iter();
-    let notices = notices.filter(|notice| notice.trouble.is_some()).collect();
-    let troubles = (server.options.troubles)();
     Ok(StateView { sizes: sizes(server), notices, troubles, ..view })
 }
 

@@ -73,6 +73,16 @@ fn what_the_surroundings_lack_is_said_at_once() {
     let port = taken.local_addr().expect("its address").port().to_string();
     says(home, &["demo-node", &port, "."], "TG-DEMO-001", |_| {});
     says(home, &["dry-run-gate", "--folder", "/nowhere"], "TG-DRYRUN-001", |_| {});
-    let remote = ["remote-step", "--host", "a1", "--result", "/nowhere/result", "--", "/nowhere/ssh"];
+    let remote = [
+        "remote-step",
+        "--host",
+        "a1",
+        "--result",
+        "/nowhere/result",
+        "--socket",
+        "/nowhere/socket",
+        "--",
+        "/nowhere/ssh",
+    ];
     says(home, &remote, "TG-NODE-001", |_| {});
 }

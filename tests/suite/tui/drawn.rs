@@ -254,7 +254,7 @@ fn what_is_about_to_be_done() {
         let wants = session.wants(w.now);
         assert!(wants.iter().any(|want| matches!(want, Want::Act(_))), "{wants:?}");
         let refusal = Refusal {
-            code: "TG-AUTH-003".into(),
+            code: "TG-AUTH-002".into(),
             message: "this takes a token of role operator".into(),
             help: "`tidegate token create` makes one".into(),
             absent: false,
