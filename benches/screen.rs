@@ -35,7 +35,7 @@ fn session(now: Time) -> Session {
     session.take(Message::State(Box::new(view)), now);
     session.take(Message::Back, now);
     let text: String =
-        (0..LINES).map(|n| format!("{n} compiling a crate v0.1.{n} (/work/crates/{n})\n")).collect();
+        (0..LINES).map(|n| format!("{n} compiling a crate v0.1.{n} (/src/crates/{n})\n")).collect();
     let bytes = text.len() as u64;
     let live = Live::BuildLogChunk { run_id: RunId(1), seq: 0, text, offset: 0, bytes, step: "make".into() };
     session.take(Message::Chunk(live), now);

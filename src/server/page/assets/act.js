@@ -9,7 +9,7 @@ const ORDER = ["viewer", "trigger", "operator", "admin"];
 let open = null;
 
 /** Whether whoever is signed in may do that; the reason why not, or an empty text. */
-export function refusal(role = "operator") {
+function refusal(role = "operator") {
   const who = picture.who;
   if (!who?.name) return "sign in first";
   return ORDER.indexOf(who.role) < ORDER.indexOf(role) ? `takes a token of the role ${role}` : "";
@@ -72,7 +72,7 @@ export function closeDialog() {
   open = null;
 }
 
-export function toast(tone, ...what) {
+function toast(tone, ...what) {
   const place = document.getElementById("notice");
   const one = h("div", { class: `toast ${tone}` }, sign(tone), h("span", null, ...what));
   place.append(one);

@@ -31,7 +31,7 @@ const same = (a, b) =>
   a.nodeType === b.nodeType && a.nodeName === b.nodeName && a.key === b.key && a.own === undefined && b.own === undefined;
 
 /** Brings an element to another one that was just made. What has `own` set is its maker's own affair. */
-export function patch(old, fresh) {
+function patch(old, fresh) {
   if (old === fresh) return;
   if (old.nodeType === Node.TEXT_NODE) {
     if (old.data !== fresh.data) old.data = fresh.data;

@@ -15,7 +15,7 @@ const PAGES = [
 ];
 
 /** How many pipelines have trouble. */
-export function troubled(state) {
+function troubled(state) {
   if (!state) return 0;
   const pipelines = state.pipelines.filter((one) => !isHistory(one) && urgency(one) === 3).length;
   return pipelines + state.rejected.length + (state.standstill ? 1 : 0) + (state.troubles ?? []).length;
@@ -46,7 +46,7 @@ export function head(path) {
   ];
 }
 
-export const themeWord = () => ({ light: "Light", dark: "Dark" })[document.documentElement.dataset.theme] ?? "Auto";
+const themeWord = () => ({ light: "Light", dark: "Dark" })[document.documentElement.dataset.theme] ?? "Auto";
 
 function mark() {
   const made = sign("good", "good");

@@ -84,13 +84,12 @@ function go() {
 }
 
 /** Goes to another place of this page. */
-export function navigate(path) {
+function navigate(path) {
   if (path === location.pathname + location.search + location.hash) return;
-  history_push(path);
+  window.history.pushState(null, "", path);
   go();
   main.focus({ preventScroll: true });
 }
-const history_push = (path) => window.history.pushState(null, "", path);
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");

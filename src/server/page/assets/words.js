@@ -32,13 +32,11 @@ const day = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short"
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
 /** A moment as whoever reads it has it on the wall. */
-export function moment(text) {
+function moment(text) {
   const at = new Date(text);
   const near = Math.abs(at - now()) < 18 * HOUR * 1000;
   return near ? clock.format(at) : `${day.format(at)} ${clock.format(at).slice(0, 5)}`;
 }
-
-export const date = (text) => day.format(new Date(text));
 
 /** How old something is; it goes on by itself. */
 export const age = (text) => h("time", { datetime: text, "data-age": text, title: full.format(new Date(text)) }, agePhrase(text));
