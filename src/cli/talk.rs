@@ -24,6 +24,13 @@ pub(super) fn colours(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !unwanted && !dumb
 }
 
+/// Whether more than ASCII is shown here, by what the environment says of the language.
+pub(super) fn unicode() -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
 /// How wide the terminal is that stdout goes to, in columns; 100 where it is none.
 pub(super) fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stdout());

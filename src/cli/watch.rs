@@ -2,6 +2,7 @@
 
 use super::Exit;
 use super::client::{Client, Part, Where, segment, shaped};
+use super::talk;
 use super::trouble::Trouble;
 use crate::domain::{Envelope, EventId, PipelineName, RunId};
 use crate::server::view::StateView;
@@ -99,13 +100,8 @@ fn watch(args: &Args) -> Result<Exit, Trouble> {
 
 /// What the terminal can show, by what the environment says.
 fn palette() -> Palette {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default();
-    let locale = locale.to_lowercase();
-    Palette {
-        colour: set("NO_COLOR").is_none(),
-        unicode: locale.contains("utf-8") || locale.contains("utf8"),
-    }
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Palette { colour: !unwanted, unicode: talk::unicode() }
 }
 
 fn recording(file: &Path) -> Result<Recording, Trouble> {

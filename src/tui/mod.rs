@@ -28,6 +28,7 @@ pub use act::{Request, Verb};
 pub use controller::{Controller, LogPart, LogWanted, Refusal};
 pub use message::{Message, Want};
 pub use palette::Palette;
+pub(crate) use picture::{Run, Runs};
 pub use replay::{Recording, RecordingError};
 pub use run::{End, run};
 pub use session::{Flow, Session};

@@ -1,7 +1,7 @@
 //! Signs and styles. Every sign has a word beside it and a form of its own, so that colour is never needed; sixteen
 //! colours at most, and none where none are wanted.
 
-use crate::words::Tone;
+use crate::words::{Sign, Tone};
 use ratatui::style::{Color, Modifier, Style};
 
 /// How things look on this terminal.
@@ -13,58 +13,9 @@ pub struct Palette {
     pub unicode: bool,
 }
 
-/// What a tier or run is like, in one sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Sign {
-    /// Something failed, or is not where it should be.
-    Failed,
-    /// A person must say something.
-    Person,
-    /// Something runs.
-    Runs,
-    /// Somebody holds it.
-    Held,
-    /// Time or something else must pass.
-    Waits,
-    /// All is well.
-    Fine,
-    /// Nothing is there yet.
-    Nothing,
-}
-
-impl Sign {
-    pub(crate) const ALL: [(Sign, &'static str); 7] = [
-        (Sign::Failed, "failed, rejected, goes back, or a node is not as it should be"),
-        (Sign::Person, "waits for a person: a confirmation, or to be promoted by hand"),
-        (Sign::Runs, "runs: gates, deploys, a build"),
-        (Sign::Held, "held: nothing enters by itself"),
-        (Sign::Waits, "waits for time, or for something before it"),
-        (Sign::Fine, "as it should be"),
-        (Sign::Nothing, "nothing there yet"),
-    ];
-
-    pub(crate) fn tone(self) -> Tone {
-        match self {
-            Sign::Failed => Tone::Bad,
-            Sign::Person | Sign::Runs | Sign::Held | Sign::Waits => Tone::Wait,
-            Sign::Fine => Tone::Good,
-            Sign::Nothing => Tone::Quiet,
-        }
-    }
-}
-
 impl Palette {
     pub(crate) fn sign(self, sign: Sign) -> &'static str {
-        let (wide, plain) = match sign {
-            Sign::Failed => ("✗", "x"),
-            Sign::Person => ("◆", "?"),
-            Sign::Runs => ("▶", ">"),
-            Sign::Held => ("∥", "="),
-            Sign::Waits => ("◷", "~"),
-            Sign::Fine => ("✓", "+"),
-            Sign::Nothing => ("·", "-"),
-        };
-        if self.unicode { wide } else { plain }
+        sign.form(self.unicode)
     }
 
     pub(crate) fn tone(self, tone: Tone) -> Style {

@@ -10,9 +10,10 @@ use super::message::{Message, Want};
 use super::palette::Palette;
 use super::picture::{Fetch, Link, Picture};
 use super::replay::{Player, Recording};
-use super::screens::{self, Clock, Played, Source};
+use super::screens::{self, Played, Source};
 use crate::domain::{EventId, PipelineName, Time};
 use crate::server::view::StateView;
+use crate::words::Clock;
 use chrono::TimeDelta;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{

@@ -1,9 +1,14 @@
 //! How things are said to people: blockers, times, spans, sizes, and (`happened`) events. One wording for the command line
 //! and the screens.
 
+pub(crate) mod brief;
+mod clock;
 mod happened;
+mod sign;
 
+pub(crate) use clock::Clock;
 pub(crate) use happened::told;
+pub(crate) use sign::Sign;
 
 use crate::domain::pipeline::{Confirm, Schedule};
 use crate::domain::{Blocker, PipelineName, Role, TierName, Time, VersionLabel};

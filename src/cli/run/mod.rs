@@ -1,7 +1,9 @@
 //! `tidegate run`: builds and checks a version here and now, without a controller. The same engine and the same
 //! interpreter do the work, over a journal that is kept in memory only.
 
+mod account;
 mod commit;
+mod live;
 mod place;
 mod trimmed;
 mod workshop;
@@ -25,6 +27,9 @@ pub(super) struct Args {
     /// Deploy to this tier too; without it everything ends before the first deploy
     #[arg(long, value_name = "TIER")]
     deploy: Vec<String>,
+    /// Of the gates, run only this one
+    #[arg(long, value_name = "NAME")]
+    gate: Vec<String>,
     /// Build steps and gates at once [default: the cores]
     #[arg(long, value_name = "N")]
     jobs: Option<u32>,
@@ -62,6 +67,7 @@ async fn build(args: &Args) -> Result<Exit, Trouble> {
         }
     };
     let mut pipeline = trimmed::for_here_and_now(&loaded.pipeline, &args.deploy)?;
+    trimmed::to_gates(&mut pipeline, &args.gate)?;
     // The folder's copy lives until the end.
     let _copy = match &args.dir {
         Some(folder) => {

@@ -5,6 +5,7 @@ use crate::cli::Exit;
 use crate::cli::trouble::Trouble;
 use crate::domain::Pipeline;
 use crate::domain::pipeline::{Mode, Pick, Promote, Require, Tier};
+use std::collections::BTreeSet;
 
 pub(super) fn for_here_and_now(pipeline: &Pipeline, deploy: &[String]) -> Result<Pipeline, Trouble> {
     if let Some(unknown) =
@@ -43,6 +44,32 @@ pub(super) fn for_here_and_now(pipeline: &Pipeline, deploy: &[String]) -> Result
         tier.after.retain(|name| kept.contains(name));
     }
     Ok(trimmed)
+}
+
+/// Leaves of the gates only those that are named; none named: all.
+pub(super) fn to_gates(pipeline: &mut Pipeline, names: &[String]) -> Result<(), Trouble> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let all: BTreeSet<String> =
+        pipeline.tiers.iter().flat_map(|tier| &tier.gates).map(|gate| gate.name.to_string()).collect();
+    if let Some(unknown) = names.iter().find(|name| !all.contains(*name)) {
+        let known: Vec<String> = all.iter().map(|name| format!("`{name}`")).collect();
+        let help = match known.is_empty() {
+            true => "no gate comes before the first deploy; name the tier with `--deploy` too".to_owned(),
+            false => format!("there are {}; those of a tier that deploys need `--deploy`", known.join(", ")),
+        };
+        let message = format!("no gate `{unknown}` is run here");
+        return Err(Trouble::new("TG-CLI-041", message, help, Exit::Usage));
+    }
+    for tier in &mut pipeline.tiers {
+        tier.gates.retain(|gate| names.iter().any(|name| gate.name == name.as_str()));
+        let kept: Vec<_> = tier.gates.iter().map(|gate| gate.name.clone()).collect();
+        for gate in &mut tier.gates {
+            gate.needs.retain(|name| kept.contains(name));
+        }
+    }
+    Ok(())
 }
 
 fn is_reached(so_far: &Pipeline, tier: &Tier, deploy: &[String]) -> bool {

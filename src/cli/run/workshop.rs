@@ -1,6 +1,8 @@
 //! An engine for one version: begun, fed with one push, watched until nothing follows any more, and judged.
 
 use super::Args;
+use super::account::Account;
+use super::live::Live;
 use super::place::Place;
 use crate::artifact::Store;
 use crate::bus::{Bus, Frame, Item, Start, Subscription};
@@ -59,10 +61,16 @@ pub(super) async fn work(args: &Args, file: &Path, pipeline: Pipeline) -> Result
     };
     ask(&engine, load).await?;
     ask(&engine, Command::Push { by: None, why: None, again: true, pushes: vec![push] }).await?;
-    let ended = watch(args, &engine, &pipeline, live).await;
+    let mut account = Account::begin();
+    let ended = watch(args, &engine, &pipeline, live, &mut account).await;
     engine.drain(Duration::ZERO).await;
     // What still ran is ended by then, or will not be.
     let _ = tokio::time::timeout(FAREWELL, working).await;
+    if let Ok(exit) = ended
+        && !args.json
+    {
+        account.say(exit, args, place.state.path());
+    }
     ended
 }
 
@@ -172,16 +180,31 @@ async fn watch(
     engine: &Engine,
     pipeline: &Pipeline,
     mut live: Subscription,
+    account: &mut Account,
 ) -> Result<Exit, Trouble> {
     let mut logs = Logs::default();
+    let mut last_line = Live::of(pipeline, args.json);
     let mut terminate = signal(SignalKind::terminate()).map_err(deaf)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(deaf)?;
     loop {
+        let pause = last_line.pause();
         let item = tokio::select! {
+            biased;
+            _ = interrupt.recv() => {
+                last_line.hide();
+                return Ok(Exit::Interrupted);
+            }
+            _ = terminate.recv() => {
+                last_line.hide();
+                return Ok(Exit::Interrupted);
+            }
             item = live.next() => item,
-            _ = interrupt.recv() => return Ok(Exit::Interrupted),
-            _ = terminate.recv() => return Ok(Exit::Interrupted),
+            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {
+                last_line.show(SystemClock::new().now());
+                continue;
+            }
         };
+        last_line.hide();
         let last = match item {
             Item::Event(frame) if frame.is_log => {
                 if args.json {
@@ -192,11 +215,16 @@ async fn watch(
                 continue;
             }
             Item::Event(frame) => {
+                let envelope = wire::decode(&frame.text);
                 if args.json {
                     talk::json(&*frame.text)
-                } else {
+                } else if let Ok(envelope) = &envelope {
                     logs.end(&frame);
-                    tell(&frame)
+                    narrate::say(envelope);
+                }
+                if let Ok(envelope) = &envelope {
+                    last_line.happened(envelope);
+                    account.happened(envelope);
                 }
                 frame.id
             }
@@ -219,12 +247,6 @@ async fn watch(
 
 fn deaf(error: std::io::Error) -> Trouble {
     Trouble::new("TG-SERVE-003", format!("failed to listen for signals: {error}"), "", Exit::Failed)
-}
-
-fn tell(frame: &Frame) {
-    if let Ok(envelope) = wire::decode(&frame.text) {
-        narrate::say(&envelope);
-    }
 }
 
 /// How it ended, once nothing follows any more.

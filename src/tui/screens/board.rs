@@ -1,13 +1,12 @@
 //! The board: a row for each pipeline, in it a cell for each tier.
 
 use super::super::look::{Look, Spot};
-use super::super::palette::Sign;
 use super::super::picture::Picture;
-use super::pen::{Clock, Line, Pen};
-use super::{brief, detail};
+use super::detail;
+use super::pen::{Line, Pen};
 use crate::printable;
 use crate::server::view::PipelineView;
-use crate::words::Tone;
+use crate::words::{Clock, Sign, Tone, brief};
 use ratatui::layout::Rect;
 
 /// Rows of one pipeline.

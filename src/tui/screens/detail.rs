@@ -1,15 +1,13 @@
 //! Everything about one tier, or one pipeline, as lines: what is there, what goes on, what waits and for what.
 
 use super::super::look::Spot;
-use super::super::palette::Sign;
-use super::brief;
 use super::pen::{Line, Pen, wrapped};
 use crate::domain::pipeline::Mode;
 use crate::domain::{NodeName, RunId, Time};
 use crate::server::view::{
     GateView, HoldView, NodeProgress, NodeTryView, PipelineView, Progress, ProgressView, TierView,
 };
-use crate::words::{self, Tone};
+use crate::words::{self, Sign, Tone, brief};
 use ratatui::style::Style;
 
 /// What a tier is like.

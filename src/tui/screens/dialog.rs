@@ -105,7 +105,7 @@ fn ask(pen: &mut Pen<'_>, screen: Rect, dialog: &Dialog) {
         }
         Stage::Sent(_) => lines.push(Line::of("The controller is asked …", pen.tone(Tone::Wait))),
         Stage::Refused(refusal) => {
-            let sign = pen.palette.sign(super::super::palette::Sign::Failed);
+            let sign = pen.palette.sign(crate::words::Sign::Failed);
             let text = format!("{sign} {} [{}]", refusal.message, refusal.code);
             let bad = pen.tone(Tone::Bad);
             lines.extend(wrapped(&text, columns).into_iter().map(|row| Line::of(row, bad)));

@@ -2,10 +2,9 @@
 
 use super::super::keys::{Scope, TABLE};
 use super::super::look::Look;
-use super::super::palette::Sign;
 use super::pen::{Line, Pen};
 use crate::printable;
-use crate::words::Tone;
+use crate::words::{Sign, Tone};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 

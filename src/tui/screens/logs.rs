@@ -1,12 +1,11 @@
 //! Runs, those that go on first, and what they wrote.
 
 use super::super::look::{Look, Spot, finds};
-use super::super::palette::Sign;
 use super::super::picture::{Picture, Run};
 use super::pen::{Line, Pen};
 use crate::domain::RunId;
 use crate::printable;
-use crate::words::{self, Tone};
+use crate::words::{self, Sign, Tone};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 

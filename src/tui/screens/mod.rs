@@ -2,7 +2,6 @@
 //! picture comes from and how old it is, one with the screens, and at the bottom what was said last and the keys.
 
 pub(crate) mod board;
-mod brief;
 mod detail;
 mod dialog;
 mod help;
@@ -17,9 +16,7 @@ use super::look::{Look, Screen, Spot, TABS};
 use super::palette::Palette;
 use super::picture::{Link, Picture};
 use crate::printable;
-use crate::words::{self, Tone};
-pub(crate) use brief::waits_for_a_person;
-pub(crate) use pen::Clock;
+use crate::words::{self, Clock, Tone, brief};
 use pen::{Line, Pen};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

@@ -3,11 +3,11 @@
 use super::super::look::{Look, Spot};
 use super::super::picture::Picture;
 use super::pen::{Line, Pen};
-use super::{brief, detail, way};
+use super::{detail, way};
 use crate::domain::{TierName, VersionLabel};
 use crate::printable;
 use crate::server::view::PipelineView;
-use crate::words::Tone;
+use crate::words::{Tone, brief};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 

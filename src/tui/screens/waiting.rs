@@ -1,12 +1,10 @@
 //! What waits, over all pipelines: for a person first, then for time and other things; and what is held or refused.
 
 use super::super::look::{Look, Spot};
-use super::super::palette::Sign;
 use super::super::picture::Picture;
-use super::brief;
 use super::pen::{Line, Pen};
 use crate::domain::{PipelineName, TierName};
-use crate::words::{self, Tone};
+use crate::words::{self, Sign, Tone, brief};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 

@@ -1,14 +1,13 @@
 //! One version's way: where it came from, where it stands in each tier, and what happened to it, with times.
 
 use super::super::look::Look;
-use super::super::palette::Sign;
 use super::super::picture::{Picture, version_of};
 use super::pen::{Line, Pen, wrapped};
 use crate::domain::event::Event;
 use crate::domain::{Envelope, PipelineName, TierName, Time, VersionLabel};
 use crate::printable;
 use crate::server::view::{PipelineView, StageView, StandingView};
-use crate::words::{self, Tone};
+use crate::words::{self, Sign, Tone};
 use chrono::Local;
 use ratatui::layout::Rect;
 use ratatui::style::Style;

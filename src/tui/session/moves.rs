@@ -7,7 +7,8 @@ use crate::tui::keys::Intent;
 use crate::tui::look::{Screen, Spot};
 use crate::tui::message::Want;
 use crate::tui::picture::{Entry, version_of};
-use crate::tui::screens::{self, Clock, board, history, logs, pipeline, waiting};
+use crate::tui::screens::{board, history, logs, pipeline, waiting};
+use crate::words::{Clock, brief};
 use std::sync::Arc;
 
 /// `at`, moved within `length` by an intent.
@@ -378,7 +379,7 @@ impl Session {
         let clock = Clock::at(now);
         let all = board::order(&self.picture, &self.look, &clock);
         let Some(p) = all.first() else { return };
-        let tier = p.tiers.iter().find(|tier| tier.waiting.iter().any(screens::waits_for_a_person));
+        let tier = p.tiers.iter().find(|tier| tier.waiting.iter().any(brief::waits_for_a_person));
         let tier = tier.or_else(|| p.tiers.iter().find(|tier| tier.inside.is_some())).or(p.tiers.first());
         self.look.tier = tier.map(|tier| tier.name.clone());
         self.look.pipeline = Some(p.name.clone());

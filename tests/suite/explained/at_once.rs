@@ -40,6 +40,7 @@ fn what_is_named_wrongly_is_said_at_once() {
         (&["schema", "nonsense"], "TG-CLI-005"),
         (&["hook", "install", "/nowhere", "--state", "state"], "TG-CLI-011"),
         (&["run", "shop.toml", "--dir", "/nowhere"], "TG-CLI-011"),
+        (&["run", "shop.toml", "--gate", "unit"], "TG-CLI-041"),
         (&["init", "--name", "a b"], "TG-INIT-003"),
         (&["init", "--out", "/dev/null/x.toml"], "TG-INIT-005"),
         (&["init", "--hook", "--out", "new.toml"], "TG-INIT-008"),

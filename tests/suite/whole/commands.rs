@@ -172,6 +172,32 @@ fn run_builds_and_checks_without_a_controller() {
 }
 
 #[test]
+fn a_run_says_at_its_end_what_failed_where_its_log_is_and_how_to_run_just_that_again() {
+    let gate = "[[tier.gate]]\nname = \"lint\"\nkind = \"command\"\nrun = \"echo linted\"\n";
+    let world = World::unborn(
+        &SHOP.replace("[[tier]]\nname = \"staging\"", &format!("{gate}\n[[tier]]\nname = \"staging\"")),
+    );
+    std::fs::create_dir(world.path("a place")).expect("a folder");
+    std::fs::write(world.path("a place/VERSION"), "1.0.0\n").expect("a file");
+    world.edit(&world.read("pipelines/shop.toml").replace("cp VERSION", "echo bad-build >"));
+    let arguments = ["run", "pipelines/shop.toml", "--dir", "a place"];
+    let (exit, said) = world.says(&arguments);
+    let (_, end) = said.split_once("\n\n").unwrap_or_else(|| panic!("{exit} {said}"));
+    let lines: Vec<&str> = end.lines().map(str::trim).collect();
+    assert_eq!(exit, 1, "{said}");
+    assert!(lines[0].starts_with("failed ") && lines[0].ends_with("2 of 3 passed"), "{said}");
+    assert_eq!(lines[1], "failed gate `test` of tier `host`: exited with status 1", "{said}");
+    let log = lines[2].strip_prefix("log: ").expect("a log");
+    assert!(std::path::Path::new(log).is_file(), "{said}");
+    let again = lines[3].strip_prefix("again: tidegate ").expect("a command");
+    assert_eq!(again, "run pipelines/shop.toml --dir 'a place' --gate test");
+    let (exit, said) = world.says(&[&arguments[..], &["--gate", "lint"]].concat());
+    assert!(exit == 0 && said.contains("2 of 2 passed") && !said.contains("`test`"), "{exit} {said}");
+    let (exit, said) = world.ends(&[&arguments[..], &["--gate", "smoke"]].concat());
+    assert!(exit == 2 && said.contains("there are `lint`, `test`"), "{exit} {said}");
+}
+
+#[test]
 fn the_demo_does_all_of_it_and_leaves_nothing() {
     let world = World::unborn(SHOP);
     let place = world.path("place");

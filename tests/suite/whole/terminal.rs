@@ -1,6 +1,7 @@
 //! Everything that the command line says to a person goes through a real terminal here and is read back by a terminal's
 //! parser: whatever pushers and steps write, only our own colours act on it.
 
+use super::SHOP;
 use super::world::World;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -87,7 +88,12 @@ fn on_a_terminal(world: &World, arguments: &[&str], enough: Option<&str>) -> Vec
     let theirs =
         ioctl_tiocgptpeer(&terminal, OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("its other end");
     let mut command = world.program();
-    command.args(arguments).env_remove("NO_COLOR").env("TERM", "xterm-256color").stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm-256color")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null());
     command.stdout(theirs.try_clone().expect("a copy")).stderr(theirs);
     let mut child = command.spawn().expect("tidegate runs");
     drop(command);
@@ -265,6 +271,7 @@ fn only_our_own_colours_reach_a_terminal() {
         world.heard.iter().find(|event| event["kind"] == "step_done").expect("a step")["run_id"].to_string();
     let commands: &[&[&str]] = &[
         &["status"],
+        &["status", "--short"],
         &["status", "--json"],
         &["why", "shop", "host"],
         &["why", "shop", "host", "--json"],
@@ -295,4 +302,27 @@ fn only_our_own_colours_reach_a_terminal() {
     let said =
         on_a_terminal(&world, &["events", "--follow", "--since", "0"], Some(&format!("\"id\":{last},")));
     assert_eq!(offences(&said), [""; 0], "events --follow");
+}
+
+#[test]
+fn a_run_shows_on_its_last_line_what_goes_on_and_leaves_the_lines_above_whole() {
+    let slow = SHOP.replace(
+        "run = \"! grep -q",
+        "run = \"printf half; while ! test -e $PLACE/go; do sleep 0.05; done; echo; ! grep -q",
+    );
+    let world = World::unborn(&slow);
+    std::fs::write(world.path("work/VERSION"), "1.0.0\n").expect("a file");
+    let mut screen = vt100::Parser::new(ROWS, COLUMNS, 0);
+    let arguments = ["run", "pipelines/shop.toml", "--dir", "work"];
+    let said = on_a_terminal(&world, &arguments, Some("1/2 done"));
+    screen.process(&said);
+    let shown = screen.screen().contents();
+    let last = shown.lines().last().expect("a line");
+    assert!(last.starts_with("> 1/2 done | host: test 0s"), "{shown}");
+    std::fs::write(world.path("place/go"), "").expect("a file");
+    let mut screen = vt100::Parser::new(ROWS, COLUMNS, 0);
+    screen.process(&on_a_terminal(&world, &arguments, None));
+    let shown = screen.screen().contents();
+    assert!(!shown.contains(" done |") && shown.contains("test | half\n"), "{shown}");
+    assert!(shown.lines().last().expect("a line").ends_with("2 of 2 passed"), "{shown}");
 }

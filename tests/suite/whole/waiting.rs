@@ -118,6 +118,13 @@ fn a_word_that_waits_says_for_what_and_a_bad_version_that_stays_on_a_node_is_sho
     world.push("1.0.0", &[]);
     world.wait("promote_blocked", &[("tier", "prod"), ("version", "1.0.0")]);
     assert!(!world.good(&["status", "shop"]).contains("still has"));
+    let short = |more: &[&str]| {
+        let output = world.program().env("LC_ALL", "C").args(["status", "--short"]).args(more).output();
+        String::from_utf8(output.expect("tidegate runs").stdout).expect("text")
+    };
+    assert_eq!(short(&[]), "? shop/prod confirm 1.0.0 0/1\n");
+    let one = short(&["shop"]);
+    assert!(one.starts_with("+ host 1.0.0 ") && one.ends_with("  ? prod confirm 1.0.0 0/1\n"), "{one}");
     let (exit, said) = world.ends(&["promote", "shop", "prod"]);
     assert_eq!(exit, 0, "{said}");
     assert!(said.contains("promote: it stands") && said.contains("0 of 1 confirmations"), "{said}");

@@ -1,7 +1,6 @@
 //! A tier, a pipeline or a version in a sign and a few words.
 
-use super::super::palette::Sign;
-use super::pen::Clock;
+use super::{Clock, Sign};
 use crate::domain::Blocker;
 use crate::domain::pipeline::Phase;
 use crate::server::view::{

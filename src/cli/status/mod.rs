@@ -1,6 +1,8 @@
 //! `tidegate status`: what is where, and what goes on.
 
-use super::client::{Where, segment};
+mod short;
+
+use super::client::{Client, Where, segment};
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
 use super::{Exit, wait};
@@ -25,6 +27,9 @@ pub(super) struct Args {
     /// With --wait: the version, or its commit [default: the newest]
     #[arg(requires = "wait")]
     version: Option<String>,
+    /// One line, worst first: for a prompt
+    #[arg(long, conflicts_with_all = ["json", "wait"])]
+    short: bool,
     #[command(flatten)]
     patience: wait::Patience,
 }
@@ -57,6 +62,9 @@ fn ask(args: &Args) -> Result<(), Trouble> {
         talk::json(client.get(path.as_deref().unwrap_or("/api/state"))?);
         return Ok(());
     }
+    if args.short {
+        return say_short(&client, path.as_deref());
+    }
     match path {
         Some(path) => {
             let one: OnePipeline = client.read(&path)?;
@@ -69,6 +77,20 @@ fn ask(args: &Args) -> Result<(), Trouble> {
             everything(&all);
         }
     }
+    Ok(())
+}
+
+fn say_short(client: &Client, pipeline: Option<&str>) -> Result<(), Trouble> {
+    let (unicode, versions) = (talk::unicode(), short::VERSIONS);
+    let line = match pipeline {
+        Some(path) => {
+            let one: OnePipeline = client.read(&format!("{path}?limit={versions}"))?;
+            short::pipeline(&one.pipeline, one.at, unicode)
+        }
+        None => short::everything(&client.read(&format!("/api/state?limit={versions}"))?, unicode),
+    };
+    let pieces: Vec<String> = line.iter().map(|(text, tone)| tint(text, *tone)).collect();
+    talk::data(pieces.join("  "));
     Ok(())
 }
 

@@ -1,0 +1,56 @@
+//! Ages and spans as they are shown, and when what is shown changes by time alone.
+
+use super::span;
+use crate::domain::Time;
+use chrono::TimeDelta;
+use std::cell::Cell;
+
+/// The time that is shown, and when it is to be shown again.
+pub(crate) struct Clock {
+    pub(crate) now: Time,
+    wake: Cell<Option<TimeDelta>>,
+}
+
+impl Clock {
+    pub(crate) fn at(now: Time) -> Clock {
+        Clock { now, wake: Cell::new(None) }
+    }
+
+    /// After how long something drawn is another text; none: never.
+    pub(crate) fn wake(&self) -> Option<TimeDelta> {
+        self.wake.get()
+    }
+
+    /// Something is drawn that shows how far away a moment is.
+    pub(crate) fn sees(&self, moment: Time) {
+        let seconds = (moment - self.now).num_seconds().abs();
+        let after = if seconds < 3_600 { TimeDelta::seconds(1) } else { TimeDelta::seconds(20) };
+        self.wake.set(Some(self.wake.get().map_or(after, |wake| wake.min(after))));
+    }
+
+    /// How long ago, in the largest unit: `3h`.
+    pub(crate) fn age(&self, then: Time) -> String {
+        let seconds = (self.now - then).num_seconds().max(0);
+        let (text, after) = match seconds {
+            0..60 => (format!("{seconds}s"), 1),
+            60..3_600 => (format!("{}m", seconds / 60), 60 - seconds % 60),
+            3_600..86_400 => (format!("{}h", seconds / 3_600), 60),
+            _ => (format!("{}d", seconds / 86_400), 60),
+        };
+        let after = TimeDelta::seconds(after);
+        self.wake.set(Some(self.wake.get().map_or(after, |wake| wake.min(after))));
+        text
+    }
+
+    /// How long since then: `3h 20m`.
+    pub(crate) fn since(&self, then: Time) -> String {
+        self.sees(then);
+        span(self.now - then)
+    }
+
+    /// How long until then; none: it has come.
+    pub(crate) fn until(&self, then: Time) -> Option<String> {
+        self.sees(then);
+        (then > self.now).then(|| span(then - self.now))
+    }
+}
