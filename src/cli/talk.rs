@@ -2,20 +2,9 @@
 //! from outside passes through [`crate::printable`] on its way here.
 
 use crate::printable;
-pub(super) use crate::words::Tone;
+pub(super) use crate::words::{Tone, tinted};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
-
-/// As a terminal is told it.
-fn code(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Good => "32",
-        Tone::Bad => "31",
-        Tone::Wait => "33",
-        Tone::Quiet => "2",
-        Tone::Strong => "1",
-    }
-}
 
 /// Whether a stream is looked at by a person who wants colour.
 pub(super) fn colours(stream: &impl IsTerminal) -> bool {
@@ -35,11 +24,6 @@ pub(super) fn unicode() -> bool {
 pub(super) fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stdout());
     size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(100)
-}
-
-/// Text in a tone, if colour is wanted.
-pub(super) fn tinted(text: &str, tone: Tone, colour: bool) -> String {
-    if colour { format!("\x1b[{}m{text}\x1b[0m", code(tone)) } else { text.to_owned() }
 }
 
 /// One line of data. A reader that has gone ends the process quietly, as `head` expects.

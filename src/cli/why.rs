@@ -1,14 +1,15 @@
 //! `tidegate why`: what stands between a version and a tier, and what would lift it.
 
+use super::Exit;
 use super::client::{Where, segment};
 use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
-use super::{Exit, status};
 use crate::domain::{Blocker, RunId, Time};
 use crate::printable;
 use crate::server::view::{GateView, NodeProgress, NodeTryView, Progress};
 use crate::server::{Unbuilt, UnbuiltStage, WhyTier, WhyView};
 use crate::words;
+use crate::words::overview;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -87,7 +88,7 @@ fn print(view: &WhyView) {
         talk::data(format_args!("  {}", printable::line(&newer(one))));
         kept(&one.blockers, view.at);
     }
-    status::standstill(view.standstill.as_ref());
+    overview::standstill(view.standstill.as_ref(), colour).into_iter().for_each(talk::data);
 }
 
 /// What is current in the tier, and whether that is so because it went back.

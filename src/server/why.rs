@@ -114,6 +114,19 @@ pub struct WhyTier {
     pub confirmations: Vec<ConfirmationView>,
 }
 
+impl WhyView {
+    /// Of a state, at that time. None: there is no such pipeline, tier or version, or nothing was ever built.
+    pub fn of(
+        state: &crate::domain::State,
+        pipeline: &PipelineName,
+        tier: &TierName,
+        version: Option<&VersionLabel>,
+        now: Time,
+    ) -> Option<WhyView> {
+        explain(state, pipeline.clone(), tier.clone(), version.cloned(), now, None).ok()
+    }
+}
+
 impl WhyTier {
     /// Whether the version may still come through the tier by itself.
     fn goes_on(&self) -> bool {

@@ -4,18 +4,20 @@ use super::{Clock, Sign};
 use crate::domain::Blocker;
 use crate::domain::pipeline::Phase;
 use crate::server::view::{
-    GateView, InsideView, NodeProgress, NodeTryView, PipelineView, Progress, StageView, StandingView,
-    TierView, WaitingView,
+    GateView, InsideView, NodeProgress, NodeTryView, NodeView, PipelineView, Progress, StageView,
+    StandingView, TierView, VersionView, WaitingView,
 };
 
 /// A tier in brief.
-pub(crate) struct Brief {
-    pub(crate) sign: Sign,
-    pub(crate) word: &'static str,
+pub struct Brief {
+    /// What it is like.
+    pub sign: Sign,
+    /// The same in a word or two.
+    pub word: &'static str,
     /// What is there.
-    pub(crate) there: String,
+    pub there: String,
     /// What comes, or why not.
-    pub(crate) comes: String,
+    pub comes: String,
 }
 
 /// Whether a person can lift it.
@@ -23,23 +25,38 @@ pub(crate) fn is_for_a_person(blocker: &Blocker) -> bool {
     matches!(blocker, Blocker::ConfirmMissing { .. } | Blocker::Manual)
 }
 
-/// Whether nothing but a person's word is missing.
+/// Whether a person's word is missing, which may be given at once whatever else is.
 pub(crate) fn waits_for_a_person(waiting: &WaitingView) -> bool {
     waiting.blockers.iter().any(is_for_a_person)
 }
 
-/// The newest version that was turned away here, if it is newer than the current one.
+/// The newest version that was turned away here, and why, if it is newer than the current one.
 pub(crate) fn rejected<'a>(p: &'a PipelineView, tier: &TierView) -> Option<(&'a str, &'a str)> {
-    let newer = p
-        .versions
-        .iter()
-        .take_while(|one| tier.current.as_ref().is_none_or(|current| current.version != one.version));
-    newer
-        .filter_map(|one| match one.tiers.get(&tier.name)? {
-            StandingView::Rejected { cause } => Some((one.version.as_str(), cause.as_str())),
-            _ => None,
-        })
-        .next()
+    newer(p, tier).find_map(|one| as_rejected(one, tier))
+}
+
+/// The same, if it is newer than everything that waits: what is older is about to be replaced.
+fn rejected_last<'a>(p: &'a PipelineView, tier: &TierView) -> Option<(&'a str, &'a str)> {
+    let waits = |one: &VersionView| tier.waiting.iter().any(|waiting| waiting.version == one.version);
+    newer(p, tier).take_while(|one| !waits(one)).find_map(|one| as_rejected(one, tier))
+}
+
+/// The versions that are newer than the tier's current one, newest first.
+fn newer<'a>(p: &'a PipelineView, tier: &TierView) -> impl Iterator<Item = &'a VersionView> {
+    let current = tier.current.as_ref().map(|current| &current.version);
+    p.versions.iter().take_while(move |one| current != Some(&one.version))
+}
+
+fn as_rejected<'a>(one: &'a VersionView, tier: &TierView) -> Option<(&'a str, &'a str)> {
+    match one.tiers.get(&tier.name)? {
+        StandingView::Rejected { cause } => Some((one.version.as_str(), cause.as_str())),
+        _ => None,
+    }
+}
+
+/// Whether a node is not as it should be: it has a rejected version, another one than the tier's, or its last deploy failed.
+fn is_bad(node: &NodeView) -> bool {
+    node.rejected.is_some() || node.behind || (node.failure.is_some() && node.changing.is_none())
 }
 
 /// How many are done of how many.
@@ -65,7 +82,9 @@ pub(crate) fn inside(inside: &InsideView) -> (&'static str, String) {
     if inside.ending.is_some() {
         return ("is ended", String::new());
     }
-    if !inside.blockers.is_empty() {
+    let gate_runs = inside.gates.iter().any(|gate| gate.progress.status == Progress::Running);
+    let node_runs = inside.nodes.iter().any(|node| node.status == NodeProgress::Running);
+    if !inside.blockers.is_empty() && !gate_runs && !node_runs {
         return ("stuck", String::new());
     }
     if !nodes_begun && begun(Phase::Check) {
@@ -81,7 +100,7 @@ pub(crate) fn inside(inside: &InsideView) -> (&'static str, String) {
 }
 
 /// A tier in brief.
-pub(crate) fn tier(p: &PipelineView, tier: &TierView, clock: &Clock) -> Brief {
+pub fn tier(p: &PipelineView, tier: &TierView, clock: &Clock) -> Brief {
     let there = match &tier.current {
         Some(current) => format!("{} {}", current.version, clock.age(current.since)),
         None => String::new(),
@@ -103,9 +122,14 @@ pub(crate) fn tier(p: &PipelineView, tier: &TierView, clock: &Clock) -> Brief {
     if let Some(version) = &tier.adopting {
         return brief(Sign::Runs, "adopts", version.to_string());
     }
-    if let Some(node) = tier.nodes.iter().find(|node| node.rejected.is_some() || node.behind) {
-        let word = if node.rejected.is_some() { "bad node" } else { "node behind" };
+    if let Some(node) = tier.nodes.iter().find(|node| is_bad(node)) {
+        let word = if node.behind && node.rejected.is_none() { "node behind" } else { "bad node" };
         return brief(Sign::Failed, word, node.name.to_string());
+    }
+    // Who holds it knows.
+    let is_held = tier.hold.is_some() || p.hold.is_some();
+    if let Some((version, _)) = rejected_last(p, tier).filter(|_| !is_held) {
+        return brief(Sign::Failed, "rejected", version.to_owned());
     }
     let newest = tier.waiting.last();
     if let Some(waiting) = tier.waiting.iter().rev().find(|one| waits_for_a_person(one)) {
@@ -118,12 +142,9 @@ pub(crate) fn tier(p: &PipelineView, tier: &TierView, clock: &Clock) -> Brief {
         let more = until.map(|until| format!(" {until}")).or(confirm.map(|count| format!(" {count}")));
         return brief(Sign::Person, word, format!("{}{}", waiting.version, more.unwrap_or_default()));
     }
-    if tier.hold.is_some() || p.hold.is_some() {
+    if is_held {
         let comes = newest.map(|one| one.version.to_string());
         return brief(Sign::Held, "held", comes.unwrap_or_default());
-    }
-    if let Some((version, _)) = rejected(p, tier).filter(|_| newest.is_none()) {
-        return brief(Sign::Failed, "rejected", version.to_owned());
     }
     if let Some(waiting) = newest {
         let word = waiting.blockers.first().map_or("enters", kind);
@@ -149,7 +170,7 @@ fn kind(blocker: &Blocker) -> &'static str {
 }
 
 /// The build of a pipeline, or what is wrong with the pipeline itself.
-pub(crate) fn build(p: &PipelineView) -> (Sign, String) {
+pub fn build(p: &PipelineView) -> (Sign, String) {
     if let Some(build) = &p.build {
         let step = build.steps.iter().find(|step| step.progress.status == Progress::Running);
         let step = step.map(|step| format!(" {}", step.name)).unwrap_or_default();
@@ -165,12 +186,12 @@ pub(crate) fn build(p: &PipelineView) -> (Sign, String) {
         return (Sign::Held, "held".into());
     }
     let newest = p.versions.first();
-    if let Some(failed) = newest.filter(|one| one.stage == StageView::Failed) {
-        return (Sign::Failed, format!("{} not built", failed.version));
-    }
     if let Some(next) = p.queue.first() {
         let sha: String = next.sha.as_str().chars().take(7).collect();
         return (Sign::Waits, format!("{sha} queued"));
+    }
+    if let Some(failed) = newest.filter(|one| one.stage == StageView::Failed) {
+        return (Sign::Failed, format!("{} not built", failed.version));
     }
     match newest {
         Some(version) => (Sign::Fine, format!("{} built", version.version)),
@@ -179,7 +200,7 @@ pub(crate) fn build(p: &PipelineView) -> (Sign, String) {
 }
 
 /// What of a pipeline wants attention most.
-pub(crate) fn attention(p: &PipelineView, clock: &Clock) -> Sign {
+pub fn attention(p: &PipelineView, clock: &Clock) -> Sign {
     let tiers = p.tiers.iter().map(|one| tier(p, one, clock).sign);
     tiers.chain([build(p).0]).min().unwrap_or(Sign::Nothing)
 }

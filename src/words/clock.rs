@@ -6,13 +6,14 @@ use chrono::TimeDelta;
 use std::cell::Cell;
 
 /// The time that is shown, and when it is to be shown again.
-pub(crate) struct Clock {
+pub struct Clock {
     pub(crate) now: Time,
     wake: Cell<Option<TimeDelta>>,
 }
 
 impl Clock {
-    pub(crate) fn at(now: Time) -> Clock {
+    /// Shows this time.
+    pub fn at(now: Time) -> Clock {
         Clock { now, wake: Cell::new(None) }
     }
 

@@ -1,14 +1,15 @@
 //! How things are said to people: blockers, times, spans, sizes, and (`happened`) events. One wording for the command line
 //! and the screens.
 
-pub(crate) mod brief;
+pub mod brief;
 mod clock;
 mod happened;
+pub mod overview;
 mod sign;
 
-pub(crate) use clock::Clock;
+pub use clock::Clock;
 pub(crate) use happened::told;
-pub(crate) use sign::Sign;
+pub use sign::Sign;
 
 use crate::domain::pipeline::{Confirm, Schedule};
 use crate::domain::{Blocker, PipelineName, Role, TierName, Time, VersionLabel};
@@ -28,6 +29,22 @@ pub(crate) enum Tone {
     Quiet,
     /// What it is about.
     Strong,
+}
+
+/// As a terminal is told it.
+fn code(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "32",
+        Tone::Bad => "31",
+        Tone::Wait => "33",
+        Tone::Quiet => "2",
+        Tone::Strong => "1",
+    }
+}
+
+/// Text in a tone, if colour is wanted.
+pub(crate) fn tinted(text: &str, tone: Tone, colour: bool) -> String {
+    if colour { format!("\x1b[{}m{text}\x1b[0m", code(tone)) } else { text.to_owned() }
 }
 
 /// What stands in the way, in one clause.

@@ -4,7 +4,7 @@ use super::Tone;
 
 /// What a tier or run is like, in one sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Sign {
+pub enum Sign {
     /// Something failed, or is not where it should be.
     Failed,
     /// A person must say something.
@@ -22,7 +22,8 @@ pub(crate) enum Sign {
 }
 
 impl Sign {
-    pub(crate) const ALL: [(Sign, &'static str); 7] = [
+    /// All of them, and what each is for.
+    pub const ALL: [(Sign, &'static str); 7] = [
         (Sign::Failed, "failed, rejected, goes back, or a node is not as it should be"),
         (Sign::Person, "waits for a person: a confirmation, or to be promoted by hand"),
         (Sign::Runs, "runs: gates, deploys, a build"),

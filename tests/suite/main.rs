@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets what it does not expect ends there")]
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "what a test did not try, or tried, it says")]
 
+mod agreed;
 mod clients;
 mod codes;
 mod definition;

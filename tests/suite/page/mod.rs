@@ -1,6 +1,7 @@
 //! The web page in a real browser, against the real controller.
 
 mod acting;
+mod agrees;
 pub(crate) mod browser;
 mod hostile;
 mod large;

@@ -69,7 +69,7 @@ export async function ask(path, body, key) {
 const tries = (all) => all.forEach((one) => (one.blockers ??= []));
 
 /** What is empty is not sent; whoever reads shall not have to ask. */
-function whole(pipeline) {
+export function whole(pipeline) {
   pipeline.rejected ??= [];
   pipeline.schedules ??= [];
   pipeline.queue.concat(pipeline.build?.request ?? []).forEach((one) => (one.blockers ??= []));

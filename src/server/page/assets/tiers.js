@@ -1,4 +1,4 @@
-// What a tier comes to, in one sign and one clause: the same on every page.
+// What a tier comes to, in one sign and one clause: the same on every page, and as in the terminal (`src/words/brief.rs`).
 
 import { blockers, asksPerson, FAILURES } from "./words.js";
 
@@ -34,6 +34,17 @@ export function turnedAway(pipeline, tier) {
   return found;
 }
 
+/** The newest that was turned away here, if nothing newer waits: what is older is about to be replaced. */
+function turnedAwayLast(pipeline, tier) {
+  const waits = new Set(tier.waiting.map((one) => one.version));
+  for (const version of pipeline.versions) {
+    if (version.version === tier.current?.version || waits.has(version.version)) return null;
+    const standing = version.tiers[tier.name];
+    if (standing?.status === "rejected") return [version, standing.cause];
+  }
+  return null;
+}
+
 /** What is not right on nodes. */
 export const badNodes = (tier) => tier.nodes.filter((node) => node.rejected || node.behind || (node.failure && !node.changing));
 
@@ -47,29 +58,30 @@ export function look(pipeline, tier) {
     return { tone: "bad", shape: "back", word: back.failed ? "could not go back" : "goes back", version: back.to,
       detail: [`from ${back.from}, `, ...within(back.gates, back.nodes)] };
   if (inside) {
-    if (inside.ending) return { tone: "bad", word: "is ended", version: inside.version, detail: [inside.ending] };
+    if (inside.ending) return { tone: "move", word: "is ended", version: inside.version, detail: [inside.ending] };
     const stuck = inside.blockers.length && !running(inside.gates).length && !running(inside.nodes).length;
     if (stuck) return { tone: "wait", word: "stuck inside", version: inside.version, detail: blockers(inside.blockers) };
     return { tone: "move", word: "inside", version: inside.version, detail: within(inside.gates, inside.nodes) };
   }
   if (redeploy) return { tone: "move", word: "redeploys", version: redeploy.version, detail: within([], redeploy.nodes) };
+  if (tier.adopting) return { tone: "move", word: "adopts", version: tier.adopting, detail: ["once it is built"] };
   const bad = badNodes(tier);
   if (bad.length) {
     const first = bad[0];
     const what = first.rejected ? "has a rejected version" : first.failure ? FAILURES[first.failure] ?? first.failure : "is behind";
     return { tone: "bad", word: "not right", version: first.version ?? "", detail: [`${first.name} ${what}`, bad.length > 1 ? ` and ${bad.length - 1} more` : ""] };
   }
-  const [away] = turnedAway(pipeline, tier);
-  if (away) return { tone: "bad", word: "rejected", version: away[0].version, detail: [away[1]] };
-  const asked = waiting.find((one) => one.blockers.some(asksPerson) && one.blockers.every((b) => asksPerson(b) || b.kind === "behind"));
-  if (asked) return { tone: "person", word: "waits for a person", version: asked.version, detail: blockers(asked.blockers) };
   const hold = tier.hold ?? pipeline.hold;
+  // Who holds it knows.
+  const away = hold ? null : turnedAwayLast(pipeline, tier);
+  if (away) return { tone: "bad", word: "rejected", version: away[0].version, detail: [away[1]] };
+  const asked = waiting.findLast((one) => one.blockers.some(asksPerson));
+  if (asked) return { tone: "person", word: "waits for a person", version: asked.version, detail: blockers(asked.blockers) };
   if (hold) return { tone: "hold", word: "held", version: "", detail: [`by ${hold.by}${hold.why ? `: ${hold.why}` : ""}`] };
   const next = waiting.at(-1);
   if (next)
     return { tone: "wait", word: onlyTime(next) ? "waits" : next.blockers.length ? "waits for" : "enters next", version: next.version,
       detail: blockers(next.blockers) };
-  if (tier.adopting) return { tone: "move", word: "adopts", version: tier.adopting, detail: ["once it is built"] };
   if (tier.current) return { tone: "good", word: "current", version: tier.current.version, detail: [] };
   return { tone: "none", word: "nothing yet", version: "", detail: [] };
 }
