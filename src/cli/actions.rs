@@ -5,7 +5,7 @@ use super::client::{Client, Where, segment, shaped};
 use super::trouble::Trouble;
 use super::{Exit, talk};
 use crate::clock::{Clock, SystemClock};
-use crate::domain::{Blocker, VersionLabel};
+use crate::domain::{Blocker, Rejection, VersionLabel};
 use crate::printable;
 use crate::server::view::{PipelineView, StandingView, TierView, VersionView, WaitingView};
 use crate::server::{Done, OnePipeline};
@@ -91,6 +91,10 @@ pub(super) struct BlockArgs {
 /// `confirm` and `deny`.
 pub(super) fn on_version(action: &str, args: &VersionArgs) -> Exit {
     tier_action(action, args, |client, body| {
+        if args.version.is_none() && action == "confirm" && the_tier(client, args)?.confirm.is_none() {
+            let none = Rejection::NoConfirmation(args.tier.as_str().into());
+            return Err(Trouble::new(none.code(), none.to_string(), none.help(), Exit::Usage));
+        }
         body["version"] = json!(the_version(client, args, |tier| waiting(tier, action))?);
         Ok(())
     })
@@ -359,7 +363,8 @@ fn the_tier(client: &Client, args: &VersionArgs) -> Result<TierView, Trouble> {
     in_pipeline(&pipeline, &args.tier)
 }
 
-fn in_pipeline(pipeline: &PipelineView, name: &str) -> Result<TierView, Trouble> {
+/// The tier of that name.
+pub(super) fn in_pipeline(pipeline: &PipelineView, name: &str) -> Result<TierView, Trouble> {
     pipeline.tiers.iter().find(|tier| tier.name == *name).cloned().ok_or_else(|| {
         let message = format!("pipeline `{}` has no tier `{name}`", pipeline.name);
         let all: Vec<String> = pipeline.tiers.iter().map(|tier| format!("`{}`", tier.name)).collect();

@@ -3,6 +3,7 @@
 use super::client::{Client, Where, segment};
 use super::trouble::Trouble;
 use super::{Exit, talk};
+use crate::definition::nearest;
 use crate::domain::event::KINDS;
 use crate::printable;
 use crate::server::view::StateView;
@@ -58,10 +59,9 @@ fn known_kinds(asked: &[String]) -> Result<(), Trouble> {
     };
     let Some(bad) = asked.iter().find(|pattern| !is_known(pattern)) else { return Ok(()) };
     let bare = bad.trim_end_matches('*');
-    let near = known().min_by_key(|kind| strsim::damerau_levenshtein(bare, kind)).unwrap_or_default();
-    let help = format!(
-        "did you mean `{near}`? `tidegate schema event` has them all, and `gate_*` is all of a beginning"
-    );
+    let all: Vec<&str> = known().collect();
+    let near = nearest(bare, &all).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+    let help = format!("{near}`tidegate schema event` has them all, and `gate_*` is all of a beginning");
     Err(Trouble::new("TG-CLI-024", format!("there is no kind of event `{bad}`"), help, Exit::Usage))
 }
 

@@ -97,9 +97,17 @@ pub(super) const EXPLAIN: &str = "Example: tidegate explain TG-DEF-012";
 
 pub(super) const SCHEMA: &str = "Example: tidegate schema settings > settings.schema.json";
 
-pub(super) const RUN: &str = "Example: tidegate run pipelines/shop.toml --dir .";
+pub(super) const RUN: &str = "\
+It builds and checks here and now, as a controller would, and keeps nothing but caches. Promotion rules are not asked:
+with --deploy a version goes to the nodes of that tier whatever `confirm`, windows, freezes and holds say, no controller
+learns of it, and a node has no version that `confirm_within` could go back to.
 
-pub(super) const PLAN: &str = "Example: tidegate plan pipelines/shop.toml";
+Example: tidegate run pipelines/shop.toml --dir .";
+
+pub(super) const PLAN: &str = "\
+It ends with 3 where something would stop the next version, and with 0 where nothing does. Nothing is changed.
+
+Example: tidegate plan pipelines/shop.toml";
 
 pub(super) const STATUS: &str = "Example: tidegate status shop prod --wait --timeout 20m";
 

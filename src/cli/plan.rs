@@ -66,8 +66,7 @@ fn make(args: &Args) -> Result<Exit, Trouble> {
 
 fn load(args: &Args) -> Result<Loaded, Trouble> {
     let name = args.file.display().to_string();
-    let bytes = super::check::read(&args.file)
-        .map_err(|why| Trouble::new(why.code, why.message, why.help.unwrap_or_default(), Exit::Usage))?;
+    let bytes = super::check::read_the(&args.file)?;
     definition::load(&name, &bytes).map_err(|diagnostics| {
         super::check::draw(&[(name, bytes)], &diagnostics);
         let errors = diagnostics.iter().filter(|one| one.severity == Severity::Error).count();

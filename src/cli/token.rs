@@ -7,6 +7,10 @@ use super::{Exit, talk};
 use crate::domain::Role;
 use crate::printable;
 use crate::settings::{Entry, NewToken, TokenError, Tokens};
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -28,6 +32,9 @@ enum Command {
         /// Their address, for rules with `not_author`
         #[arg(long)]
         email: Option<String>,
+        /// Write it into this new file, which only you may read, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// List the tokens
     List,
@@ -50,14 +57,8 @@ pub(super) fn run(args: &Args) -> Exit {
     if let Err(error) = state.prepare() {
         return Trouble::from(error).say();
     }
-    let done = Tokens::open(&state).and_then(|tokens| act(&tokens, args));
-    match done {
-        Ok(()) => Exit::Done,
-        Err(error) => {
-            talk::fail(error.code(), format_args!("failed to {error}"), &error.help());
-            Exit::Usage
-        }
-    }
+    let done = Tokens::open(&state).map_err(refused).and_then(|tokens| act(&tokens, args));
+    done.map_or_else(|trouble| trouble.say(), |()| Exit::Done)
 }
 
 /// A line for each token: name, role, address.
@@ -73,9 +74,12 @@ fn table(all: &[Entry]) -> Vec<String> {
     rows.iter().map(|[a, b, c]| format!("{}  {}  {c}", padded(a, name), padded(b, role))).collect()
 }
 
-fn act(tokens: &Tokens, args: &Args) -> Result<(), TokenError> {
+fn act(tokens: &Tokens, args: &Args) -> Result<(), Trouble> {
     match &args.command {
-        Command::Create { name, role, email } => {
+        Command::Create { name, role, email, out } => {
+            // Before there is a token, so that none is made that nobody has.
+            let mut file = out.as_deref().map(private_file).transpose()?;
+
             let new = NewToken {
                 name: name.clone(),
                 role: *role,
@@ -83,10 +87,22 @@ fn act(tokens: &Tokens, args: &Args) -> Result<(), TokenError> {
                 repo: None,
                 created_at: chrono::Utc::now(),
             };
-            talk::data(tokens.create(new)?.expose());
+            let token = tokens.create(new).inspect_err(|_| {
+                // It is ours, and empty.
+                out.iter().for_each(|out| drop(std::fs::remove_file(out)));
+            });
+            let token = token.map_err(refused)?;
+            match &mut file {
+                Some(file) => writeln!(file, "{}", token.expose()).map_err(|error| {
+                    let help =
+                        format!("`tidegate token revoke {name}`, and create it again where there is room");
+                    not_kept(out.as_deref().unwrap_or(Path::new("")), &error, &help)
+                })?,
+                None => talk::data(token.expose()),
+            }
         }
         Command::List => {
-            let all = tokens.list()?;
+            let all = tokens.list().map_err(refused)?;
             if args.place.json {
                 talk::data(serde_json::to_string_pretty(&all).expect("BUG: tokens' names are JSON"));
             } else {
@@ -94,11 +110,26 @@ fn act(tokens: &Tokens, args: &Args) -> Result<(), TokenError> {
             }
         }
         Command::Revoke { name } => {
-            tokens.revoke(name)?;
+            tokens.revoke(name).map_err(refused)?;
             talk::say(format_args!("`{}` is worthless now", printable::line(name)));
         }
     }
     Ok(())
+}
+
+fn refused(error: TokenError) -> Trouble {
+    Trouble::new(error.code(), format!("failed to {error}"), error.help(), Exit::Usage)
+}
+
+/// A file that is not there yet, and that nobody else may read.
+fn private_file(path: &Path) -> Result<File, Trouble> {
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    opened.map_err(|error| not_kept(path, &error, "name a file that is not there yet, in a folder that is"))
+}
+
+fn not_kept(path: &Path, error: &std::io::Error, help: &str) -> Trouble {
+    let message = format!("failed to write the token to `{}`: {error}", path.display());
+    Trouble::new("TG-TOKEN-011", message, help, Exit::Usage)
 }
 
 #[cfg(test)]

@@ -55,7 +55,9 @@ fn ask(args: &Args) -> Result<Exit, Trouble> {
 
 fn print(view: &WhyView) {
     let colour = talk::colours(&std::io::stdout());
-    let is_left = view.went_back.as_ref().is_some_and(|back| back.from == view.version);
+    // After a `retry` it waits as any other.
+    let is_out = view.chain.last().is_some_and(|last| !last.goes_on());
+    let is_left = is_out && view.went_back.as_ref().is_some_and(|back| back.from == view.version);
     let title = match view.passed {
         true => "has passed",
         false if is_left => "went back out of",
@@ -76,7 +78,16 @@ fn print(view: &WhyView) {
         for blocker in &one.blockers {
             let what = words::blocker_with(blocker, &one.confirmations, view.at);
             talk::data(format_args!("    - {}", printable::line(&what)));
-            if let Some(way) = words::way_out(blocker, &view.pipeline, &one.tier, &view.version) {
+            let way = match blocker {
+                Blocker::Hold { by, why } => {
+                    let is_the_tiers =
+                        one.hold.as_ref().is_some_and(|hold| hold.by == *by && hold.why == *why);
+                    let tier = if is_the_tiers { format!(" {}", one.tier) } else { String::new() };
+                    Some(format!("tidegate resume {}{tier}", view.pipeline))
+                }
+                _ => words::way_out(blocker, &view.pipeline, &one.tier, &view.version),
+            };
+            if let Some(way) = way {
                 let who = one.confirm.as_ref().filter(|_| matches!(blocker, Blocker::ConfirmMissing { .. }));
                 let who = who.and_then(words::who_confirms).map(|who| format!("  ({who})"));
                 let way = way + &who.unwrap_or_default();

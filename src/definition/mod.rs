@@ -23,6 +23,7 @@ mod places;
 mod raw;
 mod render;
 mod report;
+mod sample;
 pub mod schema;
 mod shape;
 mod support;
@@ -30,6 +31,7 @@ mod text;
 
 pub use outdated::outdated;
 pub use render::render;
+pub(crate) use report::nearest;
 
 use crate::domain::{Diagnostic, Digest, Pipeline, PipelineName, Severity};
 use codes::Code;

@@ -38,6 +38,15 @@ impl Problem {
             (None, _) => None,
         };
     }
+    /// The same of what is named at `key` by something of the same kind, which does not name itself.
+    pub(super) fn other<'a>(&mut self, word: &str, known: &[&'a str], own: &str, what: &str, key: &str) {
+        let others: Vec<&'a str> = known.iter().copied().filter(|other| *other != own).collect();
+        if others.is_empty() {
+            self.help(format!("there is no other {what}: leave `{key}` out"));
+        } else {
+            self.nearest(word, others);
+        }
+    }
 }
 
 impl Report {
@@ -111,7 +120,7 @@ impl Problem {
 }
 
 /// What was probably meant.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).max(1);
     let lower = word.to_lowercase().replace('-', "_");
     let by_letters = known

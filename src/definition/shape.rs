@@ -5,6 +5,7 @@
 use super::codes::Code;
 use super::places::Places;
 use super::report::{Report, listed, nearest};
+use super::sample::sample;
 use super::schema::pipeline_schema;
 use crate::domain::Severity;
 use serde_json::Value;
@@ -261,7 +262,11 @@ impl<'a> Walk<'a> {
             DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_)
                 if wants("text") =>
             {
-                Some("put it in quotes".to_owned())
+                let sample = sample(schema, &|at| self.resolve(at));
+                Some(match sample.filter(|sample| sample.starts_with('"')) {
+                    Some(sample) => format!("put it in quotes, as in {key} = {sample}"),
+                    None => "put it in quotes".to_owned(),
+                })
             }
             DeValue::String(text) if wants("a whole number") && text.parse::<i64>().is_ok() => {
                 Some(format!("write it without quotes: {key} = {text}"))
@@ -283,7 +288,11 @@ impl<'a> Walk<'a> {
             }
             _ => None,
         };
-        let help = help.unwrap_or_else(|| format!("write {expected} here, or leave `{key}` out"));
+        let sample = || sample(schema, &|at| self.resolve(at));
+        let help = help.unwrap_or_else(|| match sample().filter(|_| wants("a table")) {
+            Some(sample) => format!("write a table here, as in {key} = {sample}, or leave `{key}` out"),
+            None => format!("write {expected} here, or leave `{key}` out"),
+        });
         self.report.at(Code::WrongType, Severity::Error, at, message).help(help);
     }
 

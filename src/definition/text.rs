@@ -73,9 +73,16 @@ pub(super) fn find_errors(text: &str, report: &mut Report) -> Parsed {
         in_header |= written.starts_with('[');
         let help = match super::shape::header(written).filter(|_| is_header) {
             Some(meant) => format!("write `{meant}`"),
-            None => help(message).to_owned(),
+            None => mistake(written).unwrap_or_else(|| help(message).to_owned()),
         };
-        report.at(Code::Syntax, Severity::Error, at.clone(), message.clone()).help(help);
+        let (message, help) = match twice(text, at, message, &lines) {
+            Some((key, before)) => {
+                let way = if written.starts_with('[') { &*help } else { "keep one of them" };
+                (format!("`{key}` is said a second time"), format!("line {before} says it already: {way}"))
+            }
+            None => (message.clone(), help),
+        };
+        report.at(Code::Syntax, Severity::Error, at.clone(), message).help(help);
     }
     if in_header || found.len() > SHOWN { Parsed::Hardly } else { Parsed::Partly(rest) }
 }
@@ -110,6 +117,39 @@ fn blank(text: &mut String, line: Range<usize>) {
 /// The parser's words, on one line.
 fn said(message: &str) -> String {
     message.trim().replace('\n', "; ")
+}
+
+/// A key that the parser finds for the second time, and the line of the first.
+fn twice(text: &str, at: &Range<usize>, message: &str, lines: &Lines<'_>) -> Option<(String, usize)> {
+    let key = text.get(at.clone()).map(str::trim).filter(|_| message.contains("duplicate key"))?;
+    let is_it = |line: &&str| match line.trim_start().strip_prefix(key) {
+        Some(rest) => rest.trim_start().starts_with(['=', '.']),
+        None => line.trim().trim_matches(['[', ']']).trim() == key,
+    };
+    let before: Vec<&str> = text[..at.start].lines().take(lines.line(at.start)).collect();
+    let found = before.iter().rposition(|line| is_it(&line))?;
+    Some((key.to_owned(), found + 1))
+}
+
+/// What somebody who is used to another language writes.
+fn mistake(written: &str) -> Option<String> {
+    if written.contains(['\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}', '\u{201e}']) {
+        return Some("these are quotes of a book: write straight ones, as in name = \"shop\"".into());
+    }
+    let (key, value) = written.split_once([':', '='])?;
+    let key = key.trim();
+    let is_key =
+        !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if !is_key {
+        return None;
+    }
+    let value = value.trim();
+    if written.as_bytes().get(key.len()) == Some(&b':') || written[key.len()..].trim_start().starts_with(':')
+    {
+        return Some(format!("write `=` between a key and its value: {key} = {value}"));
+    }
+    let is_quoted_once = value.starts_with('\'') && value.matches('\'').count() > 2;
+    is_quoted_once.then(|| format!("text with an apostrophe stands in double quotes: {key} = \"…\""))
 }
 
 fn help(message: &str) -> &'static str {

@@ -61,6 +61,8 @@ pub enum Rejection {
     OtherLabel(Sha, VersionLabel),
     /// No place is left before the first version.
     NoPlaceBefore(VersionLabel),
+    /// The version passed the tier and was left again: it does not enter a second time.
+    HasPassed(PipelineName, VersionLabel, TierName),
     /// Another version is meant by now.
     Moved(VersionLabel, Option<VersionLabel>),
 }
@@ -92,6 +94,7 @@ impl Rejection {
             Rejection::Moved(..) => "TG-ASK-020",
             Rejection::IsInside(..) => "TG-ASK-021",
             Rejection::IsAuthor(..) => "TG-ASK-022",
+            Rejection::HasPassed(..) => "TG-ASK-023",
             Rejection::AddressMissing(..) => "TG-AUTH-008",
             Rejection::HasCurrent(..) => "TG-ADOPT-001",
             Rejection::LabelTaken(..) => "TG-ADOPT-002",
@@ -104,8 +107,9 @@ impl Rejection {
     pub fn help(&self) -> String {
         match self {
             Rejection::UnknownPipeline(_) => "`tidegate status` lists the pipelines".into(),
-            Rejection::UnknownTier(pipeline, _) | Rejection::UnknownVersion(pipeline, _) => {
-                format!("`tidegate status {pipeline}` lists its tiers and versions")
+            Rejection::UnknownTier(pipeline, _) => format!("`tidegate status {pipeline}` lists its tiers"),
+            Rejection::UnknownVersion(pipeline, _) => {
+                format!("`tidegate status {pipeline} --json` lists its newest versions")
             }
             Rejection::UnknownNode(..) => "the nodes are those of the definition in force".into(),
             Rejection::NotBuilt(_) => "wait for its `build_ok`, or ask for it with `tidegate rebuild`".into(),
@@ -119,6 +123,9 @@ impl Rejection {
             }
             Rejection::NotPromoted(..) => {
                 "wait until it has, or lift that as an admin with `--lift --why TEXT`".into()
+            }
+            Rejection::HasPassed(pipeline, version, tier) => {
+                format!("`tidegate rollback {pipeline} {tier} {version}` brings it back there")
             }
             Rejection::NotWaiting(pipeline, version, tier) => {
                 format!("`tidegate why {pipeline} {tier} {version}` shows where it stands")
@@ -173,6 +180,9 @@ impl fmt::Display for Rejection {
             }
             Rejection::NotWaiting(_, version, tier) => {
                 write!(f, "`{version}` does not wait for tier `{tier}`")
+            }
+            Rejection::HasPassed(_, version, tier) => {
+                write!(f, "`{version}` has passed tier `{tier}` before, and does not enter a second time")
             }
             Rejection::NoConfirmation(tier) => write!(f, "tier `{tier}` asks for no confirmation"),
             Rejection::IsInside(_, version, tier) => write!(f, "`{version}` is inside tier `{tier}` already"),

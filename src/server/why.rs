@@ -5,8 +5,8 @@ use super::asking::Parameters;
 use super::problem::Problem;
 use super::state::settled;
 use super::view::{
-    ConfirmationView, CurrentView, GoingBackView, InsideView, StandingView, StandstillView, WentBackView,
-    confirmation_views, going_back_view, inside_view, standing_view,
+    ConfirmationView, CurrentView, GoingBackView, HoldView, InsideView, StandingView, StandstillView,
+    WentBackView, confirmation_views, going_back_view, inside_view, standing_view,
 };
 use crate::domain::pipeline::{Confirm, Pipeline, Tier};
 use crate::domain::state::{GoingBack, PipelineState, Request, Stage, TierState, Version};
@@ -97,6 +97,9 @@ pub struct WhyTier {
     pub standing: Option<StandingView>,
     /// What stands in its way there; empty: nothing, or it is through.
     pub blockers: Vec<Blocker>,
+    /// Who holds the tier itself; a hold of the pipeline stands only among the blockers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldView>,
     /// How far it is, while it is inside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<InsideView>,
@@ -129,7 +132,7 @@ impl WhyView {
 
 impl WhyTier {
     /// Whether the version may still come through the tier by itself.
-    fn goes_on(&self) -> bool {
+    pub(crate) fn goes_on(&self) -> bool {
         matches!(self.standing, None | Some(StandingView::Waiting | StandingView::Inside))
     }
 }
@@ -280,6 +283,7 @@ fn step(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Wh
     WhyTier {
         tier: tier.name.clone(),
         until: again.or_else(|| promotion::lifts_at(&blockers)),
+        hold: t.hold.as_ref().map(HoldView::from),
         confirm: tier.promote.confirm.clone(),
         confirmations: confirmation_views(p, t, tier, version, now),
         inside: inside.map(|inside| inside_view(p, &tier.name, inside)),

@@ -127,9 +127,7 @@ pub(crate) fn way_out(
         Blocker::Manual | Blocker::Soak { .. } | Blocker::Window { .. } => {
             format!("tidegate promote {pipeline} {tier} {version}")
         }
-        Blocker::Freeze { .. } | Blocker::NotPromoted { .. } => {
-            format!("tidegate promote {pipeline} {tier} {version} --lift --why …")
-        }
+        Blocker::Freeze { .. } => format!("tidegate promote {pipeline} {tier} {version} --lift --why …"),
         Blocker::Hold { .. } => format!(
             "tidegate resume {pipeline} {tier}, or for the whole pipeline: tidegate resume {pipeline}"
         ),

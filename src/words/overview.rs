@@ -197,12 +197,16 @@ fn scheduled(one: &ScheduleView, look: Look, out: &mut Vec<String>) {
 
 fn rejected(file: &RejectedFileView, look: Look, out: &mut Vec<String>) {
     let errors = counted(file.diagnostics.len(), "problem");
-    let stays = if file.pipeline.is_some() { "; the last good definition stays" } else { "" };
+    // One that no pipeline comes from stands for itself.
+    let (stays, gap) = match file.pipeline {
+        Some(_) => ("; the last good definition stays", "  "),
+        None => ("", ""),
+    };
     let what = format!("{} is refused ({errors}, {}){stays}", safe(&file.file), look.ago(file.at));
-    out.push(format!("  {}", look.tint(&what, Tone::Bad)));
+    out.push(format!("{gap}{}", look.tint(&what, Tone::Bad)));
     for problem in file.diagnostics.iter().take(3) {
         out.push(format!(
-            "    {}:{}: {} [{}]",
+            "{gap}  {}:{}: {} [{}]",
             problem.line,
             problem.column,
             safe(&problem.message),

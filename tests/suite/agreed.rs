@@ -123,6 +123,10 @@ fn board_tells(p: &PipelineView, tier: &TierView, now: Time, place: &str) -> Sig
     let told = brief::tier(p, tier, &Clock::at(now));
     let there = tier.current.as_ref().map(|current| current.version.to_string()).unwrap_or_default();
     assert!(told.there.starts_with(&there), "{place}: {}", told.there);
+    for node in tier.nodes.iter().filter(|node| node.behind) {
+        let new = tier.inside.as_ref().map(|inside| &inside.version);
+        assert!(new.is_none() || node.version.as_ref() != new, "{place}: {} has what is inside", node.name);
+    }
     let moves = tier.inside.is_some() || tier.redeploy.is_some() || tier.adopting.is_some();
     match told.sign {
         Sign::Runs => assert!(moves, "{place}"),

@@ -179,6 +179,14 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
     }
 }
 
+/// The same for a command that is about this one file.
+pub(super) fn read_the(path: &Path) -> Result<Vec<u8>, Trouble> {
+    read(path).map_err(|why| {
+        let message = format!("`{}`: {}", path.display(), why.message);
+        Trouble::new(why.code, message, why.help.unwrap_or_default(), Exit::Usage)
+    })
+}
+
 /// What is wrong with a file that cannot even be read.
 pub(super) fn refused(file: &str, code: &str, message: &str, help: String) -> Diagnostic {
     Diagnostic {

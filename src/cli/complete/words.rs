@@ -106,7 +106,7 @@ fn of(arg: &Arg) -> What {
     let listed = |words: &[&str]| What::Words(words.iter().map(|word| (*word).to_owned()).collect());
     match arg.get_id().as_str() {
         _ if !possible.is_empty() => What::Words(possible),
-        "pipeline" => What::Names(Kind::Pipeline),
+        "pipeline" | "failed" => What::Names(Kind::Pipeline),
         "tier" | "deploy" => What::Names(Kind::Tier),
         "version" => What::Names(Kind::Version),
         "node" => What::Names(Kind::Node),

@@ -17,13 +17,13 @@ pub(super) async fn look(settings: &Settings, file: &str, pipeline: &Pipeline, f
         Err(error) => return findings.bad("repository", file, format!("failed to {error}"), &error.help()),
     };
     let place = format!("{} ({})", location.shown(), pipeline.name);
-    // What is fetched to see whether it can be is for nobody, so it goes away again.
-    let mirror =
+    // What is fetched to see whether it can be is for nobody, so it goes away again, with what locks it.
+    let folder =
         std::env::temp_dir().join(format!("tidegate-doctor-{}-{}", std::process::id(), pipeline.name));
     let git = Git::default().with_ssh_command(&settings.ssh_command).with_limits(PATIENCE, PATIENCE);
-    let looked = read(git, &location, mirror.clone(), pipeline).await;
+    let looked = read(git, &location, folder.join("mirror"), pipeline).await;
     // What is not there need not be removed; what cannot be lies among temporary files.
-    let _ = std::fs::remove_dir_all(&mirror);
+    let _ = std::fs::remove_dir_all(&folder);
     match looked {
         Ok(found) => findings.ok("repository", &place, format!("{found}{}", owner(&location))),
         Err(error) => {

@@ -55,8 +55,7 @@ pub(super) fn run(args: &Args) -> Exit {
 
 async fn build(args: &Args) -> Result<Exit, Trouble> {
     let name = args.file.display().to_string();
-    let bytes = super::check::read(&args.file)
-        .map_err(|why| Trouble::new(why.code, why.message, why.help.unwrap_or_default(), Exit::Usage))?;
+    let bytes = super::check::read_the(&args.file)?;
     let loaded = match definition::load(&name, &bytes) {
         Ok(loaded) => loaded,
         Err(diagnostics) => {

@@ -13,7 +13,9 @@ use crate::definition;
 use crate::disk::EndlessDisk;
 use crate::domain::promotion::waiting;
 use crate::domain::state::{Inside, PipelineState, Verdict};
-use crate::domain::{Command, EventId, News, Pipeline, Push, RefName, Status, Time, VersionLabel};
+use crate::domain::{
+    Command, Envelope, Event, EventId, News, Pipeline, Push, RefName, Status, Time, VersionLabel,
+};
 use crate::engine::{self, Engine, Parts, Refusal};
 use crate::interpreter::{LocalInterpreter, sweep};
 use crate::journal::{self, Journal, MemoryJournal};
@@ -45,6 +47,9 @@ type Working = tokio::task::JoinHandle<Result<(), journal::Error>>;
 /// Does the work of one version; how the command ends.
 pub(super) async fn work(args: &Args, file: &Path, pipeline: Pipeline) -> Result<Exit, Trouble> {
     let place = Place::take(file)?;
+    if !args.deploy.is_empty() && !args.json {
+        talk::say("promotion rules are not asked here, and no controller learns of this deploy");
+    }
     let ssh = settings::ssh_command_alone(args.config.as_deref())?;
     let git = Git::default().with_ssh_command(&ssh);
     let (engine, working) = begin(args, &place, git.clone(), &ssh).await?;
@@ -220,7 +225,7 @@ async fn watch(
                     talk::json(&*frame.text)
                 } else if let Ok(envelope) = &envelope {
                     logs.end(&frame);
-                    narrate::say(envelope);
+                    narrate::say(&without_log(envelope.clone()));
                 }
                 if let Ok(envelope) = &envelope {
                     last_line.happened(envelope);
@@ -243,6 +248,16 @@ async fn watch(
             return Ok(exit);
         }
     }
+}
+
+/// An event without the command that shows a log: here nobody keeps logs by that number.
+fn without_log(mut envelope: Envelope) -> Envelope {
+    if let Event::BuildFailed { cause, .. } | Event::PromoteFailed { cause, .. } = &mut envelope.fact.event
+        && let Some((words, _)) = cause.rsplit_once(" (tidegate logs ")
+    {
+        *cause = words.to_owned();
+    }
+    envelope
 }
 
 fn deaf(error: std::io::Error) -> Trouble {

@@ -17,8 +17,7 @@ pub(super) struct Args {
     place: Where,
     /// Only this pipeline
     pipeline: Option<String>,
-    /// With --wait: only this tier, and what comes before it
-    #[arg(requires = "wait")]
+    /// Only this tier; with --wait: and what comes before it
     tier: Option<String>,
     /// With --wait: the version, or its commit [default: the newest]
     #[arg(requires = "wait")]
@@ -63,7 +62,13 @@ fn ask(args: &Args) -> Result<(), Trouble> {
     }
     let colour = talk::colours(&std::io::stdout());
     let lines = match path {
-        Some(path) => overview::one(&client.read::<OnePipeline>(&path)?, colour),
+        Some(path) => {
+            let mut one: OnePipeline = client.read(&path)?;
+            if let Some(tier) = &args.tier {
+                one.pipeline.tiers = vec![super::actions::in_pipeline(&one.pipeline, tier)?];
+            }
+            overview::one(&one, colour)
+        }
         None => overview::everything(&client.read("/api/state")?, colour),
     };
     if lines.is_empty() {

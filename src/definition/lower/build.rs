@@ -43,7 +43,8 @@ fn steps(report: &mut Report, around: &Around, raw: &[raw::Step]) -> Vec<Step> {
         let needs = step.needs.clone().unwrap_or_default();
         let in_place =
             if step.needs.is_none() { at.checked_sub(1).into_iter().collect() } else { Vec::new() };
-        let needed = needed(report, "step", &format!("{}.needs", path(at)), &needs, &all, "build.step");
+        let own = step.name.as_deref().unwrap_or_default();
+        let needed = needed(report, "step", own, &format!("{}.needs", path(at)), &needs, &all, "build.step");
         before.push(if step.needs.is_some() { needed } else { in_place });
     }
     say_cycles(report, &before, all.all(), "step", |at| format!("{}.needs", path(at)));
@@ -70,6 +71,7 @@ fn steps(report: &mut Report, around: &Around, raw: &[raw::Step]) -> Vec<Step> {
 pub(super) fn needed(
     report: &mut Report,
     what: &str,
+    own: &str,
     path: &str,
     needs: &[String],
     all: &names::Listed<'_>,
@@ -83,7 +85,7 @@ pub(super) fn needed(
             None => {
                 let message = format!("there is no {what} `{need}`");
                 let problem = report.error(Code::UnknownNeed, &format!("{path}[{at}]"), message);
-                problem.nearest(need, all.all().iter().copied());
+                problem.other(need, all.all(), own, what, "needs");
             }
         }
     }
@@ -102,14 +104,22 @@ pub(super) fn say_cycles(
         let names: Vec<String> =
             cycle.iter().map(|at| format!("`{}`", all.get(*at).unwrap_or(&"?"))).collect();
         // Where somebody wrote what makes the cycle, not where a default did.
-        let first = cycle.iter().copied().find(|at| report.places.has(&path(*at))).unwrap_or(cycle[0]);
+        let written: Vec<usize> = cycle.iter().copied().filter(|at| report.places.has(&path(*at))).collect();
+        let first = written.first().copied().unwrap_or(cycle[0]);
         let (message, help) = match names.as_slice() {
-            [only] => (format!("{what} {only} waits for itself"), "name another, or none"),
+            [only] => (format!("{what} {only} waits for itself"), "name another, or none".to_owned()),
             names => {
                 let shown = names[..names.len().min(SHOWN)].join(", then ");
                 let way = if names.len() > SHOWN { format!("{shown}, and so on") } else { shown };
                 let message = format!("these {what}s wait for one another: {way}, then {} again", names[0]);
-                (message, "let one of them not wait for the others")
+                let by_default = cycle.iter().find(|at| !written.contains(at)).and_then(|at| all.get(*at));
+                let by_default = by_default.map(|name| {
+                    format!("; `{name}` does not say what it waits for, so it waits for what stands before it in the file")
+                });
+                (
+                    message,
+                    format!("let one of them not wait for the others{}", by_default.unwrap_or_default()),
+                )
             }
         };
         report.error(Code::Cycle, &path(first), message).help(help);

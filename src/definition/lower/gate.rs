@@ -33,7 +33,8 @@ pub(super) fn gates(report: &mut Report, around: &Around, tier: &Tier<'_>, raw: 
     let mut before: graph::Before = Vec::new();
     for (at, gate) in gates.iter().enumerate() {
         let needs: Vec<String> = gate.needs.iter().map(ToString::to_string).collect();
-        let found = needed(report, "gate", &format!("{}.needs", path(at)), &needs, &all, &list);
+        let found =
+            needed(report, "gate", gate.name.as_str(), &format!("{}.needs", path(at)), &needs, &all, &list);
         for need in found.iter().filter(|need| gates[**need].phase != gate.phase) {
             let message = format!("gate `{}` belongs to the other phase", all.all()[*need]);
             let problem = report.error(Code::DoesNotGoWith, &format!("{}.needs", path(at)), message);

@@ -106,6 +106,10 @@ pub(super) fn zone(report: &mut Report, path: &str, name: &str) {
             .find(|zone| zone.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(&city)));
         match by_city {
             Some(zone) => problem.help(format!("did you mean `{zone}`?")),
+            // `CEST` is no misspelt `CET`: it is another time.
+            None if name.len() <= 5 && name.bytes().all(|byte| byte.is_ascii_uppercase()) => {
+                problem.help("an abbreviation does not say when summer begins: use a name of the IANA database, such as \"Europe/Berlin\" or \"UTC\"");
+            }
             None if crate::definition::report::nearest(name, &all).is_some() => problem.nearest(name, all),
             None => {}
         }

@@ -150,7 +150,7 @@ fn order(report: &mut Report, raw: &[raw::Tier], tiers: &[Tier], all: &names::Li
                     known = false;
                     let message = format!("there is no tier `{name}`");
                     let problem = report.error(Code::UnknownTier, &format!("{}[{n}]", path(at)), message);
-                    problem.nearest(name.as_str(), all.all().iter().copied());
+                    problem.other(name.as_str(), all.all(), tier.name.as_str(), "tier", "after");
                 }
             }
         }

@@ -67,7 +67,8 @@ pub(super) fn give_up(p: &mut PipelineState, sha: &Sha) {
         given_up |= t.adopting.take_if(|adopting| adopting.sha == *sha).is_some();
     }
     let Some(label) = p.by_sha.get(sha).filter(|_| given_up) else { return };
-    let stands = |t: &TierState| t.current.iter().chain(&t.past).any(|it| it.version == *label);
+    let stands =
+        |t: &TierState| t.current.iter().chain(&t.past).chain(&t.aside).any(|it| it.version == *label);
     if !p.tiers.values().any(stands)
         && let Some(version) = p.versions.get(label)
     {

@@ -22,6 +22,7 @@ pub(super) fn apply(p: &mut PipelineState, versions: &[VersionLabel]) {
     for t in p.tiers.values_mut() {
         t.standings.retain(|label, _| !gone.contains(label));
         t.past.retain(|past| !gone.contains(&past.version));
+        t.aside.retain(|past| !gone.contains(&past.version));
     }
     p.let_go_of_definitions();
 }

@@ -162,6 +162,7 @@ impl TierState {
             }
         }
         self.past.retain(|p| p.version != next.version);
+        self.aside.retain(|p| p.version != next.version);
         self.went_back = None;
         self.current = Some(next);
     }
@@ -339,10 +340,14 @@ fn rollback(
         (inside.digest, Some(end), order)
     } else {
         let Some(current) = t.current.clone() else { return };
-        let Some(target) = t.past.iter().rev().find(|c| c.version == *to).cloned() else { return };
+        let Some(target) = t.passed_before(to).cloned() else { return };
+        // What was current between them stays within reach.
         if let Some(position) = t.past.iter().position(|c| c.version == *to) {
-            t.past.truncate(position);
+            let passed_over = t.past.split_off(position);
+            t.aside.retain(|it| !passed_over.iter().any(|over| over.version == it.version));
+            t.aside.extend(passed_over);
         }
+        t.aside.retain(|it| it.version != *to);
         t.current = Some(Current { since: at, ..target });
         let soaked = at - current.since;
         let standing = t.standing(&current.version);
@@ -370,7 +375,7 @@ fn rollback(
 /// knows any more are nobody's to change.
 fn nodes_left(p: &PipelineState, tier: &TierName, to: &VersionLabel) -> Vec<NodeName> {
     let Some(t) = p.tiers.get(tier) else { return Vec::new() };
-    let target = t.past.iter().rev().find(|c| c.version == *to);
+    let target = t.passed_before(to);
     let digests: Vec<&Digest> = target.into_iter().chain(&t.current).map(|c| &c.digest).collect();
     let others = t.nodes.iter().filter(|(_, node)| node.version.as_ref() != Some(to));
     let known = others.filter(|(name, _)| p.node_of(tier, name, digests.iter().copied()).is_some());

@@ -148,6 +148,9 @@ impl Place<'_> {
         if let Some(Verdict::Rejected(_)) = standing.and_then(|s| s.verdict.as_ref()) {
             return Err(Rejection::IsRejected(self.name.clone(), version.clone(), tier.clone()));
         }
+        if let Some(Verdict::Passed(_)) = standing.and_then(|s| s.verdict.as_ref()) {
+            return Err(Rejection::HasPassed(self.name.clone(), version.clone(), tier.clone()));
+        }
         if !lift && !has_passed_before(self.p, definition, version) {
             return Err(Rejection::NotPromoted(version.clone(), tier.clone()));
         }

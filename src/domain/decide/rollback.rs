@@ -66,7 +66,7 @@ impl Place<'_> {
         to: &VersionLabel,
     ) -> Result<&'a VersionLabel, Rejection> {
         let good = !self.p.blocked.contains_key(to) && !t.is_rejected(to);
-        let found = t.past.iter().map(|c| &c.version).find(|past| *past == to).filter(|_| good);
+        let found = t.passed_before(to).map(|passed| &passed.version).filter(|_| good);
         found.ok_or_else(|| Rejection::NotATarget(to.clone(), tier.clone()))
     }
 

@@ -236,7 +236,7 @@ impl PipelineState {
         used.extend(self.in_force.iter().map(|f| f.digest.clone()));
         used.extend(self.build.iter().map(|b| b.digest.clone()));
         for tier in self.tiers.values() {
-            used.extend(tier.current.iter().chain(&tier.past).map(|c| c.digest.clone()));
+            used.extend(tier.current.iter().chain(&tier.past).chain(&tier.aside).map(|c| c.digest.clone()));
             used.extend(tier.inside.iter().map(|i| i.digest.clone()));
             used.extend(tier.going_back.iter().flat_map(|g| [g.digest.clone(), g.from_digest.clone()]));
             used.extend(tier.redeploy.iter().map(|r| r.digest.clone()));

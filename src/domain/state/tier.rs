@@ -11,6 +11,9 @@ pub struct TierState {
     pub current: Option<Current>,
     /// What was current before, oldest first, without what was left by a rollback.
     pub past: Vec<Current>,
+    /// What passed after the version that it was sent back to, oldest first: it goes there again only by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aside: Vec<Current>,
     /// The version inside.
     pub inside: Option<Inside>,
     /// The way back, while it lasts.
@@ -144,6 +147,11 @@ impl TierState {
                 && !blocked.contains_key(&past.version)
                 && !self.is_rejected(&past.version)
         })
+    }
+
+    /// A version that passed here and is not the current one, with the definition under which it did.
+    pub fn passed_before(&self, version: &VersionLabel) -> Option<&Current> {
+        self.past.iter().rev().chain(&self.aside).find(|it| it.version == *version)
     }
 
     /// Whether that version is rejected here.

@@ -65,9 +65,11 @@ pub struct NodeView {
     /// What last went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// Whether it has another version than the tier's current one.
+    /// Whether it is left with another version than the tier's current one: nothing that goes on in the tier has put it
+    /// there or is about to change it.
     pub behind: bool,
-    /// Why the version that is on it is rejected in this tier: a promotion was stopped, and the node stays as it is.
+    /// Why the version that is on it is rejected in this tier: a promotion was stopped, and the node stays as it is. Not
+    /// while the tier goes back and the node with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
 }
@@ -113,11 +115,13 @@ pub(super) fn node_views(t: &TierState, tier: Option<&Tier>) -> Vec<NodeView> {
     let view = |name: &NodeName, removed: bool| {
         let node = t.nodes.get(name);
         let version = node.and_then(|node| node.version.clone());
+        let is_in_hand = is_in_hand(t, name, version.as_ref());
+        let rejected = version.as_ref().filter(|_| !is_in_hand).and_then(|version| t.rejected_for(version));
         NodeView {
             name: name.clone(),
             removed,
-            behind: !removed && current.is_some() && version.as_ref() != current,
-            rejected: version.as_ref().and_then(|version| t.rejected_for(version)).map(str::to_owned),
+            behind: !removed && !is_in_hand && current.is_some() && version.as_ref() != current,
+            rejected: rejected.map(str::to_owned),
             version,
             at: node.map(|node| node.at),
             changing: node.and_then(|node| node.changing.clone()),
@@ -126,4 +130,17 @@ pub(super) fn node_views(t: &TierState, tier: Option<&Tier>) -> Vec<NodeView> {
     };
     let here = defined.iter().map(|name| view(name, false));
     here.chain(removed.map(|name| view(name, true))).collect()
+}
+
+/// Whether what goes on in the tier has put there what is on a node, or is about to change it.
+fn is_in_hand(t: &TierState, name: &NodeName, version: Option<&VersionLabel>) -> bool {
+    let hopes = |tries: &BTreeMap<NodeName, NodeTry>| {
+        tries.get(name).is_none_or(|node| !matches!(node.result, Some(Err(_))) || node.running.is_some())
+    };
+    let inside = t.inside.as_ref().is_some_and(|inside| {
+        version == Some(&inside.version) || (inside.nodes.contains_key(name) && hopes(&inside.nodes))
+    });
+    let back = t.going_back.as_ref().is_some_and(|back| back.order.contains(name) && hopes(&back.nodes));
+    let anew = t.redeploy.as_ref().is_some_and(|anew| anew.order.contains(name) && hopes(&anew.nodes));
+    inside || back || anew
 }

@@ -134,6 +134,26 @@ fn rule_21_rollback_skips_rejected_and_blocked_versions_or_takes_a_named_one() {
 }
 
 #[test]
+fn rule_21_what_was_passed_over_on_the_way_back_is_reached_by_its_name() {
+    let mut w = World::with(shop([tier("host"), tier("prod").nodes(&["a"])]));
+    for commit in ["c1", "c2", "c3", "c4"] {
+        w.push(commit);
+    }
+    let to = |version: &str| Deed::Rollback { tier: "prod".into(), to: Some(version.into()), from: None };
+    w.deed(to("1.0.1")).unwrap();
+    assert_eq!(w.current("prod"), "1.0.1");
+    assert!(matches!(w.rollback("prod"), Err(Rejection::NothingBefore(_))), "only by name");
+    let again = w.promote("prod", "1.0.3");
+    assert!(matches!(again, Err(Rejection::HasPassed(..))), "{again:?}");
+    w.deed(to("1.0.3")).unwrap();
+    w.saw(&["rollback prod 1.0.1 1.0.3", "deploy_ok prod a rollback 1.0.3", "rollback_complete prod 1.0.3"]);
+    assert_eq!(w.current("prod"), "1.0.3");
+    assert!(matches!(w.deed(to("1.0.1")), Err(Rejection::NotATarget(..))), "it was left as bad");
+    w.deed(to("1.0.2")).unwrap();
+    assert_eq!(w.current("prod"), "1.0.2");
+}
+
+#[test]
 fn rule_22_retry_repeats_only_what_did_not_pass() {
     let mut w = World::with(shop([tier("host").gate("a").gate("b")]));
     w.script("host/b", [Ends::Is(Classification::TestFailure)]);

@@ -37,7 +37,10 @@ fn waiting_ends_with_how_the_version_ends() {
     let (exit, said) = world.ends(&["status", "--wait", "shop", "prod", "9.9.9"]);
     assert_eq!(exit, 2);
     assert!(said.contains("TG-ASK-004"), "{said}");
-    assert_eq!(world.ends(&["status", "shop", "prod"]).0, 2, "a tier is for waiting");
+    let one = world.good(&["status", "shop", "prod"]);
+    assert!(one.contains("  prod  ") && !one.contains("staging"), "{one}");
+    let (exit, said) = world.ends(&["status", "shop", "pord"]);
+    assert!(exit == 2 && said.contains("TG-ASK-002"), "{exit} {said}");
 }
 
 #[test]

@@ -1,4 +1,7 @@
-//! `tidegate logs`: what a run wrote. To a terminal it goes made safe, elsewhere byte for byte, or as JSON lines.
+//! `tidegate logs`: what a run wrote. To a terminal it goes made safe, elsewhere byte for byte, or as JSON lines. Without a
+//! number, which runs there are.
+
+mod list;
 
 use super::Exit;
 use super::client::{Where, segment};
@@ -13,11 +16,11 @@ use std::io::{IsTerminal, Read, Write};
 pub(super) struct Args {
     #[command(flatten)]
     place: Where,
-    /// The run, as events, `tidegate status` and `tidegate why` name it
-    #[arg(required_unless_present = "failed")]
-    run: Option<u64>,
+    /// The number of a run, or a pipeline, whose last runs are listed [default: those of all]
+    #[arg(value_name = "RUN|PIPELINE")]
+    pipeline: Option<String>,
     /// The run that failed last, of all or of this pipeline; which one is said on stderr
-    #[arg(long, value_name = "PIPELINE", num_args = 0..=1, default_missing_value = "", conflicts_with = "run")]
+    #[arg(long, value_name = "PIPELINE", num_args = 0..=1, default_missing_value = "", conflicts_with = "pipeline")]
     failed: Option<String>,
     /// Go on until the run has ended
     #[arg(long, short)]
@@ -32,9 +35,20 @@ pub(super) fn run(args: &Args) -> Exit {
 }
 
 fn print(args: &Args) -> Result<(), Trouble> {
-    let run = match (args.run, &args.failed) {
+    let number = args.pipeline.as_ref().and_then(|named| named.parse().ok());
+    let run: u64 = match (number, &args.failed) {
         (Some(run), _) => run,
-        (None, pipeline) => last_failed(&args.place, pipeline.as_deref().unwrap_or_default())?,
+        (None, Some(pipeline)) => last_failed(&args.place, pipeline)?,
+        (None, None) if args.follow => {
+            let message = "only a run can be followed, and none is named";
+            return Err(Trouble::new(
+                "TG-CLI-042",
+                message,
+                "`tidegate logs` lists the last runs",
+                Exit::Usage,
+            ));
+        }
+        (None, None) => return list::list(&args.place, args.pipeline.as_deref()),
     };
     let client = args.place.client_that_waits()?;
     let follow = if args.follow { "?follow=1" } else { "" };
