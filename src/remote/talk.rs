@@ -66,7 +66,7 @@ impl Talk {
             printed: Vec::new(),
             printed_bytes: 0,
         };
-        let line = [format!("mark={mark};").into_bytes(), payload.into_line()].concat();
+        let line = [format!("unset mark;mark={mark};").into_bytes(), payload.into_line()].concat();
         // Whatever hinders the writing, ssh's own words say it better.
         let _ = talk.send(&line).await;
         match talk.hear().await? {
