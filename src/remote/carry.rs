@@ -64,6 +64,8 @@ pub struct RemoteCommand<'a> {
     pub env: &'a [(OsString, OsString)],
     /// What the node calls itself, as [`super::Link::name`] has it.
     pub machine: &'a OsStr,
+    /// Whose turn it is there, as [`super::Link::turn`] has it.
+    pub turn: &'a str,
     /// Below the home folder.
     pub folder: &'a OsString,
     /// From SIGTERM to SIGKILL.
@@ -82,6 +84,7 @@ impl RemoteCommand<'_> {
             .set("expiry", super::link::seconds(self.expiry))
             .set("folder", self.folder)
             .set("name", self.machine)
+            .set("turn", self.turn)
             .set("apart", if self.apart { "yes" } else { "" })
             .environment(self.env.iter().map(|(name, value)| (name, value)));
         let line = payload.arguments(self.argv).script(include_str!("step.sh")).into_line();
@@ -263,6 +266,7 @@ pub fn take_result(path: &Path) -> Option<Trouble> {
 
 fn no(host: &str, what: &str) -> Trouble {
     match what {
+        "turn" => Trouble::turn(host),
         "folder" => {
             let message =
                 format!("the folder `dir` is not there in the home folder of the account on `{host}`");

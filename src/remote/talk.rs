@@ -3,7 +3,7 @@
 use super::Client;
 use super::marks::{self, Marks, Piece};
 use super::payload::Payload;
-use super::trouble::{Kind, Trouble};
+use super::trouble::{Kind, Trouble, short};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
@@ -71,7 +71,10 @@ impl Talk {
         let _ = talk.send(&line).await;
         match talk.hear().await? {
             said if said == "start" => Ok(talk),
-            said => Err(Trouble::new(Kind::Refused, format!("`{host}` said `{said}` instead of starting"))),
+            said => Err(Trouble::new(
+                Kind::Refused,
+                format!("`{host}` said `{}` instead of starting", short(&said)),
+            )),
         }
     }
 

@@ -1,8 +1,18 @@
 //! What goes wrong between here and a node, told from what ssh says, with the way out.
 
+use crate::printable;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::process::ExitStatus;
+
+/// Columns of what a node says that are shown.
+const SHOWN: usize = 200;
+
+/// Text of a node for people: one line, and not a long one.
+pub(super) fn short(text: &str) -> String {
+    let line = printable::line(text);
+    printable::truncate_width(&line, SHOWN).into_owned()
+}
 
 /// What kind of trouble it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,17 +95,31 @@ impl Trouble {
         Trouble::new(Kind::Lost, format!("the connection to `{host}` was lost: {said}"))
     }
 
+    /// Somebody else has the lock by now.
+    pub(super) fn turn(host: &str) -> Trouble {
+        let message = format!(
+            "somebody else has taken `{host}`, which heard nothing of this run for too long; it does no more there"
+        );
+        Trouble::new(Kind::Failed, message)
+    }
+
     /// The node is not fit for our work.
     pub(super) fn unfit(host: &str, what: &str) -> Trouble {
         let message = match what {
+            "turn" => return Trouble::turn(host),
             "home" => format!(
                 "the account on `{host}` has no home folder that it can write to; tidegate keeps its lock in `.tidegate` there"
             ),
             "room" => {
                 format!("no room on `{host}` to write a line to `.tidegate` in the home folder; free some")
             }
+            "timeout" => format!(
+                "`{host}` has no `timeout` that is fit for this: of coreutils, or of busybox 1.30 or newer, 1.35 for \
+                 `confirm_within`"
+            ),
             tool => format!(
-                "`{host}` has no `{tool}` in its PATH; it comes with coreutils and util-linux, or with busybox"
+                "`{host}` has no `{}` in its PATH; it comes with coreutils and util-linux, or with busybox",
+                short(tool)
             ),
         };
         Trouble::new(Kind::Refused, message)
