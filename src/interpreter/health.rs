@@ -49,6 +49,13 @@ pub(super) struct Patient<'a> {
     pub(super) secrets: &'a Secrets,
 }
 
+impl Patient<'_> {
+    /// Whether the connection to it is gone.
+    fn is_lost(&self) -> bool {
+        matches!(&self.on, Where::There(remote) if remote.link.lost().is_some())
+    }
+}
+
 /// Asks until the node has been good for long enough, or it is too late for that.
 pub(super) async fn wait(patient: &Patient<'_>, health: &Health, log: &mut RunLog<'_>) -> Result<(), Ill> {
     let asker = Asker::new(patient, &health.probe).map_err(Ill::Unhealthy)?;
@@ -76,6 +83,9 @@ pub(super) async fn wait(patient: &Patient<'_>, health: &Health, log: &mut RunLo
         };
         if until.is_some_and(|until| now + rest > until) {
             return Err(Ill::Unhealthy(too_late(&asker, &reply, health)));
+        }
+        if !reply.is_good && patient.is_lost() {
+            return Err(Ill::Unhealthy(format!("nobody can ask any more; at last {asker}: {}", reply.said)));
         }
         last = Some(reply);
         patient.task.stop.bound(patient.deadline, sleep(rest)).await.map_err(Ill::Cut)?;

@@ -50,11 +50,11 @@ fn ask(url: &str, wants_body: bool, stream: Option<Stream>, limit: Duration) -> 
         .proxy(None)
         .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
         .build();
-    let (agent, _ssh) = match stream {
+    let (agent, _keeper) = match stream {
         None => (ureq::Agent::from(config), None),
-        Some(Stream { socket, ssh }) => {
+        Some(Stream { socket, keeper }) => {
             let agent = probe_stream::agent(config, socket, limit).map_err(|error| error.to_string())?;
-            (agent, Some(ssh))
+            (agent, Some(keeper))
         }
     };
     let mut response = agent.get(url).call().map_err(|error| error.to_string())?;

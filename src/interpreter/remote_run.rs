@@ -11,7 +11,7 @@ use crate::domain::pipeline::Exec;
 use crate::domain::{RunId, Span};
 use crate::remote::carry::{self, Errand, RemoteCommand};
 use crate::remote::{EXPIRY, Forward, Link, Trouble};
-use crate::runner::{Exit, RUN_ID_VARIABLE};
+use crate::runner::{Exit, How, RUN_ID_VARIABLE};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,6 +53,7 @@ impl Remote<'_> {
             argv,
             env: &env,
             machine: self.link.name(),
+            turn: self.link.turn(),
             folder: &folder,
             grace,
             expiry: EXPIRY,
@@ -75,7 +76,8 @@ impl Remote<'_> {
         let mut words = vec![own_program().into_os_string(), carry::SUBCOMMAND.into()];
         words.extend(errand.to_arguments());
         let mut env: Env = self.link.client().env().iter().cloned().collect();
-        env.extend(marks(self.run, &events));
+        env.extend(mark(&events));
+        env.insert(RUN_ID_VARIABLE.into(), self.run.to_string().into());
         env.extend(variables);
         let order = Order {
             folder: None,
@@ -92,13 +94,15 @@ impl Remote<'_> {
         let exec = Exec { grace: Some(Span::seconds((grace + LONGER).as_secs() + 1)), ..self.exec.clone() };
         let exit = process::run(self.task, order, &exec, &env, ear).await;
         match carry::take_result(&result) {
-            Some(trouble) => Err(trouble),
-            None => Ok(exit),
+            // Who had it ended knows why it did.
+            Some(trouble) if !matches!(exit.how, How::Stopped(_)) => Err(trouble),
+            _ => Ok(exit),
         }
     }
 }
 
-/// What tells the processes of a run from others, whoever looks for them.
-pub(super) fn marks(run: RunId, events: &Path) -> [(OsString, OsString); 2] {
-    [(RUN_ID_VARIABLE.into(), run.to_string().into()), ("TIDEGATE_EVENTS".into(), events.into())]
+/// What tells the processes of a run that a killed controller has left from others. The number of the run is not in it: by
+/// that the runner knows what a step started, and our own ssh is none of it.
+pub(super) fn mark(events: &Path) -> [(OsString, OsString); 1] {
+    [("TIDEGATE_EVENTS".into(), events.into())]
 }

@@ -2,7 +2,7 @@
 //! with the node then is the caller's.
 
 use super::bounded::Cut;
-use super::remote_run::marks;
+use super::remote_run::mark;
 use super::run_log::RunLog;
 use super::task::Task;
 use crate::domain::event::StepSaid;
@@ -42,8 +42,8 @@ impl Visit<'_> {
         let Visit { task, run, host, .. } = *self;
         let mut locked_by = None;
         let claim = Claim { by: self.by(), owner: self.owner.clone(), expiry: EXPIRY };
-        let marks = marks(run, &task.places.events(run));
-        let opening = Link::open(&task.shop.remote, host, &marks, &claim);
+        let mark = mark(&task.places.events(run));
+        let opening = Link::open(&task.shop.remote, host, &mark, &claim);
         let opening = task.stop.bound(self.deadline, opening).await;
         let opening = opening.map_err(|cut| Untaken::Cut { cut, locked_by: None })?;
         let mut opening = opening.map_err(Untaken::Trouble)?;

@@ -33,6 +33,12 @@ const VARIABLE: &str = "TIDEGATE_PAYLOAD_";
 const CHUNK: usize = 100_000;
 /// The exit status when the command's own is not known.
 const UNKNOWN: i32 = 255;
+/// Bytes of events that are passed on: no more of them would be read.
+const MOST_EVENTS: usize = 16 * 1024 * 1024 + 64 * 1024;
+/// A node that says nothing at the beginning for so long will not.
+const IDLE: Duration = Duration::from_secs(300);
+/// How long the last events of a command that has ended are waited for.
+const LAST_EVENTS: Duration = Duration::from_secs(10);
 /// How long ssh's last words are waited for.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -58,6 +64,8 @@ pub struct RemoteCommand<'a> {
     pub env: &'a [(OsString, OsString)],
     /// What the node calls itself, as [`super::Link::name`] has it.
     pub machine: &'a OsStr,
+    /// Whose turn it is there, as [`super::Link::turn`] has it.
+    pub turn: &'a str,
     /// Below the home folder.
     pub folder: &'a OsString,
     /// From SIGTERM to SIGKILL.
@@ -76,6 +84,7 @@ impl RemoteCommand<'_> {
             .set("expiry", super::link::seconds(self.expiry))
             .set("folder", self.folder)
             .set("name", self.machine)
+            .set("turn", self.turn)
             .set("apart", if self.apart { "yes" } else { "" })
             .environment(self.env.iter().map(|(name, value)| (name, value)));
         let line = payload.arguments(self.argv).script(include_str!("step.sh")).into_line();
@@ -118,7 +127,9 @@ impl Errand {
     async fn carry_out(&self) -> io::Result<Result<i32, Trouble>> {
         let mark = marks::random();
         let output: Box<dyn io::Write> = match &self.output {
-            Some(path) => Box::new(options().create(true).truncate(true).open(path)?),
+            Some(path) => {
+                Box::new(Reserved::new(options().create(true).truncate(true).open(path)?, free_and_all))
+            }
             None => Box::new(io::stdout()),
         };
         let stop = CancellationToken::new();
@@ -134,21 +145,28 @@ impl Errand {
         };
         // What the command itself knows must not be the mark; and no other command has ever had it.
         let token = marks::random();
-        let line = [format!("mark={mark};token={token};").into_bytes(), payload()].concat();
+        let line = [format!("unset mark token;mark={mark};token={token};").into_bytes(), payload()].concat();
         let feeding = tokio::spawn(feed(stdin, line, stop.clone()));
-        let listening = tokio::spawn(listen(stderr, Marks::new(&mark), self.output.is_some()));
+        let mut listening = tokio::spawn(listen(stderr, Marks::new(&mark), self.output.is_some()));
         let mut hearing =
             Hearing { marks: Marks::new(&mark), output, started: false, printed: 0, kept: Vec::new() };
         let heard = hearing.hear(stdout).await;
+        // The node's side waits for the end of its input once it has told all events.
+        let patience = if matches!(heard, Ok(Some(End::Status(_)))) { LAST_EVENTS } else { LINGER };
+        let first = timeout(patience, &mut listening);
+        let ssh_said = tokio::select! {
+            ssh_said = first => ssh_said.ok(),
+            () = stop.cancelled() => timeout(LINGER, &mut listening).await.ok(),
+        };
         stop.cancel();
-        let ssh_said = timeout(LINGER, listening).await;
-        let ssh_said = ssh_said.ok().and_then(Result::ok).unwrap_or_default();
+        let ssh_said = ssh_said.and_then(Result::ok).unwrap_or_default();
         let _ = feeding.await;
         ending.abort();
         let result = match heard? {
             Some(End::Status(status)) => Ok(status),
             Some(End::No(what)) => Err(no(&self.host, &what)),
             Some(End::PrintsOn) => Err(Trouble::prints_on(&self.host)),
+            Some(End::Silent) => Err(silent(&self.host)),
             None => {
                 let (status, last_word) = way.ended().await;
                 let ssh_said = if ssh_said.trim().is_empty() { last_word.to_owned() } else { ssh_said };
@@ -199,7 +217,9 @@ impl Errand {
         let ((their_stdin, stdin), (stdout, their_stdout), (stderr, their_stderr)) =
             (io::pipe()?, io::pipe()?, io::pipe()?);
         let files = [their_stdin.into(), their_stdout.into(), their_stderr.into()];
-        match mux::open(&self.socket, LINE, environment(), files).await {
+        let opening = mux::open(&self.socket, LINE, environment(), files);
+        let Ok(opened) = timeout(IDLE, opening).await else { return Ok(Err(silent(&self.host))) };
+        match opened {
             Ok(session) => Ok(Ok(Opened {
                 stdin: Box::new(pipe::Sender::from_owned_fd(stdin.into())?),
                 stdout: Box::new(pipe::Receiver::from_owned_fd(stdout.into())?),
@@ -246,6 +266,7 @@ pub fn take_result(path: &Path) -> Option<Trouble> {
 
 fn no(host: &str, what: &str) -> Trouble {
     match what {
+        "turn" => Trouble::turn(host),
         "folder" => {
             let message =
                 format!("the folder `dir` is not there in the home folder of the account on `{host}`");
@@ -257,6 +278,11 @@ fn no(host: &str, what: &str) -> Trouble {
         }
         other => Trouble::unfit(host, other),
     }
+}
+
+fn silent(host: &str) -> Trouble {
+    let message = format!("`{host}` said nothing for {} s", IDLE.as_secs());
+    Trouble::new(Kind::Unreachable, message)
 }
 
 fn options() -> fs::OpenOptions {
@@ -306,6 +332,52 @@ enum End {
     Status(i32),
     No(String),
     PrintsOn,
+    Silent,
+}
+
+/// A file that a node fills, and that leaves some of the disk to others.
+struct Reserved {
+    file: File,
+    /// What is free on its disk, and all that it has, in bytes.
+    free_and_all: fn(&File) -> Option<(u64, u64)>,
+    unlooked: u64,
+}
+
+/// What stays free, in bytes, or the twentieth part of a small disk.
+const RESERVE: u64 = 256 * 1024 * 1024;
+/// Bytes between two looks.
+const LOOK: u64 = 8 * 1024 * 1024;
+
+impl Reserved {
+    fn new(file: File, free_and_all: fn(&File) -> Option<(u64, u64)>) -> Reserved {
+        Reserved { file, free_and_all, unlooked: 0 }
+    }
+}
+
+impl io::Write for Reserved {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.unlooked >= LOOK {
+            self.unlooked = 0;
+            if let Some((free, all)) = (self.free_and_all)(&self.file)
+                && free < RESERVE.min(all / 20)
+            {
+                let why = "No space left on device: what is still free there is left to the controller";
+                return Err(io::Error::new(io::ErrorKind::StorageFull, why));
+            }
+        }
+        let count = self.file.write(bytes)?;
+        self.unlooked += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+fn free_and_all(file: &File) -> Option<(u64, u64)> {
+    let disk = rustix::fs::fstatvfs(file).ok()?;
+    Some((disk.f_bavail.saturating_mul(disk.f_frsize), disk.f_blocks.saturating_mul(disk.f_frsize)))
 }
 
 struct Hearing {
@@ -318,22 +390,37 @@ struct Hearing {
 }
 
 impl Hearing {
+    /// Passes output on. Where nobody reads it any more, the controller has been killed: the command goes on all the same.
+    fn pass(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.output.write_all(bytes).and_then(|()| self.output.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.output = Box::new(io::sink());
+                Ok(())
+            }
+            passed => passed,
+        }
+    }
+
     /// Passes output on until the command has ended. None: ssh ended first.
     async fn hear(&mut self, mut stdout: impl AsyncRead + Unpin) -> io::Result<Option<End>> {
         let mut piece = vec![0; 64 * 1024];
         loop {
-            let count = match stdout.read(&mut piece).await {
+            let patience = if self.started { Duration::MAX } else { IDLE };
+            let Ok(read) = timeout(patience, stdout.read(&mut piece)).await else {
+                return Ok(Some(End::Silent));
+            };
+            let count = match read {
                 Ok(0) | Err(_) => {
                     // What looked like the beginning of a line of ours was none.
                     let rest = self.marks.finish();
-                    self.output.write_all(if self.started { &rest } else { &[] })?;
+                    self.pass(if self.started { &rest } else { &[] })?;
                     return Ok(None);
                 }
                 Ok(count) => count,
             };
             for piece in self.marks.feed(&piece[..count]) {
                 match piece {
-                    Piece::Other(bytes) if self.started => self.output.write_all(&bytes)?,
+                    Piece::Other(bytes) if self.started => self.pass(&bytes)?,
                     Piece::Other(bytes) => {
                         self.printed += bytes.len();
                         keep_last(&mut self.kept, &bytes);
@@ -344,24 +431,30 @@ impl Hearing {
                     Piece::Said(said) => match said.split_once(' ').unwrap_or((&said, "")) {
                         ("start", _) => self.started = true,
                         ("end", status) => {
-                            self.output.flush()?;
                             return Ok(Some(End::Status(status.parse().unwrap_or(UNKNOWN))));
                         }
                         (_, what) => return Ok(Some(End::No(what.to_owned()))),
                     },
                 }
             }
-            if self.started {
-                self.output.flush()?;
-            }
         }
     }
 }
 
 /// Passes events on until there are no more, and gives what else ssh said. `shows`: that is the command's own stderr.
-async fn listen(mut stderr: impl AsyncRead + Unpin, mut marks: Marks, shows: bool) -> String {
+async fn listen(stderr: impl AsyncRead + Unpin, marks: Marks, shows: bool) -> String {
     let events = std::env::var_os("TIDEGATE_EVENTS");
-    let mut events = events.and_then(|path| File::options().append(true).open(path).ok());
+    let events = events.and_then(|path| File::options().append(true).open(path).ok());
+    pass_events(stderr, marks, shows, events).await
+}
+
+async fn pass_events(
+    mut stderr: impl AsyncRead + Unpin,
+    mut marks: Marks,
+    shows: bool,
+    mut events: Option<File>,
+) -> String {
+    let mut bytes_left = MOST_EVENTS;
     let (mut kept, mut piece) = (Vec::new(), vec![0; 16 * 1024]);
     'all: while let Ok(count @ 1..) = stderr.read(&mut piece).await {
         for piece in marks.feed(&piece[..count]) {
@@ -374,9 +467,11 @@ async fn listen(mut stderr: impl AsyncRead + Unpin, mut marks: Marks, shows: boo
                 }
                 Piece::Said(said) => match said.strip_prefix("event ") {
                     Some(line) => {
-                        if let Some(events) = &mut events {
+                        let line = format!("{line}\n");
+                        bytes_left = bytes_left.saturating_sub(line.len());
+                        if let Some(events) = events.as_mut().filter(|_| bytes_left > 0) {
                             // In one piece, as every step should.
-                            let _ = events.write_all(format!("{line}\n").as_bytes());
+                            let _ = events.write_all(line.as_bytes());
                         }
                     }
                     None => break 'all,
@@ -385,4 +480,62 @@ async fn listen(mut stderr: impl AsyncRead + Unpin, mut marks: Marks, shows: boo
         }
     }
     String::from_utf8_lossy(&kept).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_a_node_fills_leaves_some_of_the_disk_free() {
+        let piece = vec![0; 1024 * 1024];
+        let until_full = |free_and_all| {
+            let mut file = Reserved::new(tempfile::tempfile().unwrap(), free_and_all);
+            (0..20).find_map(|_| file.write_all(&piece).err())
+        };
+        let full = until_full(|_| Some((RESERVE - 1, u64::MAX))).unwrap();
+        assert!(full.to_string().contains("No space left on device"), "{full}");
+        assert!(until_full(|_| Some((RESERVE, u64::MAX))).is_none());
+        // A small disk.
+        assert!(until_full(|_| Some((5, 100))).is_none());
+        assert!(until_full(|_| Some((4, 100))).is_some());
+        assert!(until_full(|_| None).is_none());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_more_events_are_passed_on_than_anybody_reads() {
+        let line = format!("\u{1e}m event {}\n", "x".repeat(60_000));
+        let endless = Lines { line: line.into_bytes(), at: 0, left: 400 };
+        let events = tempfile::NamedTempFile::new().unwrap();
+        let file = events.reopen().unwrap();
+        pass_events(endless, Marks::new("m"), false, Some(file)).await;
+        let size = events.as_file().metadata().unwrap().len();
+        assert!((16 << 20..17 << 20).contains(&size), "{size}");
+    }
+
+    /// The same line again and again.
+    struct Lines {
+        line: Vec<u8>,
+        at: usize,
+        left: usize,
+    }
+
+    impl AsyncRead for Lines {
+        fn poll_read(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            into: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<io::Result<()>> {
+            if self.at == self.line.len() {
+                self.at = 0;
+                self.left -= 1;
+            }
+            if self.left > 0 {
+                let end = self.line.len().min(self.at + into.remaining());
+                into.put_slice(&self.line[self.at..end]);
+                self.at = end;
+            }
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
 }

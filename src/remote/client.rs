@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 /// Over whatever the user's configuration says. Everything that is not here is the user's: keys, agent, jump hosts, known
 /// hosts, ports, ciphers.
-const ALWAYS: [&str; 12] = [
+const ALWAYS: [&str; 14] = [
     // Nobody is there to be asked, and a key that is not known is not to be trusted by us.
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
+    "UpdateHostKeys=no",
     // A node must not be able to use our keys, our screen or our files.
     "ForwardAgent=no",
     "ForwardX11=no",
+    "GSSAPIDelegateCredentials=no",
     "PermitLocalCommand=no",
     "ClearAllForwardings=yes",
     "RemoteCommand=none",

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -34,17 +34,16 @@ impl Digests {
             all.entry(before).or_default().clone()
         };
         let path = path.to_owned();
-        let digest = known.get_or_try_init(async || {
-            let digest = tokio::task::spawn_blocking({
-                let path = path.clone();
-                move || read(&path, u64::MAX)
-            });
-            digest.await.map_err(io::Error::other)?
-        });
-        let digest = digest.await?.clone();
+        let digest = known.get_or_try_init(|| read_apart(path.clone())).await?.clone();
         // It may have been changed meanwhile: then it is what it is now.
-        if stamp(&path)? == before { Ok(digest) } else { read(&path, u64::MAX) }
+        if stamp(&path)? == before { Ok(digest) } else { read_apart(path).await }
     }
+}
+
+/// Of all of it, on a thread that may wait.
+async fn read_apart(path: PathBuf) -> io::Result<String> {
+    let reading = tokio::task::spawn_blocking(move || read(&path, u64::MAX));
+    reading.await.map_err(io::Error::other)?
 }
 
 fn stamp(path: &Path) -> io::Result<Stamp> {

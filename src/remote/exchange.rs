@@ -10,7 +10,7 @@ use std::ffi::OsString;
 /// A script that answers says no more lines than these.
 const MOST_LINES: usize = 16;
 
-/// Runs a script and gives all that it said after `start`, up to `done`.
+/// Runs a script and gives all that it said after `start`, up to `done`, or to a `no` that it ends with.
 pub(super) async fn exchange(
     client: &Client,
     argv: &[OsString],
@@ -23,6 +23,10 @@ pub(super) async fn exchange(
     loop {
         match talk.hear().await? {
             said if said == "done" => return Ok(all),
+            said if said.starts_with("no ") => {
+                all.push(said);
+                return Ok(all);
+            }
             _ if all.len() == MOST_LINES => {
                 return Err(Trouble::new(Kind::Refused, format!("`{host}` answers without end")));
             }

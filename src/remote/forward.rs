@@ -1,7 +1,9 @@
-//! Streams to addresses as a node sees them: its own loopback, its neighbours. They go through the deploy's connection.
+//! Streams to addresses as a node sees them: its own loopback, its neighbours. They go through the deploy's connection:
+//! the master is asked for them; where it is not understood, ssh's own client is.
 
 use super::Client;
 use super::link::Link;
+use super::mux::{self, NotOpened, Session};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -20,13 +22,20 @@ pub struct Forward {
     host: String,
 }
 
-/// An open stream. Dropped, its ssh is ended.
+/// An open stream. Dropped, it is ended.
 #[derive(Debug)]
 pub struct Stream {
     /// Reads and writes are those of the connection on the node.
     pub socket: UnixStream,
     /// Lives as long as the stream.
-    pub ssh: Child,
+    pub keeper: Keeper,
+}
+
+/// What keeps a stream up.
+#[derive(Debug)]
+pub struct Keeper {
+    _master: Option<Session>,
+    _ssh: Option<Child>,
 }
 
 impl Forward {
@@ -41,6 +50,17 @@ impl Forward {
 
     /// Connects on the node to `host:port`. The error is what hindered it, for people. The caller bounds it in time.
     pub async fn open(&self, to: &str) -> Result<Stream, String> {
+        let Some((host, port)) = parts(to) else { return self.open_by_ssh(to).await };
+        let (ours, theirs) = UnixStream::pair().map_err(|error| format!("no socket: {error}"))?;
+        let socket = self.client.folder().join(&self.socket);
+        match mux::stream(&socket, host, port, theirs.into()).await {
+            Ok(session) => Ok(Stream { socket: ours, keeper: Keeper { _master: Some(session), _ssh: None } }),
+            Err(NotOpened::Refused(why)) => Err(in_words(&why)),
+            Err(NotOpened::NoMaster) => self.open_by_ssh(to).await,
+        }
+    }
+
+    async fn open_by_ssh(&self, to: &str) -> Result<Stream, String> {
         let (ours, theirs) = UnixStream::pair().map_err(|error| format!("no socket: {error}"))?;
         let other = theirs.try_clone().map_err(|error| format!("no socket: {error}"))?;
         let argv = self.client.stream(&self.socket, &self.host, to.as_ref());
@@ -60,7 +80,7 @@ impl Forward {
             if line.contains(OPEN) {
                 // Whatever else it says is read away, so that it is never held up.
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                return Ok(Stream { socket: ours, ssh });
+                return Ok(Stream { socket: ours, keeper: Keeper { _master: None, _ssh: Some(ssh) } });
             }
             if !line.starts_with("debug") {
                 last = line;
@@ -68,6 +88,13 @@ impl Forward {
         }
         Err(in_words(&last))
     }
+}
+
+/// The host and the port of `host:port`; an address of IPv6 stands in brackets.
+fn parts(to: &str) -> Option<(&str, u16)> {
+    let (host, port) = to.rsplit_once(':')?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    Some((host, port.parse().ok()?))
 }
 
 fn in_words(ssh_said: &str) -> String {
@@ -86,4 +113,17 @@ fn in_words(ssh_said: &str) -> String {
             .to_owned();
     }
     if said.is_empty() { "refused on the node".to_owned() } else { said.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        assert_eq!(parts("127.0.0.1:80"), Some(("127.0.0.1", 80)));
+        assert_eq!(parts("[::1]:8080"), Some(("::1", 8080)));
+        assert_eq!(parts("db.internal:http"), None);
+        assert_eq!(parts("nothing"), None);
+    }
 }

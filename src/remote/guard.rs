@@ -45,6 +45,7 @@ impl Link {
         let (payload, _) = Payload::new()
             .set("name", self.name())
             .set("owner", &guard.owner)
+            .set("turn", self.turn())
             .set("version", &guard.version)
             .set("within", seconds(guard.within))
             .set("limit", seconds(guard.limit))
@@ -73,14 +74,15 @@ impl Link {
 }
 
 /// Tells the guard that the node answers, over a connection of its own: one that was there before the change proves
-/// nothing. `owner`: whose it is. `env` as for [`Link::open`].
+/// nothing. `owner`, `turn`: whose it is, and of which connection, as [`Link::turn`] has it. `env` as for [`Link::open`].
 pub async fn confirm(
     client: &Client,
     host: &str,
     owner: &str,
+    turn: &str,
     env: &[(OsString, OsString)],
 ) -> Result<Confirmed, Trouble> {
-    let payload = Payload::new().set("owner", owner).script(include_str!("confirm.sh"));
+    let payload = Payload::new().set("owner", owner).set("turn", turn).script(include_str!("confirm.sh"));
     let said = exchange(client, &client.alone(host), host, env, payload).await?;
     match said.first().map(String::as_str) {
         Some("confirmed") => Ok(Confirmed::InTime),

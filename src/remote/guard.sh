@@ -1,7 +1,7 @@
 # Arms the guard of a deploy: a process that stays on the node and makes it go back by itself unless it is told in time
 # that the node still answers.
 #
-# Given: mark, name (of the machine), owner (whose it is: a file's name), version (that it goes back to), within (seconds that it waits; a beat of
+# Given: mark, name (of the machine), owner (whose it is: a file's name), turn (of the deploy), version (that it goes back to), within (seconds that it waits; a beat of
 # the deploy's connection begins them anew), limit (seconds that going back may take), folder, count (of files that the
 # deploy replaces), as positional parameters these files, then the command that goes back; and `environment`, which sets
 # that command's environment. It lives in this process alone: nothing of it is on the disk.
@@ -26,7 +26,10 @@ each() {
     }
 }
 forget() { rm -f -- "$(kept "$1")"; }
-restore() { mv -f -- "$(kept "$1")" "$1"; }
+# What was not replaced is still the same file, which `mv` would not take for its own place.
+restore() {
+    if [ "$(kept "$1")" -ef "$1" ]; then forget "$1"; else mv -f -- "$(kept "$1")" "$1"; fi
+}
 # As if it had never been.
 no_room() {
     each forget
@@ -35,8 +38,18 @@ no_room() {
     exit 1
 }
 
+# Whoever takes the node next waits for a guard from the moment on at which it is armed.
+command exec 8>>"$here/$name.steps" && flock -s 8 || { say no home; exit 1; }
+now=
+IFS= read -r now <"$here/$name.turn"
+[ "$now" = "$turn" ] || { say no turn; exit 1; }
+# A guard that could not end what it runs is worse than none.
+timeout -k 1 1 true 2>/dev/null || { say no timeout; exit 1; }
+
 rm -rf -- "$guard" "$here/$name.told.$owner"
-mkdir -- "$guard" && printf '%s\n' "$owner" >"$guard/owner" || no_room
+mkdir -- "$guard" && printf '%s\n' "$owner" "$turn" >"$guard/owner" || no_room
+# Empty files, whose times are looked at: a beat finds its way on a full disk, too.
+command : >"$guard/seen" && command : >"$guard/beat" || no_room
 while [ "$count" -gt 0 ]; do
     count=$((count - 1))
     if [ -f "$1" ]; then
@@ -47,15 +60,15 @@ while [ "$count" -gt 0 ]; do
     fi
     shift
 done
-# Whoever takes the node next waits for a guard from the moment on at which it is armed.
-exec 8>>"$here/$name.steps"
-flock -s 8 || no_room
+# For whoever finds that the guard itself is gone.
+printf %s "$files" >"$guard/kept" || no_room
 
 bound=$(command -v timeout)
 (
     trap '' HUP
-    exec </dev/null >"$guard/log" 2>&1
-    waited=0 beat=
+    # What its command writes may be secret, and nobody is there to mask it.
+    exec </dev/null >/dev/null 2>&1
+    waited=0
     while [ "$waited" -lt "$within" ]; do
         # It was told that the node answers, or whoever has the lock now goes back, or on, by other means.
         if [ -e "$guard/over" ]; then
@@ -64,20 +77,36 @@ bound=$(command -v timeout)
             exit
         fi
         sleep 1
-        waited=$((waited + 1)) now=
-        if [ -f "$guard/beat" ]; then IFS= read -r now <"$guard/beat"; fi
-        [ "$now" = "$beat" ] || { beat=$now waited=0; }
+        waited=$((waited + 1))
+        if [ "$guard/beat" -nt "$guard/seen" ]; then
+            waited=0
+            command : >"$guard/seen"
+        fi
     done
-    mkdir -- "$guard/over" || { each forget; rm -rf -- "$guard"; exit; }
+    # A full disk must not keep it from going back.
+    mkdir -- "$guard/over" || [ ! -d "$guard/over" ] || { each forget; rm -rf -- "$guard"; exit; }
     # What the deploy began ends first: its own side looks at `over` with every line that it gets.
-    exec 7>>"$here/$name.command"
-    flock 7
+    command exec 7>>"$here/$name.command" && flock 7
     printf 'a guard, which goes back to %s by itself\n' "$version" >"$here/$name.holder"
     status=0
     each restore || status=1
-    if [ "$#" -gt 0 ] && [ "$status" = 0 ]; then
-        cd -- "$folder" && ( exec 7>&- 8>&-; set -- "$bound" -k 10 "$limit" "$@"; export TIDEGATE_EVENTS=/dev/null; environment; exec "$@" )
-        status=$?
+    # Also without a file that could not be put back: it may be what brings the node back.
+    if [ "$#" -gt 0 ]; then
+        (
+            CDPATH= cd -- "$folder" || exit
+            exec 7>&- 8>&-
+            # It is to hear signals as any command does, where `env` can see to that.
+            case $1 in
+                *=*) ;;
+                *) ! env --default-signal=INT,QUIT,HUP true || set -- env --default-signal=INT,QUIT,HUP -- "$@" ;;
+            esac
+            set -- "$bound" -k 10 "$limit" "$@"
+            export TIDEGATE_EVENTS=/dev/null
+            environment
+            exec "$@"
+        )
+        ended=$?
+        [ "$status" != 0 ] || status=$ended
     fi
     printf '%s %s %s\n' "$(date +%s)" "$status" "$version" >"$guard/result"
     cp -- "$guard/result" "$here/$name.back.$owner"

@@ -2,11 +2,11 @@
 //! through.
 
 use super::exchange::exchange;
+use super::marks;
 use super::payload::Payload;
 use super::talk::Talk;
-use super::trouble::{Kind, Trouble};
+use super::trouble::{Kind, Trouble, short};
 use super::{BEAT, Client};
-use crate::printable;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,8 +21,6 @@ use tokio_util::sync::CancellationToken;
 const LEAVE: Duration = Duration::from_secs(2);
 /// A node says no more than that on the way to its lock.
 const MOST_HEARD: usize = 16;
-/// Columns of what a node says that are shown.
-const SHOWN: usize = 200;
 /// Tells the sockets of this process apart.
 static SOCKETS: AtomicU64 = AtomicU64::new(0);
 
@@ -71,6 +69,7 @@ pub struct Link {
     client: Client,
     host: String,
     socket: OsString,
+    turn: String,
     env: Vec<(OsString, OsString)>,
     name: OsString,
     path: OsString,
@@ -97,6 +96,7 @@ impl Link {
             client: client.clone(),
             host: host.to_owned(),
             socket: socket.clone(),
+            turn: marks::random(),
             env: env.to_vec(),
             name: OsString::new(),
             path: OsString::new(),
@@ -110,10 +110,17 @@ impl Link {
         let payload = Payload::new()
             .set("by", claim.by.replace(['\n', '\r'], " "))
             .set("owner", &claim.owner)
+            .set("turn", &link.turn)
             .set("expiry", seconds(claim.expiry))
             .script(include_str!("hold.sh"));
         let talk = Talk::begin(client, &client.master(&socket, host), host, env, payload).await?;
         Ok(Opening { heard: 0, talk, link })
+    }
+
+    /// What the node knows this connection by as long as the lock is its own: no other has ever had it. Whatever changes
+    /// the node says it, and is refused once somebody else has the lock.
+    pub fn turn(&self) -> &str {
+        &self.turn
     }
 
     /// The node's name for ssh.
@@ -173,10 +180,12 @@ impl Link {
     }
 
     fn hold(&mut self, mut talk: Talk) {
-        let (leaving, lost) = (self.leaving.clone(), self.lost.clone());
+        let (leaving, lost, host) = (self.leaving.clone(), self.lost.clone(), self.host.clone());
         let mut guarded = self.guarded.subscribe();
         self.holding = Some(tokio::spawn(async move {
             let mut next = Instant::now() + BEAT;
+            // The guard's time begins with the last line that is for it.
+            let mut was_guarded = false;
             loop {
                 tokio::select! {
                     () = leaving.cancelled() => {
@@ -187,7 +196,9 @@ impl Link {
                     Ok(()) = guarded.changed() => next = Instant::now(),
                     () = sleep_until(next) => {
                         let within = *guarded.borrow();
-                        let line: &[u8] = if within.is_some() { b"guard\n" } else { b"\n" };
+                        let is_guarded = within.is_some() || was_guarded;
+                        was_guarded = within.is_some();
+                        let line: &[u8] = if is_guarded { b"guard\n" } else { b"\n" };
                         if let Err(trouble) = talk.send(line).await {
                             let _ = lost.set(trouble);
                             return;
@@ -195,9 +206,15 @@ impl Link {
                         // Often enough that one may be late.
                         next = Instant::now() + within.map_or(BEAT, |within| BEAT.min(within / 3));
                     }
-                    said = talk.hear_at_last() => if let Err(trouble) = said {
-                        let _ = lost.set(trouble);
-                        return;
+                    said = talk.hear_at_last() => {
+                        let trouble = match said {
+                            Ok(said) => said.strip_prefix("no ").map(|what| Trouble::unfit(&host, what)),
+                            Err(trouble) => Some(trouble),
+                        };
+                        if let Some(trouble) = trouble {
+                            let _ = lost.set(trouble);
+                            return;
+                        }
                     },
                 }
             }
@@ -257,12 +274,6 @@ impl Opening {
 pub(super) fn fresh_socket() -> OsString {
     let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
     OsString::from(format!("./{}-{number}", std::process::id()))
-}
-
-/// Text of a node for people: one line, and not a long one.
-fn short(text: &str) -> String {
-    let line = printable::line(text);
-    printable::truncate_width(&line, SHOWN).into_owned()
 }
 
 /// `AT STATUS VERSION`.

@@ -13,6 +13,8 @@ here=$HOME/.tidegate
 for tool in flock timeout mkfifo head; do
     command -v "$tool" >/dev/null 2>&1 || { say no "$tool"; exit 1; }
 done
+# That of busybox was once told the time in another way.
+timeout 1 true 2>/dev/null || { say no timeout; exit 1; }
 command -v sha256sum >/dev/null 2>&1 || command -v shasum >/dev/null 2>&1 || command -v openssl >/dev/null 2>&1 ||
     { say no sha256sum; exit 1; }
 say fit

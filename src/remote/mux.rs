@@ -16,6 +16,7 @@ use tokio::net::UnixStream;
 const VERSION: u32 = 4;
 const HELLO: u32 = 0x0000_0001;
 const NEW_SESSION: u32 = 0x1000_0002;
+const NEW_STREAM: u32 = 0x1000_0008;
 const PERMISSION_DENIED: u32 = 0x8000_0002;
 const FAILURE: u32 = 0x8000_0003;
 const EXIT_MESSAGE: u32 = 0x8000_0004;
@@ -25,7 +26,8 @@ const NO_ESCAPE: u32 = u32::MAX;
 /// Bytes of a packet; a master takes none that is longer.
 const LONGEST: usize = 256 * 1024;
 
-/// A session under way. Dropped, the master ends it.
+/// A session or stream under way. Dropped, the master ends it.
+#[derive(Debug)]
 pub(super) struct Session {
     master: UnixStream,
 }
@@ -53,17 +55,39 @@ pub(super) async fn open(
     env: impl IntoIterator<Item = (OsString, OsString)>,
     files: [OwnedFd; 3],
 ) -> Result<Session, NotOpened> {
-    let mut master = UnixStream::connect(socket).await?;
-    master.write_all(&Packet::new(HELLO).number(VERSION).finish()?).await?;
-    let (kind, rest) = read(&mut master).await?;
-    if (kind, number(&rest, 0)) != (HELLO, Some(VERSION)) {
-        return Err(io::Error::other("the master speaks another version").into());
-    }
     // Its number, something reserved, and that it wants no terminal, X11, agent or subsystem.
     let mut wanted = Packet::new(NEW_SESSION).number(0).text(b"").number(0).number(0).number(0).number(0);
     wanted = wanted.number(NO_ESCAPE).text(b"").text(line.as_bytes());
     for (name, value) in env {
         wanted = wanted.text(&[name.as_bytes(), b"=", value.as_bytes()].concat());
+    }
+    ask(socket, wanted, files).await
+}
+
+/// Connects on the node to a port of a host, with this file as the other end of it. The caller bounds it in time.
+pub(super) async fn stream(
+    socket: &Path,
+    host: &str,
+    port: u16,
+    file: OwnedFd,
+) -> Result<Session, NotOpened> {
+    let other = file.try_clone()?;
+    // Its number, and something reserved.
+    let wanted = Packet::new(NEW_STREAM).number(0).text(b"").text(host.as_bytes()).number(port.into());
+    ask(socket, wanted, [file, other]).await
+}
+
+/// Greets the master, asks for something with these files, and waits until it is there.
+async fn ask(
+    socket: &Path,
+    wanted: Packet,
+    files: impl IntoIterator<Item = OwnedFd>,
+) -> Result<Session, NotOpened> {
+    let mut master = UnixStream::connect(socket).await?;
+    master.write_all(&Packet::new(HELLO).number(VERSION).finish()?).await?;
+    let (kind, rest) = read(&mut master).await?;
+    if (kind, number(&rest, 0)) != (HELLO, Some(VERSION)) {
+        return Err(io::Error::other("the master speaks another version").into());
     }
     master.write_all(&wanted.finish()?).await?;
     for file in files {

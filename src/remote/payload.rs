@@ -19,9 +19,13 @@ impl Payload {
         Payload::default()
     }
 
-    /// A variable of the script, which no program gets. `name` is one of ours.
+    /// A variable of the script, which no program gets, not even where the login has one of that name for all. `name` is one
+    /// of ours.
     pub fn set(mut self, name: &'static str, value: impl AsRef<OsStr>) -> Payload {
-        self.text.extend([name.as_bytes(), b"=", &quoted(value.as_ref()), b"\n"].concat());
+        self.text.extend(
+            [b"unset ", name.as_bytes(), b"\n", name.as_bytes(), b"=", &quoted(value.as_ref()), b"\n"]
+                .concat(),
+        );
         self
     }
 
@@ -63,7 +67,7 @@ impl Payload {
         self
     }
 
-    /// All of it as one line with its end. Simple assignments and a `;` may be put before it.
+    /// All of it as one line with its end. Simple commands, each with a `;`, may be put before it.
     pub fn into_line(self) -> Vec<u8> {
         let quoted = quoted(&OsString::from_vec(self.text));
         // A shell's IFS begins as space, tab and a line end.
@@ -163,6 +167,13 @@ mod tests {
         assert_eq!(left_out, ["B C", "", "0D"]);
         let payload = payload.script("# not this\n(environment; sh -c 'printf \"%s,%s\" \"$A\" \"$own\"')\n");
         assert_eq!(shown("/bin/sh", payload), b"1\n2,");
+    }
+
+    #[test]
+    fn what_a_login_gives_to_all_is_not_given_our_values() {
+        let payload = Payload::new().set("own", "hidden").script("sh -c 'printf %s \"$own\"'\n");
+        let text = [b"own=theirs; export own\n".to_vec(), payload.text].concat();
+        assert_eq!(shown("/bin/sh", Payload { text }), b"");
     }
 
     #[test]

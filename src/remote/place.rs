@@ -6,7 +6,7 @@ use super::link::Link;
 use super::payload::{self, Payload};
 use super::stream::{self, STALL, Sending, Unsent};
 use super::talk::Talk;
-use super::trouble::{Kind, Trouble};
+use super::trouble::{Kind, Trouble, short};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd as _;
@@ -55,8 +55,13 @@ pub struct Places {
 impl Places {
     /// Begins the session.
     pub async fn open(link: &Link) -> Result<Places, Trouble> {
-        let payload = Payload::new().set("name", link.name()).script(include_str!("place.sh"));
-        Ok(Places { talk: link.talk(payload).await?, digests: link.client().digests().clone() })
+        let payload =
+            Payload::new().set("name", link.name()).set("turn", link.turn()).script(include_str!("place.sh"));
+        let mut talk = link.talk(payload).await?;
+        match talk.hear().await?.as_str() {
+            "ready" => Ok(Places { talk, digests: link.client().digests().clone() }),
+            said => Err(Trouble::unfit(link.host(), said.strip_prefix("no ").unwrap_or(said))),
+        }
     }
 
     /// Puts one file in place. `sent` is told bytes as they go.
@@ -178,7 +183,7 @@ fn part(to: &Path, sha256: &str) -> PathBuf {
 }
 
 fn failed(file: &File, why: &str) -> Trouble {
-    let why = why.trim();
+    let why = short(why.trim());
     let help = if why.contains("No space left") {
         "; free some room on the node, then `retry`"
     } else if why.contains("ermission denied") || why.contains("not permitted") {

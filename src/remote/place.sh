@@ -1,8 +1,8 @@
 # Puts files in place on a node, one after the other, as told on standard input: a line is a call of a function below,
 # and what follows a `put` are that file's bytes. Every call is answered before the next is sent.
 #
-# Given: mark, name (of the machine).
-# Said:  start | for `look`: same, part BYTES DIGEST, new | for `put`: go, whole, failed WHY | for `keep`: kept,
+# Given: mark, name (of the machine), turn (that of the session that holds the lock).
+# Said:  start | no WHAT, or ready | for `look`: same, part BYTES DIGEST, new | for `put`: go, whole, failed WHY | for `keep`: kept,
 # failed WHY
 
 say() { printf '\036%s %s\n' "$mark" "$*"; }
@@ -30,6 +30,7 @@ mode() { ls -ld -- "$1" 2>/dev/null | cut -c1-10; }
 fail() {
     # In one line; what was on its way must not be read as calls.
     say failed "$(printf %s "$1" | tr '\n' ' ')"
+    : >"$here/$name.placing"
     exit 1
 }
 
@@ -48,7 +49,13 @@ take() {
 look() {
     if [ "$(mode "$1")" = "$3" ] && [ "$(size "$1")" = "$4" ]; then
         is_noted "$1" "$5" && { say same; return; }
-        [ "$(digest "$1")" = "$5" ] && { note "$1" "$5"; say same; return; }
+        before=$(stamp "$1")
+        if [ "$(digest "$1")" = "$5" ]; then
+            # Somebody may have changed it meanwhile.
+            [ "$(stamp "$1")" != "$before" ] || note "$1" "$5"
+            say same
+            return
+        fi
     fi
     if [ -f "$2" ] && [ ! -h "$2" ] && [ -s "$2" ]; then
         say part "$(size "$2")" "$(digest "$2")"
@@ -64,7 +71,7 @@ put() {
     error=$(mkdir -p -- "${parent:-/}" 2>&1) || fail "$error"
     if [ "$4" = 0 ]; then
         rm -rf -- "$2"
-        error=$( (umask 077; : >"$2") 2>&1) || fail "$error"
+        error=$( (umask 077; set -C; : >"$2") 2>&1) || fail "$error"
     fi
     say go
     if [ "$3" != "$4" ]; then
@@ -78,8 +85,7 @@ put() {
 keep() {
     # A guard goes back only when nothing is under way, and nothing is put in place after it has.
     if [ -d "$here/$name.guard" ]; then
-        exec 7>>"$here/$name.command"
-        flock 7
+        command exec 7>>"$here/$name.command" && flock 7 || fail "no room for a line in \`$here\`"
         [ ! -d "$here/$name.guard/over" ] || fail "a guard made the node go back meanwhile"
     fi
     error=$(chmod -- "$3" "$2" 2>&1) || fail "$error"
@@ -93,12 +99,16 @@ keep() {
 
 say start
 here=$HOME/.tidegate
-exec 8>>"$here/$name.steps"
-flock -s 8
+command exec 8>>"$here/$name.steps" 2>/dev/null && flock -s 8 || { say no home; exit 1; }
+now=
+IFS= read -r now 2>/dev/null <"$here/$name.turn"
+[ "$now" = "$turn" ] || { say no turn; exit 1; }
 printf '%s\n' "$$" >"$here/$name.placing"
+say ready
 if [ "$(size "$placed")" -gt 1000000 ] 2>/dev/null; then
     tail -n 2000 "$placed" >"$placed.new" && mv -f -- "$placed.new" "$placed"
 fi
 while IFS= read -r call; do
     eval "$call"
 done
+: >"$here/$name.placing"

@@ -3,7 +3,7 @@
 use super::Client;
 use super::marks::{self, Marks, Piece};
 use super::payload::Payload;
-use super::trouble::{Kind, Trouble};
+use super::trouble::{Kind, Trouble, short};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::process::{ExitStatus, Stdio};
@@ -66,12 +66,15 @@ impl Talk {
             printed: Vec::new(),
             printed_bytes: 0,
         };
-        let line = [format!("mark={mark};").into_bytes(), payload.into_line()].concat();
+        let line = [format!("unset mark;mark={mark};").into_bytes(), payload.into_line()].concat();
         // Whatever hinders the writing, ssh's own words say it better.
         let _ = talk.send(&line).await;
         match talk.hear().await? {
             said if said == "start" => Ok(talk),
-            said => Err(Trouble::new(Kind::Refused, format!("`{host}` said `{said}` instead of starting"))),
+            said => Err(Trouble::new(
+                Kind::Refused,
+                format!("`{host}` said `{}` instead of starting", short(&said)),
+            )),
         }
     }
 

@@ -1,8 +1,18 @@
 //! What goes wrong between here and a node, told from what ssh says, with the way out.
 
+use crate::printable;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::process::ExitStatus;
+
+/// Columns of what a node says that are shown.
+const SHOWN: usize = 200;
+
+/// Text of a node for people: one line, and not a long one.
+pub(super) fn short(text: &str) -> String {
+    let line = printable::line(text);
+    printable::truncate_width(&line, SHOWN).into_owned()
+}
 
 /// What kind of trouble it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,17 +95,31 @@ impl Trouble {
         Trouble::new(Kind::Lost, format!("the connection to `{host}` was lost: {said}"))
     }
 
+    /// Somebody else has the lock by now.
+    pub(super) fn turn(host: &str) -> Trouble {
+        let message = format!(
+            "somebody else has taken `{host}`, which heard nothing of this run for too long; it does no more there"
+        );
+        Trouble::new(Kind::Failed, message)
+    }
+
     /// The node is not fit for our work.
     pub(super) fn unfit(host: &str, what: &str) -> Trouble {
         let message = match what {
+            "turn" => return Trouble::turn(host),
             "home" => format!(
                 "the account on `{host}` has no home folder that it can write to; tidegate keeps its lock in `.tidegate` there"
             ),
             "room" => {
                 format!("no room on `{host}` to write a line to `.tidegate` in the home folder; free some")
             }
+            "timeout" => format!(
+                "`{host}` has no `timeout` that is fit for this: of coreutils, or of busybox 1.30 or newer, 1.35 for \
+                 `confirm_within`"
+            ),
             tool => format!(
-                "`{host}` has no `{tool}` in its PATH; it comes with coreutils and util-linux, or with busybox"
+                "`{host}` has no `{}` in its PATH; it comes with coreutils and util-linux, or with busybox",
+                short(tool)
             ),
         };
         Trouble::new(Kind::Refused, message)
@@ -111,7 +135,7 @@ impl fmt::Display for Trouble {
 impl std::error::Error for Trouble {}
 
 /// What OpenSSH's own words mean.
-const KNOWN: [(&str, Kind, &str); 13] = [
+const KNOWN: [(&str, Kind, &str); 15] = [
     (
         "Session open refused by peer",
         Kind::Failed,
@@ -132,9 +156,10 @@ const KNOWN: [(&str, Kind, &str); 13] = [
         Kind::Refused,
         "compare the node's key with your own record, then add it: `ssh-keyscan HOST >> ~/.ssh/known_hosts`",
     ),
-    ("revoked", Kind::Refused, "the node's key is on the list of revoked keys"),
+    ("is marked as revoked", Kind::Refused, "the node's key is on the list of revoked keys"),
+    ("revoked by file", Kind::Refused, "the node's key is on the list of revoked keys"),
     (
-        "Permission denied",
+        "Permission denied (",
         Kind::Refused,
         "the node takes none of the keys that tidegate's user has; add one to authorized_keys there, or to the agent here",
     ),
@@ -145,7 +170,8 @@ const KNOWN: [(&str, Kind, &str); 13] = [
     ),
     ("Could not resolve hostname", Kind::Unreachable, "is the name right, and known to this machine?"),
     ("Connection refused", Kind::Unreachable, "no sshd listens there; is the node up, and the port right?"),
-    ("timed out", Kind::Unreachable, "is the node up, and does a firewall let ssh through?"),
+    ("Connection timed out", Kind::Unreachable, "is the node up, and does a firewall let ssh through?"),
+    ("Operation timed out", Kind::Unreachable, "is the node up, and does a firewall let ssh through?"),
     ("No route to host", Kind::Unreachable, "is the node up, and its network?"),
     ("Network is unreachable", Kind::Unreachable, "is this machine's network up?"),
     (
@@ -155,16 +181,33 @@ const KNOWN: [(&str, Kind, &str); 13] = [
     ),
 ];
 
+/// The one of ssh's words that ends it, for a key that is not to be trusted: what is wrong with it was said before.
+const NO_KEY: &str = "Host key verification failed";
+
+type Known = &'static (&'static str, Kind, &'static str);
+
+/// What of ssh's own words is in a text, and the line. Sought from the end: a node may print its own before, but not once
+/// ssh has given up, nor before its key is known.
+fn found(text: &str) -> Option<(&str, Known)> {
+    let of = |line: &str| KNOWN.iter().find(|(words, ..)| line.contains(words));
+    let lines = text.lines().map(str::trim);
+    let last = lines.clone().rev().find_map(|line| Some((line, of(line)?)))?;
+    if last.1.0 != NO_KEY {
+        return Some(last);
+    }
+    let mut others = KNOWN.iter().filter(|known| known.0 != NO_KEY);
+    others.find_map(|known| Some((lines.clone().find(|line| line.contains(known.0))?, known))).or(Some(last))
+}
+
 fn known(ssh_said: &str) -> Option<(Kind, &'static str)> {
-    KNOWN.iter().find(|(words, ..)| ssh_said.contains(words)).map(|(_, kind, help)| (*kind, *help))
+    found(ssh_said).map(|(_, (_, kind, help))| (*kind, *help))
 }
 
 /// The line that tells most: the last that is not decoration.
 fn telling(text: &str) -> &str {
     let is_telling = |line: &&str| line.chars().any(char::is_alphanumeric) && !line.starts_with("debug");
-    let mut lines = text.lines().map(str::trim);
-    let named = lines.clone().find(|line| KNOWN.iter().any(|(words, ..)| line.contains(words)));
-    named.or_else(|| lines.rfind(is_telling)).unwrap_or("").trim_matches(['@', ' '])
+    let named = found(text).map(|(line, _)| line);
+    named.or_else(|| text.lines().map(str::trim).rfind(is_telling)).unwrap_or("").trim_matches(['@', ' '])
 }
 
 #[cfg(test)]
@@ -194,6 +237,24 @@ mod tests {
         let trouble = before_start(255, "kex_exchange_identification: read: Connection reset by peer\n", "");
         assert_eq!(trouble.kind, Kind::Unreachable);
         assert!(trouble.message.contains("Connection reset by peer; try `ssh a1 true`"), "{trouble}");
+    }
+
+    #[test]
+    fn what_a_node_prints_is_not_taken_for_words_of_ssh() {
+        let banner =
+            "Access of those whose keys were revoked has timed out.\nConnection refused by policy.\n";
+        let trouble = before_start(255, &format!("{banner}root@a1: Permission denied (publickey).\n"), "");
+        assert_eq!(trouble.kind, Kind::Refused);
+        assert!(trouble.message.contains("authorized_keys"), "{trouble}");
+        let known =
+            format!("{banner}Received disconnect from ::1 port 22:2: Too many authentication failures\n");
+        assert!(before_start(255, &known, "").message.contains("IdentitiesOnly"), "{known}");
+        let silent = "Sessions that timed out are revoked.\nConnection closed by 127.0.0.1 port 22\n";
+        let trouble = before_start(255, silent, "");
+        assert!(trouble.message.contains("Connection closed by"), "{trouble}");
+        let revoked = "@ WARNING: REVOKED HOST KEY DETECTED! @\nThe ED25519 host key for a1 is marked as revoked.\n\
+                       Host key verification failed.\n";
+        assert!(before_start(255, revoked, "").message.contains("list of revoked keys"));
     }
 
     #[test]

@@ -40,7 +40,12 @@ async fn run(backup: &Backup<'_>, link: &Link) -> Result<Outcome, Bad> {
     let mut ear = Ear::new(true, secrets.clone());
     let (argv, env) = (backup.what.command(), env(backup, link));
     let exit = remote.run(&argv, &env, task.places.events(gate.run), backup.left(), &mut ear).await;
-    exit.map(|exit| backup.judge(&exit, &ear)).map_err(|trouble| unreached(backup, trouble))
+    exit.map(|exit| backup.judge(&exit, &ear)).map_err(|mut trouble| {
+        if let Some(lost) = link.lost().filter(|lost| !trouble.message.contains(&lost.message)) {
+            trouble.message = format!("{}; {lost}", trouble.message);
+        }
+        unreached(backup, trouble)
+    })
 }
 
 fn env(backup: &Backup<'_>, link: &Link) -> Env {

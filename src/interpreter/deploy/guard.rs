@@ -1,18 +1,18 @@
 //! The guard of a deploy by ssh: what it is told before the change, and that the node still answers after it.
 
-use super::there::owner;
+use super::there::{not_reached, owner};
 use super::{Failed, Work};
 use crate::domain::event::DeployMode;
 use crate::domain::pipeline::Deploy;
 use crate::domain::{Failure, Fallback};
 use crate::interpreter::environment::{About, argv, environment};
-use crate::interpreter::remote_run::marks;
+use crate::interpreter::remote_run::mark;
 use crate::interpreter::run_log::RunLog;
 use crate::interpreter::secrets;
 use crate::interpreter::task::Task;
 use crate::interpreter::upload::Item;
 use crate::interpreter::workspace::Unready;
-use crate::remote::{self, Confirmed, Guard, Link};
+use crate::remote::{self, Confirmed, Guard, Kind, Link};
 use std::ffi::OsString;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -59,13 +59,21 @@ pub(super) async fn arm(
         return Ok(None);
     };
     let guard = guard(work, link, items, fallback, deploy, within.duration()).await?;
-    work.bound(link.arm(&guard)).await?.map_err(|trouble| (Failure::Auth, trouble.message))?;
+    let arming = work.bound(link.arm(&guard)).await?;
     let version = fallback.version.to_string();
+    let armed = Armed { within: within.duration(), version: version.clone(), owner: owner(work) };
+    if let Err(trouble) = arming {
+        if trouble.kind == Kind::Lost {
+            // It may be armed all the same, and nothing was changed.
+            let _ = confirm(work, link, &armed, Wanted::Anyway, log).await;
+        }
+        return Err((not_reached(&trouble), trouble.message));
+    }
     let line = format!(
         "tidegate: the node goes back to {version} by itself unless it answers within {within} of the change"
     );
     let _ = log.line(&line).await;
-    Ok(Some(Armed { within: within.duration(), version, owner: owner(work) }))
+    Ok(Some(armed))
 }
 
 async fn guard(
@@ -123,12 +131,12 @@ pub(super) async fn confirm(
     log: &mut RunLog<'_>,
 ) -> Result<(), Failed> {
     let run = work.job.run;
-    let marks = marks(run, &work.task.places.events(run));
+    let mark = mark(&work.task.places.events(run));
     let version = &armed.version;
     link.let_guard_count();
     let until = Instant::now() + armed.within;
     loop {
-        let confirming = remote::confirm(link.client(), link.host(), &armed.owner, &marks);
+        let confirming = remote::confirm(link.client(), link.host(), &armed.owner, link.turn(), &mark);
         let left = until.saturating_duration_since(Instant::now());
         let confirming = tokio::time::timeout(left, confirming);
         let confirmed = match wanted {

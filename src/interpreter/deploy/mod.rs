@@ -63,7 +63,13 @@ pub(super) async fn deploy(task: &Task, job: &DeployRun) -> (Result<u64, Failed>
     let mut log = match RunLog::create(task, job.run, limit, secrets.clone()) {
         Ok(log) => log,
         Err(error) => {
-            let message = format!("failed to write the log, so nothing was begun: {error}");
+            let help = match error.kind() {
+                std::io::ErrorKind::StorageFull => {
+                    "; the disk of the controller's state folder is full: make room, then `retry`"
+                }
+                _ => "",
+            };
+            let message = format!("failed to write the log, so nothing was begun: {error}{help}");
             return (Err((Failure::ArtifactMissing, message)), None);
         }
     };

@@ -79,7 +79,7 @@ impl<'a> There<'a> {
             return self.wait_until_healthy(log).await;
         }
         let armed = guard::arm(work, &self.link, &items, log).await?;
-        let result = self.change(items, log).await;
+        let result = self.change(items, log).await.map_err(|failed| self.with_lost(failed));
         let Some(armed) = armed else { return result };
         match result {
             Ok(()) => guard::confirm(work, &self.link, &armed, Wanted::ByTheDeploy, log).await,
@@ -208,11 +208,18 @@ impl<'a> There<'a> {
     async fn wait_until_healthy(&self, log: &mut RunLog<'_>) -> Result<(), Failed> {
         let Some(health) = &self.work.deploy.health else { return Ok(()) };
         let remote = self.remote();
-        let result = self.work.wait_until_healthy(health, &self.env, Where::There(&remote), log).await;
-        result.map_err(|(failure, message)| match self.link.lost() {
-            Some(trouble) if failure == Failure::Unhealthy => (failure, format!("{message}; {trouble}")),
+        self.work.wait_until_healthy(health, &self.env, Where::There(&remote), log).await
+    }
+
+    /// Whatever failed: if the connection is gone, that is why.
+    fn with_lost(&self, (failure, message): Failed) -> Failed {
+        let is_by_it = matches!(failure, Failure::Upload | Failure::Activate | Failure::Unhealthy);
+        match self.link.lost() {
+            Some(trouble) if is_by_it && !message.contains(&trouble.message) => {
+                (failure, format!("{message}; {trouble}"))
+            }
             _ => (failure, message),
-        })
+        }
     }
 }
 
@@ -231,12 +238,17 @@ async fn take(work: &Work<'_>, host: &str, log: &mut RunLog<'_>) -> Result<Resul
     }
 }
 
-/// Whose guards may be disarmed: those of this controller for the same node of the same tier.
+/// Whose guards may be disarmed: those of this controller for the same node of the same tier. Another machine may have a
+/// controller whose state folder and names are the same.
 pub(super) fn owner(work: &Work<'_>) -> String {
     let (task, job) = (work.task, work.job);
     let state = task.shop.state.path().display().to_string();
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let born = std::fs::metadata(task.shop.state.path()).and_then(|folder| folder.created()).ok();
+    let born = format!("{born:?}");
     let mut hash = Sha256::new();
-    for part in [&state, task.home.as_str(), job.tier.name.as_str(), job.node.name.as_str()] {
+    for part in [&machine, &born, &state, task.home.as_str(), job.tier.name.as_str(), job.node.name.as_str()]
+    {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -244,7 +256,7 @@ pub(super) fn owner(work: &Work<'_>) -> String {
 }
 
 /// Nothing was done on the node yet.
-fn not_reached(trouble: &Trouble) -> Failure {
+pub(super) fn not_reached(trouble: &Trouble) -> Failure {
     match trouble.kind {
         Kind::Unreachable | Kind::Lost => Failure::Unreachable,
         Kind::Refused | Kind::Failed | Kind::Corrupt => Failure::Auth,

@@ -4,7 +4,7 @@
 
 use super::child::{End, Session, blocked, ended, failed, missing};
 use super::outside;
-use super::postgres::Access;
+use super::postgres::{Access, create};
 use super::server::Server;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use std::fs::{self, File};
@@ -24,10 +24,17 @@ const SOCKET_FOLDER: usize = 90;
 /// Users that a server may run as where we are root, which it refuses.
 const USERS: [&str; 2] = ["postgres", "nobody"];
 
+/// Who owns the scratch database, and is nothing else: what is restored may be anybody's, and a superuser's SQL can run
+/// programs.
+const OWNER: &str = "tidegate";
+
 /// A server at work.
 pub(super) struct Cluster {
     server: Child,
-    pub(super) access: Access,
+    /// As superuser.
+    access: Access,
+    /// As the owner of the scratch database.
+    pub(super) owner: Access,
 }
 
 impl Cluster {
@@ -44,7 +51,9 @@ impl Cluster {
         if !status.success() {
             return Err(blocked(format!("no scratch server could be made: `initdb` {}", ended(status))));
         }
-        let log = File::create(&place.log).map_err(|error| failed("make the server's log", &error))?;
+        // Nobody else may have put something there.
+        let log = File::options().write(true).create_new(true).open(&place.log);
+        let log = log.map_err(|error| failed("make the server's log", &error))?;
         let errors = log.try_clone().map_err(|error| failed("make the server's log", &error))?;
         let mut postgres = server_program(session, &bin.join("postgres"), user);
         postgres.arg("-D").arg(&place.data).args(["-c", "listen_addresses=", "-c", "logging_collector=off"]);
@@ -53,9 +62,12 @@ impl Cluster {
         postgres.stdout(log).stderr(errors);
         let server = postgres.spawn().map_err(|error| failed("start `postgres`", &error))?;
         let sockets = place.sockets.display().to_string();
-        let url = format!("postgres://postgres@localhost/postgres?host={sockets}");
-        let access = Server::of_url(&url).map_err(|message| blocked(format!("failed to {message}")))?;
-        let mut cluster = Cluster { server, access: Access { server: access, bin: Some(bin) } };
+        let access = |user: &str| {
+            let url = format!("postgres://{user}@localhost/postgres?host={sockets}");
+            let server = Server::of_url(&url).map_err(|message| blocked(format!("failed to {message}")))?;
+            Ok(Access { server, bin: Some(bin.clone()) })
+        };
+        let mut cluster = Cluster { server, access: access("postgres")?, owner: access(OWNER)? };
         cluster.until_ready(session, &place).await?;
         Ok(cluster)
     }
@@ -77,6 +89,21 @@ impl Cluster {
             }
             session.pause(AGAIN).await?;
         }
+    }
+
+    /// Makes the scratch database.
+    pub(super) async fn create(&self, session: &Session, name: &str) -> Result<(), End> {
+        create(session, &self.access, &format!("CREATE ROLE \"{OWNER}\" LOGIN")).await?;
+        let ask = format!("CREATE DATABASE \"{name}\" OWNER \"{OWNER}\" TEMPLATE template0");
+        create(session, &self.access, &ask).await?;
+        // Older releases keep that to the superuser.
+        let mut psql = self.access.psql(session, name);
+        psql.args(["-c", &format!("ALTER SCHEMA public OWNER TO \"{OWNER}\"")]);
+        let status = session.run(psql, "psql").await?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(blocked(format!("no scratch database could be made: `psql` {}", ended(status))))
     }
 
     /// Ends it at once: nothing on it is wanted any more.
@@ -122,7 +149,7 @@ impl Place {
                 format!("`{}` is too long for a socket; set TMPDIR in the gate's `env`", sockets.display());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        Ok(Place { data: home.join("data"), log: home.join("server.log"), sockets })
+        Ok(Place { data: home.join("data"), log: folder.join("server.log"), sockets })
     }
 }
 

@@ -16,6 +16,7 @@ pub(super) mod outside;
 mod postgres;
 mod server;
 mod sqlite;
+mod text;
 
 pub use child::run as run_child;
 

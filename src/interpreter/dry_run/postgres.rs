@@ -3,6 +3,7 @@
 use super::child::{End, Place, Session, blocked, ended, failed, not_restored};
 use super::cluster::Cluster;
 use super::server::{MISLEADING, Server};
+use super::text;
 use std::fs::File;
 use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -128,29 +129,24 @@ pub(super) async fn restore(session: &mut Session, url: Option<&str>) -> Result<
     let session = &*session;
     let access = match &session.scratch {
         Scratch::Database(access, _) => access,
-        Scratch::Cluster(cluster) => &cluster.access,
+        Scratch::Cluster(cluster) => &cluster.owner,
         Scratch::None => panic!("BUG: there is a server"),
     };
-    create(session, access, &name).await?;
+    match &session.scratch {
+        Scratch::Cluster(cluster) => cluster.create(session, &name).await?,
+        _ => create(session, access, &format!("CREATE DATABASE \"{name}\" TEMPLATE template0")).await?,
+    }
     session.say(&format!("the backup is {}, for `{program}`", format.in_words()));
     let backup = session.backup();
-    let restoring = match format {
+    match format {
         Format::Archive => {
             let mut restore = access.program(session, "pg_restore");
             // Its owners and whom they grant what are of another server.
             restore.args(["--no-owner", "--no-privileges", "--exit-on-error", "-w", "-d", &name]);
             restore.arg(&backup);
-            restore
+            is_restored(session.run(restore, program).await?, program)?;
         }
-        _ => {
-            let mut psql = access.psql(session, &name);
-            psql.args(["-o", "/dev/null", "-f"]).arg(&backup);
-            psql
-        }
-    };
-    let status = session.run(restoring, program).await?;
-    if !status.success() {
-        return Err(not_restored(&format!("`{program}` {}", ended(status))));
+        _ => restore_text(session, access, &name, &backup).await?,
     }
     let mut set: Vec<_> =
         access.server.env.iter().map(|(name, value)| ((*name).to_owned(), value.into())).collect();
@@ -159,9 +155,31 @@ pub(super) async fn restore(session: &mut Session, url: Option<&str>) -> Result<
     Ok(Place { set, unset: MISLEADING.to_vec() })
 }
 
-async fn create(session: &Session, access: &Access, name: &str) -> Result<(), End> {
+/// Lets `psql` do what is SQL in a text, and nothing else.
+async fn restore_text(session: &Session, access: &Access, name: &str, backup: &Path) -> Result<(), End> {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key).map_err(|error| failed("find a key", &io::Error::other(error.to_string())))?;
+    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (reader, writer) = io::pipe().map_err(|error| failed("make a pipe", &error))?;
+    let backup = BufReader::new(File::open(backup).map_err(|error| failed("read the backup", &error))?);
+    let mut psql = access.psql(session, name);
+    psql.args(["-o", "/dev/null", "-c", &format!("\\restrict {key}"), "-f", "-"]).stdin(Stdio::from(reader));
+    // It ends with psql, which alone has the other end.
+    let passing = std::thread::spawn(move || text::pass(backup, writer));
+    is_restored(session.run(psql, "psql").await?, "psql")?;
+    // It has come to the end of what it got: that must be all.
+    let passed = passing.join().unwrap_or_else(|_| Err(io::Error::other("the passing broke")));
+    passed.map_err(|error| failed("pass the backup to `psql`", &error))
+}
+
+fn is_restored(status: std::process::ExitStatus, program: &str) -> Result<(), End> {
+    if status.success() { Ok(()) } else { Err(not_restored(&format!("`{program}` {}", ended(status)))) }
+}
+
+/// Makes a database.
+pub(super) async fn create(session: &Session, access: &Access, ask: &str) -> Result<(), End> {
     let mut psql = access.psql(session, &access.server.maintenance);
-    psql.args(["-c", &format!("CREATE DATABASE \"{name}\" TEMPLATE template0")]);
+    psql.args(["-c", ask]);
     let status = session.run(psql, "psql").await?;
     if status.success() {
         return Ok(());
@@ -178,6 +196,8 @@ enum Format {
     Plain,
     /// SQL that connects to a database of its own choice.
     Connecting,
+    /// SQL that would have `psql` do more than SQL.
+    Commanding,
     /// Something packed by a program of that name.
     Packed(&'static str),
     /// A database file of SQLite.
@@ -200,7 +220,11 @@ impl Format {
         if begins(b"SQLite format 3\0") {
             return Ok(Format::Sqlite);
         }
-        Ok(if connects(BufReader::new(File::open(backup)?))? { Format::Connecting } else { Format::Plain })
+        if connects(BufReader::new(File::open(backup)?))? {
+            return Ok(Format::Connecting);
+        }
+        let is_bad = text::is_bad(BufReader::new(File::open(backup)?))?;
+        Ok(if is_bad { Format::Commanding } else { Format::Plain })
     }
 
     /// The program that restores it.
@@ -213,6 +237,9 @@ impl Format {
                 "it connects to a database by its own name (`pg_dump -C`, `pg_dumpall`), which may be one in use; \
                  dump one database, without `-C`",
             ),
+            Format::Commanding => {
+                refused("it has a `\\unrestrict` of its own, by which it could have `psql` run programs")
+            }
             Format::Packed(by) => {
                 refused(&format!("it is packed by {by}; let `pg_dump -Fc` pack it, or unpack it in `run`"))
             }

@@ -23,7 +23,8 @@ pub(super) async fn restore(session: &mut Session) -> Result<Place, End> {
         session.say("the backup is SQL text, for `sqlite3`");
         let text = File::open(&backup).map_err(|error| failed("read the backup", &error))?;
         let mut sqlite = session.program("sqlite3");
-        sqlite.args(["-batch", "-bail"]).arg(&database).stdin(Stdio::from(text));
+        // The text is from elsewhere: without this it could run programs, and read and write files.
+        sqlite.args(["-safe", "-batch", "-bail"]).arg(&database).stdin(Stdio::from(text));
         let status = session.run(sqlite, "sqlite3").await?;
         if !status.success() {
             return Err(not_restored(&format!("`sqlite3` {}", ended(status))));

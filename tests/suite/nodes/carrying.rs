@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What ssh and a node would do together: it begins, writes without end, and notes every line that it gets.
-const NODE: &str = r#"IFS= read -r line; mark=${line#mark=}; mark=${mark%%;*}; printf '\036%s start\n' "$mark"
+const NODE: &str = r#"IFS= read -r line; mark=${line#*mark=}; mark=${mark%%;*}; printf '\036%s start\n' "$mark"
 yes & while IFS= read -r line; do echo beat >> "$0"; done; kill $!"#;
 
 #[test]

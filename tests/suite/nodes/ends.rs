@@ -97,3 +97,19 @@ fn a_step_that_goes_on_in_the_background_keeps_nobody() {
     assert!(done["elapsed_ms"].as_u64().expect("a number") < 30_000, "{done}");
     assert_eq!(fleet.node("a1").processes().len(), 1);
 }
+
+#[test]
+fn a_command_that_prints_lives_on_when_the_controller_alone_is_killed() {
+    let deploy = "run = \"echo up; echo deaf; while ! test -f $HOME/go; do echo more; echo x >> $HOME/rounds; sleep 0.02; done; \
+                  echo ended >> $HOME/told\"\n";
+    let Some((mut world, mut fleet)) = world(&["a1"], deploy) else { return };
+    world.push("1.0.0", &[BUILD]);
+    until_up(&mut world);
+    world.kill();
+    let node = fleet.node("a1");
+    let rounds = node.read("rounds");
+    node.wait_until("rounds", &format!("{rounds}{}", "x\n".repeat(100)));
+    std::fs::write(node.home.join("go"), "").expect("written");
+    node.wait_until("told", "ended");
+    node.wait_until_idle();
+}

@@ -202,6 +202,11 @@ impl Node {
         }
     }
 
+    /// Where it listens on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.number
+    }
+
     /// The id of sshd, and of the group of its connections.
     pub(crate) fn pid(&self) -> u32 {
         self.sshd.as_ref().expect("it is up").id()

@@ -4,6 +4,7 @@ use super::fleet::Fleet;
 use super::world::{fails, log_of, world};
 use crate::whole::world::World;
 use std::fs;
+use std::process::Command;
 
 /// A deploy that is as good as its `break.sh`, which comes with the version and may do anything to the node.
 const GUARDED: &str = r#"
@@ -163,4 +164,32 @@ fn a_guard_that_could_not_put_a_file_back_says_so_and_the_controller_does_it() {
     world.wait("rollback_complete", &[("version", "1.0.0")]);
     assert_eq!(fleet.node("a1").read("app/shop"), "1.0.0\n");
     assert!(log_of(&world, "a1").contains("its command ended with status 1"), "{}", log_of(&world, "a1"));
+}
+
+#[test]
+fn a_guard_goes_back_although_a_file_was_the_same_in_both_versions() {
+    let Some((mut world, fleet)) = world(&["a1"], GUARDED) else { return };
+    let mut fleet = fleet;
+    let build = "mkdir -p out; echo same > out/same; echo \"$TIDEGATE_VERSION\" > out/shop; cp break.sh out/break.sh\n";
+    world.push("1.0.0", &[("build.sh", build), ("break.sh", "echo the password is hunter2\n")]);
+    world.wait("promote_complete", &[("version", "1.0.0")]);
+    let broken = "if [ $TIDEGATE_MODE = deploy ]; then sleep 300; fi\n";
+    world.push("2.0.0", &[("break.sh", broken)]);
+    fleet.node("a1").wait_until("told", "deploy 2.0.0");
+    world.kill();
+    fleet.node("a1").close();
+    fleet.node("a1").wait_until("told", "rollback 1.0.0 over 2.0.0, 1.0.0");
+    fleet.node("a1").wait_until_idle();
+    let left = fs::read_dir(fleet.node("a1").home.join("app")).expect("a folder").count();
+    assert_eq!(left, 3, "nothing is left beside the files");
+    let kept = Command::new("grep")
+        .args(["-rl", "hunter2"])
+        .arg(fleet.node("a1").home.join(".tidegate"))
+        .output()
+        .expect("grep runs");
+    assert_eq!(String::from_utf8_lossy(&kept.stdout), "", "what its command wrote is on the disk");
+    fleet.node("a1").start();
+    world.start();
+    world.wait("rollback_complete", &[("version", "1.0.0")]);
+    assert!(log_of(&world, "a1").contains("the node went back to 1.0.0 by itself at "));
 }

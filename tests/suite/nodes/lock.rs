@@ -101,3 +101,24 @@ fn a_backup_waits_for_the_lock_as_a_deploy_does_and_says_whose_it_is() {
     let tier = other.get("/api/pipelines/other")["pipeline"]["tiers"][0].clone();
     assert_eq!(tier["inside"]["gates"][0]["blockers"], Value::Null, "{tier}");
 }
+
+#[test]
+fn what_an_earlier_upload_left_behind_ends_no_stranger() {
+    let Some((mut one, _other, mut fleet)) = two() else { return };
+    let home = fleet.node("a1").home.clone();
+    fs::write(home.join("go"), "").expect("written");
+    one.push("1.0.0", &[BUILD]);
+    one.wait("promote_complete", &[]);
+    // The id of an upload that could not clear it is somebody else's by now.
+    let mut stranger = std::process::Command::new("sleep").arg("60").spawn().expect("it starts");
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+    let note = home.join(".tidegate").join(format!("{}.placing", name.trim()));
+    fs::write(&note, format!("{}\n", stranger.id())).expect("written");
+    one.push("2.0.0", &[]);
+    one.wait("promote_complete", &[("version", "2.0.0")]);
+    fleet.node("a1").wait_until_idle();
+    assert!(stranger.try_wait().expect("a child").is_none(), "it was killed");
+    stranger.kill().expect("a child");
+    stranger.wait().expect("a child");
+    assert_eq!(fs::read_to_string(note).expect("a file"), "");
+}

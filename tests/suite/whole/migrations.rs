@@ -359,3 +359,57 @@ fn postgres_migrations_are_tried_on_a_server_that_the_pipeline_names() {
     assert_eq!(done["outcome"]["classification"], "infrastructure", "{done}");
     assert!(!done.to_string().contains("hunter2") && !log(&world, &done).contains("hunter2"), "{done}");
 }
+
+/// What fetches that text.
+const FETCHES: &str = "path = \"$PLACE/backup\"";
+
+/// Restores this text; how it went, and its log. The place of a file that must not come to be is `$BAD`.
+fn restored(world: &mut World, version: &str, text: &str, migrate: &str) -> (Value, String) {
+    let text = text.replace("$BAD", world.path("bad").to_str().expect("text"));
+    fs::write(world.path("place/backup"), text).expect("written");
+    let done = tried(world, version, migrate);
+    assert!(!world.path("bad").exists(), "it ran a program: {version}");
+    let log = log(world, &done);
+    (done, log)
+}
+
+#[test]
+fn a_backup_for_sqlite_runs_no_programs() {
+    if !has("sqlite3") {
+        return;
+    }
+    let mut world = World::new(&pipeline(FETCHES, "engine = \"sqlite\""));
+    let text = "CREATE TABLE people (name TEXT);\n.shell touch $BAD\n";
+    let (done, log) = restored(&mut world, "1.0.0", text, "true");
+    assert_eq!(done["outcome"]["classification"], "infrastructure", "{done}");
+    assert!(log.contains("safe mode"), "{log}");
+}
+
+#[test]
+fn a_backup_for_postgres_runs_no_programs() {
+    let Some(_server) = Postgres::start() else { return };
+    let mut world = World::unborn(&pipeline(FETCHES, THROW_AWAY));
+    postgres::open(&world);
+    world.start();
+    world.good(&["hook", "install", world.path("shop.git").to_str().expect("text")]);
+    world.wait("pipeline_loaded", &[]);
+    let bad = [
+        ("1.0.0", "SELECT 1;\n\\! touch $BAD\n", "backslash commands are restricted"),
+        ("1.1.0", "\\restrict a\nSELECT 1;\n\\unrestrict a\nSELECT 1 \\! touch $BAD\n", "are restricted"),
+        ("1.2.0", "SELECT 1;\n\\unrestrict `touch $BAD`\n", "a `\\unrestrict` of its own"),
+        ("1.3.0", "CREATE TABLE a (a TEXT);\nCOPY a FROM PROGRAM 'id';\n", "pg_execute_server_program"),
+    ];
+    for (version, text, why) in bad {
+        let (done, log) = restored(&mut world, version, text, "true");
+        assert_eq!(done["outcome"]["classification"], "infrastructure", "{version}: {done}");
+        assert!(log.contains(why) || message(&done).contains(why), "{version}: {done}\n{log}");
+    }
+    // What is SQL is restored, and nobody who comes later runs it as somebody who could do more.
+    let text = "\\restrict a\nCREATE TABLE people (name TEXT);\nCOPY people FROM stdin;\nC:\\\\unrestrict\n\\.\n\\unrestrict a\n";
+    let migrate = "psql -X -A -t -c 'SELECT name, current_user FROM people' && \
+                   psql -X -A -t -c 'SELECT usesuper FROM pg_user WHERE usename = current_user'";
+    let (done, log) = restored(&mut world, "2.0.0", text, migrate);
+    assert_eq!(done["outcome"]["classification"], "ok", "{done}\n{log}");
+    assert!(log.contains("C:\\unrestrict|tidegate\nf\n"), "{log}");
+    assert_eq!(left(&world), 0);
+}
