@@ -100,7 +100,7 @@ impl WebhookError {
                 "let it hold one secret and nothing else, such as `openssl rand -hex 32` makes".to_owned()
             }
             Self::File(TokenError::Exposed { path, most, .. }) => format!(
-                "take the secret for known: make another, enter it at the forge too, then `chmod {most:04o} {}`",
+                "others may have read the secret: make another, enter it at the forge too, then `chmod {most:04o} {}`",
                 path.display()
             ),
             Self::File(error) => error.help(),

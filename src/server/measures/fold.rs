@@ -262,6 +262,7 @@ impl Fold {
             id,
             at: now,
             days,
+            covered_days: days.into(),
             events: self.events,
             complete,
             deployments: Deployments {

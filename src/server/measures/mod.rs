@@ -37,6 +37,8 @@ pub struct MeasuresView {
     pub at: Time,
     /// Days before that which were looked at.
     pub days: u32,
+    /// How many of these days the journal covers, with their fractions: at least 1, at most `days`.
+    pub covered_days: f64,
     /// Events that were looked at.
     pub events: u64,
     /// Whether the journal goes back that far.
@@ -145,6 +147,9 @@ pub(super) async fn measures(
     .await?;
     let journal = server.engine.journal();
     let after = before_time(journal.as_ref(), begin).await?;
+    let oldest =
+        journal.read(EventId(journal.oldest_id().0.saturating_sub(1)), 1, &Filter::default()).await?;
+    let oldest = oldest.records.first().and_then(|record| Time::from_timestamp_micros(record.at_us));
     let complete = after.0 + 1 > journal.oldest_id().0 || journal.oldest_id().0 <= 1;
     // A version that passes now may have been asked for, or failed first, before that.
     let earlier = before_time(journal.as_ref(), begin - TimeDelta::days(days.into())).await?;
@@ -168,7 +173,17 @@ pub(super) async fn measures(
             }
         }
     }
-    Ok(Json(fold.finish(upto, now, days, complete)))
+    Ok(Json(MeasuresView {
+        covered_days: covered(oldest.unwrap_or(now), now, days),
+        ..fold.finish(upto, now, days, complete)
+    }))
+}
+
+/// How many of the days before `now` the journal covers that begins at `oldest`. What happened within the first day
+/// counts for a day, that an hour's work is not taken for a habit.
+fn covered(oldest: Time, now: Time, days: u32) -> f64 {
+    let covered = (now - oldest).num_seconds() as f64 / 86_400.0;
+    covered.clamp(1.0, days.into())
 }
 
 /// The last event before a moment; times may jump back a little in a journal, which moves the answer by as much.
@@ -184,4 +199,19 @@ pub(super) async fn before_time(journal: &dyn Journal, moment: Time) -> Result<E
         }
     }
     Ok(EventId(low))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_days_that_are_covered_are_at_least_one_and_at_most_those_asked_for() {
+        let now = Time::from_timestamp(1_700_000_000, 0).unwrap();
+        let covered = |hours: i64| covered(now - TimeDelta::hours(hours), now, 30);
+        assert_eq!(covered(1), 1.0);
+        assert_eq!(covered(36), 1.5);
+        assert_eq!(covered(24 * 400), 30.0);
+        assert_eq!(covered(-5), 1.0);
+    }
 }

@@ -38,6 +38,7 @@ const SCRIPTS: &[Asset] = scripts![
     "tiers.js",
     "act.js",
     "signin.js",
+    "keys.js",
     "board.js",
     "pipeline.js",
     "graph.js",

@@ -83,7 +83,10 @@ impl TokenError {
         match self {
             Self::Io { .. } => "check that the file is there and that this user may use it".to_owned(),
             Self::Exposed { path, most, .. } => {
-                format!("take the token for known: replace it, then `chmod {most:04o} {}`", path.display())
+                format!(
+                    "others may have read the token: replace it, then `chmod {most:04o} {}`",
+                    path.display()
+                )
             }
             Self::Malformed { .. } => {
                 "restore the file from a backup, or remove it and make new tokens".to_owned()

@@ -13,11 +13,12 @@ const HISTORIES: u64 = 40;
 /// Points of each.
 const POINTS: usize = 10;
 
-/// What the page makes of states: of each tier of each pipeline its tone, and at last that of the build.
+/// What the page makes of states: of each tier of each pipeline its tone, then that of the build, and at last what wants
+/// attention most.
 const LOOKS: &str = r"(async (states) => {
     const folder = document.querySelector('script[type=module]').src.replace(/[^/]*$/, '');
-    const [{ look, buildLook }, { whole }] = await Promise.all([import(folder + 'tiers.js'), import(folder + 'live.js')]);
-    const tones = (p) => p.tiers.map((tier) => look(p, tier).tone).concat(buildLook(p)?.tone ?? '');
+    const [{ look, buildLook, attention }, { whole }] = await Promise.all([import(folder + 'tiers.js'), import(folder + 'live.js')]);
+    const tones = (p) => p.tiers.map((tier) => look(p, tier).tone).concat(buildLook(p)?.tone ?? '', attention(p));
     return states.map((state) => state.pipelines.map(whole).map(tones));
 })";
 
@@ -32,9 +33,11 @@ fn the_page_agrees_with_the_terminal() {
         let shown = browser.value(&format!("{LOOKS}({})", json!(views)));
         for (view, shown) in views.iter().zip(shown.as_array().expect("a list")) {
             for (p, shown) in view.pipelines.iter().zip(shown.as_array().expect("a list")) {
-                let (shown, built) = shown.as_array().expect("tones").split_at(p.tiers.len());
+                let (most, shown) = shown.as_array().and_then(|all| all.split_last()).expect("tones");
+                let (shown, built) = shown.split_at(p.tiers.len());
                 let place = || format!("seed {seed}, event {}: {}", view.id, json!(p));
                 assert_eq!(shown, tones(view, p), "{}", place());
+                assert_eq!(*most, tone(brief::attention(p, &Clock::at(view.at))), "{}", place());
                 // What else the terminal says there, the page says in another place.
                 if p.build.is_some() || (p.rejected.is_empty() && p.definition.is_some() && p.hold.is_none())
                 {

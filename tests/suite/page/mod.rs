@@ -2,9 +2,11 @@
 
 mod acting;
 mod agrees;
+mod board;
 pub(crate) mod browser;
 mod hostile;
 mod large;
+mod logs;
 mod pictures;
 mod seen;
 

@@ -3,64 +3,88 @@
 
 import { h, sign, segment } from "./dom.js";
 import { ask, picture } from "./live.js";
-import { blocker, blockers, counted } from "./words.js";
+import { signIn } from "./signin.js";
+import { blockers, counted, prose, said as words } from "./words.js";
 
 const ORDER = ["viewer", "trigger", "operator", "admin"];
 let open = null;
 
-/** Whether whoever is signed in may do that; the reason why not, or an empty text. */
-function refusal(role = "operator") {
-  const who = picture.who;
-  if (!who?.name) return "sign in first";
-  return ORDER.indexOf(who.role) < ORDER.indexOf(role) ? `takes a token of the role ${role}` : "";
-}
+const lacks = (role) => Boolean(picture.who?.name) && ORDER.indexOf(picture.who.role) < ORDER.indexOf(role);
+
+/** In words for everybody on the page why buttons are not for whoever is signed in; nothing where they are. */
+export const mayNot = () =>
+  lacks("operator") ? h("p", { class: "line note", key: "may-not" }, sign("note"), h("span", null, "Your token ", h("b", null, picture.who.name), ` has the role ${picture.who.role}: what is done by hand here takes the role operator.`)) : null;
 
 /** A button for a deed. */
-export function deed(verb, word, data, { strong = false, why = "" } = {}) {
-  const no = why || (picture.who?.name ? refusal() : "");
+export function deed(verb, word, data, { strong = false, role = "operator" } = {}) {
+  const no = lacks(role);
   const attributes = Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined).map(([name, value]) => [`data-${name}`, value]));
-  return h("button", { type: "button", class: strong ? "main small" : "small", "data-do": "act", "data-verb": verb, ...attributes, disabled: Boolean(no), title: no || null }, word);
+  return h("button", { type: "button", class: strong && picture.who?.name ? "main small" : "small", "data-do": "act", "data-verb": verb, ...attributes, disabled: no, title: no ? `takes a token of the role ${role}` : null }, word);
 }
 
-const nodesOf = (tier) => (tier?.nodes.filter((node) => !node.removed).length ? ` on ${counted(tier.nodes.filter((node) => !node.removed).length, "node")}` : "");
+/** On which nodes, and how: as in the terminal (`src/tui/act.rs`), as are the sentences below. */
+function nodesOf(tier) {
+  const names = tier?.nodes.filter((node) => !node.removed).map((node) => node.name) ?? [];
+  if (!tier?.deploys || !names.length) return "nothing is deployed";
+  const waves = tier.waves?.length > 1 ? `, in ${tier.waves.length} waves` : "";
+  return `${counted(names.length, "node")} (${names.slice(0, 4).join(", ")}${names.length > 4 ? ", …" : ""})${waves}`;
+}
 
-const list = (title, all) => (all.length ? h("div", null, h("p", null, title), h("ul", { class: "reasons" }, all.map((one) => h("li", null, blocker(one))))) : null);
+/** How a version goes on once the blockers of these kinds are gone. */
+function enters(where, tier, waiting, lifted) {
+  const left = (waiting?.blockers ?? []).filter((one) => !lifted.includes(one.kind));
+  const then = tier?.deploys ? `its gates run first, then it is deployed on ${nodesOf(tier)}.` : "its gates run first; nothing is deployed.";
+  if (!left.length) return [`${waiting?.version} enters ${where} at once: ${then}`];
+  return [`${waiting.version} enters ${where} once this is out of the way: `, blockers(left), `. ${then[0].toUpperCase()}${then.slice(1)}`];
+}
 
 /** What it will do, and how it is asked for. */
-function meaning({ verb, pipeline, tier, version, node, to }) {
+function meaning({ verb, pipeline, tier, version, node }) {
   const p = picture.state.pipelines.find((one) => one.name === pipeline);
   const t = p?.tiers.find((one) => one.name === tier);
   const where = tier ? `${pipeline} / ${tier}` : pipeline;
   const waiting = t?.waiting.find((one) => one.version === version);
-  const deploys = t?.deploys ? `then it is deployed${nodesOf(t)}` : "then it is current there";
+  const held = "is rejected here, and the tier is held until resume.";
   switch (verb) {
     case "confirm": {
       const missing = waiting?.blockers.find((one) => one.kind === "confirm_missing");
-      return { title: `Confirm ${version}`, what: [`This gives your word that ${version} may enter ${where}`, missing ? ` (${missing.have} of ${missing.need} are there).` : ".", " It says nothing about what else it waits for."] };
+      const [have, need] = missing ? [missing.have + 1, missing.need] : [1, 1];
+      return { title: `Confirm ${version}`, what: [`This will give your word for ${version}, ${have} of ${need}. `, have >= need ? enters(where, t, waiting, ["confirm_missing"]) : `${need - have} more must follow.`] };
     }
-    case "deny": return { title: `Deny ${version}`, what: [`This rejects ${version} in ${where}: it stays out until somebody says retry.`], danger: true };
+    case "deny": return { title: `Deny ${version}`, what: [`This will reject ${version} in ${where}: it does not enter until retry; newer versions are not touched.`], danger: true };
     case "promote": {
-      const lifted = (waiting?.blockers ?? []).filter((one) => ["manual", "soak", "window"].includes(one.kind));
       const hard = (waiting?.blockers ?? []).filter((one) => ["freeze", "not_promoted"].includes(one.kind));
-      const others = (waiting?.blockers ?? []).filter((one) => !lifted.includes(one) && !hard.includes(one));
       return {
         title: `Promote ${version}`,
-        what: [`This lets ${version} into ${where} before everything else that waits. Its gates run as always, ${deploys}.`],
-        more: [list("Lifted by this:", lifted), list("Not lifted, it enters once these are gone:", [...others, ...hard])],
+        what: ["This will let it in: ", enters(where, t, waiting, ["manual", "soak", "window", "hold"])],
         lift: hard.length ? h("span", null, "Lift also: ", blockers(hard), " (takes the role admin and a reason)") : null,
       };
     }
     case "rollback": {
-      const target = to ?? (t?.inside ? t.current?.version : t?.rollback_to);
-      return { title: `Roll back ${where}`, what: [t?.inside ? `This cancels ${version}, which is inside; what it changed goes back to ${target ?? "nothing"}.` : `This sends ${where} back from ${version} to ${target ?? "the version before"}${nodesOf(t)}.`, ` ${version} is rejected here, and the tier is held until a version is promoted by hand.`], danger: true };
+      const current = t?.current?.version;
+      const inside = t?.inside?.version;
+      const what = !inside ? `This will send ${where} back from ${current} to ${t?.rollback_to}, on ${nodesOf(t)}. ${current} ${held}`
+        : current ? `This will end ${inside} inside ${where} and send what it changed back to ${current}, on ${nodesOf(t)}. ${inside} ${held}`
+          : `This will end ${inside} inside ${where}; nothing was there before it. ${inside} ${held}`;
+      return { title: `Roll back ${where}`, what: [what], danger: true };
     }
-    case "retry": return { title: version ? `Retry ${version}` : `Retry in ${where}`, what: [version ? `This lets ${version} wait for ${where} again, under the definition that is in force now. Gates that passed with the same definition and artifacts are not repeated.` : `What would be tried again later in ${where} is tried now.`] };
-    case "redeploy": return { title: `Redeploy ${version}`, what: [`This runs the deploy of ${version} again on ${node ? `node ${node}` : counted(t?.nodes.length ?? 0, "node")} of ${where}, without gates.`] };
-    case "cancel": return { title: `Cancel ${version}`, what: [tier ? `This ends ${version} inside ${where}. It is rejected there; nodes that it changed go back.` : `This ends the build of ${version}.`], danger: true };
-    case "hold": return { title: `Hold ${where}`, what: [`Nothing enters ${tier ? where : `any tier of ${pipeline}`} by itself any more. What is inside goes on, and so does what a person promotes.`] };
-    case "resume": return { title: `Resume ${where}`, what: ["This lifts the hold: what waits and may enter does so at once."] };
+    case "retry": {
+      const what = t?.inside ? `This will try at once what ${t.inside.version} waits to try again.`
+        : t?.going_back ? `This will try at once again to send ${where} back to ${t.going_back.to}.`
+          : `This will let ${version} wait for ${where} again; gates that passed are not run again.`;
+      return { title: `Retry ${version ?? `in ${where}`}`, what: [what] };
+    }
+    case "redeploy": return { title: `Redeploy ${version}`, what: [`This will put ${version} there again, on ${node ? `node ${node}` : nodesOf(t)}, without gates.`] };
+    case "cancel": return { title: `Cancel ${version}`, what: [tier ? `This will end ${version} inside ${where}: its gates and deploys are ended, nodes that were changed go back, and it is rejected here until retry.` : `This will end the build of ${version} of ${pipeline}: its steps are ended.`], danger: true };
+    case "hold": return { title: `Hold ${where}`, what: [tier ? `This will hold ${where}: no version enters by itself until resume; what is inside, and promote, go on.` : `This will hold all of ${pipeline}: no version enters any of its ${counted(p?.tiers.length ?? 0, "tier")} by itself; builds, what is inside, and promote go on.`] };
+    case "resume": {
+      const by = (t ?? p)?.hold?.by;
+      const next = t?.waiting.at(-1);
+      return { title: `Resume ${where}`, what: tier ? [`This will lift the hold by ${by}. `, next ? enters(where, t, next, ["hold"]) : ""] : [`This will lift the hold of all of ${pipeline} by ${by}: versions that wait may enter at once.`] };
+    }
     case "block": return { title: `Block ${version}`, what: [`${version} enters no tier of ${pipeline} any more and is never chosen by a rollback. Where it is, it stays.`], danger: true };
     case "unblock": return { title: `Unblock ${version}`, what: [`${version} may enter tiers of ${pipeline} again.`] };
+    case "rebuild": return { title: `Rebuild ${pipeline}`, what: [`This will ask for a build of ${pipeline} from the head of the branch that it takes. A commit that is built already is not built again: its version moves to the front.`], at: "/rebuild", body: { pipeline, again: true }, role: "trigger" };
     default: return { title: verb, what: [`${verb} ${where}`] };
   }
 }
@@ -72,52 +96,55 @@ export function closeDialog() {
   open = null;
 }
 
+/** One at a time, in the frame, above what it is about. */
 function toast(tone, ...what) {
-  const place = document.getElementById("notice");
   const one = h("div", { class: `toast ${tone}` }, sign(tone), h("span", null, ...what));
-  place.append(one);
+  document.getElementById("notice").replaceChildren(one);
   setTimeout(() => one.remove(), 6000);
 }
 
 export function act(data) {
   closeDialog();
-  const { verb, pipeline, tier, version, node, to } = data;
+  const { verb, pipeline, tier, version, node } = data;
   const means = meaning(data);
   const who = picture.who?.name;
   const reason = h("input", { id: "why", name: "why", type: "text", autocomplete: "off", maxlength: 500, placeholder: "kept in the journal" });
-  const lift = means.lift ? h("input", { type: "checkbox", id: "lift" }) : null;
+  const lift = means.lift && who ? h("input", { type: "checkbox", id: "lift" }) : null;
   const said = h("p", { class: "line bad", role: "alert", hidden: true });
-  const go = h("button", { type: "submit", class: means.danger ? "main danger" : "main" }, means.title);
+  const may = !lacks(means.role ?? "operator");
+  const go = h("button", { type: "submit", class: means.danger && who ? "main danger" : "main", disabled: !may }, who ? means.title : "Sign in …");
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "act-title" },
     h("form", { method: "dialog" },
       h("h2", { id: "act-title" }, means.title),
       h("p", null, means.what),
-      means.more ?? null,
       lift ? h("label", { class: "check" }, lift, means.lift) : null,
-      h("label", { for: "why" }, "Reason ", h("span", { class: "quiet" }, "(may be left out)")), reason, said,
-      h("p", { class: "quiet" }, who ? `Signed with the token ${who}.` : "You are not signed in: the controller will refuse this."),
+      who ? [h("label", { for: "why" }, "Reason ", h("span", { class: "quiet" }, "(may be left out)")), reason] : null, said,
+      h("p", { class: may ? "quiet" : "line note" }, who && may ? `Signed with the token ${who}.` : `${who ? `The token ${who} has the role ${picture.who.role}` : "You are not signed in"}: it takes a token of the role ${means.role ?? "operator"}.`),
       h("div", { class: "buttons" }, h("button", { type: "button", value: "cancel" }, "Leave it"), go)));
   dialog.querySelector("[value=cancel]").addEventListener("click", closeDialog);
   dialog.addEventListener("cancel", (event) => (event.preventDefault(), closeDialog()));
   const key = crypto.randomUUID?.() ?? String(Math.random());
   dialog.querySelector("form").addEventListener("submit", async (event) => {
     event.preventDefault();
+    // Once signed in, what was asked for is asked again, with what is so then.
+    if (!who) return void (closeDialog(), signIn(false, () => act(data)));
     said.hidden = true;
     go.disabled = true;
-    const body = {};
+    const body = { ...means.body };
     if (version) body.version = version;
     if (node) body.node = node;
-    if (to) body.to = to;
     if (lift?.checked) body.lift = true;
     if (reason.value.trim()) body.why = reason.value.trim();
-    const place = tier ? `/api/pipelines/${segment(pipeline)}/tiers/${segment(tier)}/${verb}` : `/api/pipelines/${segment(pipeline)}/${verb}`;
+    const place = means.at ?? (tier ? `/api/pipelines/${segment(pipeline)}/tiers/${segment(tier)}/${verb}` : `/api/pipelines/${segment(pipeline)}/${verb}`);
     try {
       const done = await ask(place, body, key);
       closeDialog();
       const waits = done.waits_for?.length ? [" It still waits: ", blockers(done.waits_for), "."] : [];
-      toast("good", done.already ? `${means.title}: it was so already.` : `${means.title}: done.`, ...waits);
+      const no = done.ignored?.[0];
+      if (no) toast("wait", `${means.title}: `, prose(no.reason), ".");
+      else toast("good", `${means.title}: ${done.already ? "it was so already" : means.at ? "it is asked for" : "done"}.`, ...waits);
     } catch (problem) {
-      said.replaceChildren(...[`${problem.message}. `, problem.help, " ", h("code", null, problem.code)].filter(Boolean));
+      said.replaceChildren(h("span", null, words(problem), problem.code ? [" ", h("code", { class: "whole-word quiet" }, problem.code)] : ""));
       said.hidden = false;
       go.disabled = false;
     }
@@ -125,5 +152,5 @@ export function act(data) {
   open = dialog;
   document.body.append(dialog);
   dialog.showModal();
-  reason.focus();
+  (who && may ? reason : go).focus();
 }

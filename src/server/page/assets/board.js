@@ -1,21 +1,24 @@
 // The board: a row a pipeline, a cell a tier.
 
 import { h, sign, link, paths } from "./dom.js";
-import { look, buildLook, urgency, isHistory } from "./tiers.js";
+import { look, buildLook, attention, byAttention, asksPeople, inMotion, isHistory } from "./tiers.js";
 import { age, counted } from "./words.js";
 import { trouble } from "./frame.js";
 
-const view = { text: "", only: "all" };
+const view = { text: "", only: "" };
 
+/** Name in the address, word, and which pipelines are meant. */
 const FILTERS = [
-  ["all", "All"],
-  ["3", "Trouble"],
-  ["2", "Waits for a person"],
-  ["1", "In motion"],
+  ["", "All", () => true],
+  ["trouble", "Trouble", (pipeline) => attention(pipeline) === "bad"],
+  ["person", "Waits for a person", (pipeline) => asksPeople(pipeline).length > 0],
+  ["motion", "In motion", inMotion],
 ];
+const chosen = () => FILTERS.find(([name]) => name === view.only) ?? FILTERS[0];
 
 function cell(pipeline, tier) {
-  const seen = look(pipeline, tier);
+  // All of it is a link: others have no place in it.
+  const seen = look(pipeline, tier, false);
   const current = tier.current?.version;
   return h(
     "li",
@@ -28,7 +31,6 @@ function cell(pipeline, tier) {
     ),
   );
 }
-
 
 function row(pipeline) {
   const made = buildLook(pipeline);
@@ -50,23 +52,32 @@ function wanted(pipeline) {
   const text = view.text.toLowerCase();
   const known = [pipeline.name, pipeline.description ?? "", ...pipeline.tiers.map((tier) => tier.current?.version ?? "")];
   if (text && !known.some((one) => one.toLowerCase().includes(text))) return false;
-  return view.only === "all" || urgency(pipeline) === Number(view.only);
+  return chosen()[2](pipeline);
+}
+
+/** What is chosen stands in the address, so that it can be kept, sent, and come back to. */
+function remember() {
+  const query = new URLSearchParams(Object.entries({ show: view.only, find: view.text }).filter(([, value]) => value));
+  window.history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
 }
 
 export const page = {
   title: () => "Board",
+  enter({ query }) {
+    view.only = query.get("show") ?? "";
+    view.text = query.get("find") ?? "";
+  },
   draw({ state }) {
     const present = state.pipelines.filter((one) => !isHistory(one));
     const history = state.pipelines.filter(isHistory);
-    const shown = present.filter(wanted);
-    const count = (only) => (only === "all" ? present.length : present.filter((one) => urgency(one) === Number(only)).length);
+    const shown = byAttention(present.filter(wanted));
     return [
       trouble(state),
       h("div", { class: "bar", key: "bar" },
         h("h1", null, "Board"),
-        h("div", { class: "choice", role: "group", "aria-label": "Which pipelines" }, FILTERS.map(([only, word]) =>
-          h("button", { type: "button", "data-do": "only", "data-only": only, "aria-pressed": String(view.only === only) }, word, " ", h("span", { class: "count" }, count(only))))),
-        h("input", { type: "search", id: "find", placeholder: "Find a pipeline or version  ( / )", "aria-label": "Find a pipeline or version", "data-input": "find", autocomplete: "off", spellcheck: "false" })),
+        h("div", { class: "choice", role: "group", "aria-label": "Which pipelines" }, FILTERS.map(([only, word, fits]) =>
+          h("button", { type: "button", "data-do": "only", "data-only": only, "aria-pressed": String(chosen()[0] === only) }, word, " ", h("span", { class: "count" }, present.filter(fits).length)))),
+        h("input", { type: "search", id: "find", placeholder: "Find a pipeline or version  ( / )", "aria-label": "Find a pipeline or version", "data-input": "find", value: view.text, autocomplete: "off", spellcheck: "false" })),
       h("div", { class: "rows", key: "rows" }, shown.map(row),
         present.length ? null : h("div", { class: "empty", key: "empty" }, h("h2", null, "No pipeline is loaded yet"), h("p", null, "Put a TOML file into the controller's ", h("code", null, "pipelines"), " folder; ", h("code", null, "tidegate init"), " writes a first one.")),
         present.length && !shown.length ? h("p", { class: "empty quiet", key: "nothing" }, "Nothing fits.") : null),
@@ -74,10 +85,9 @@ export const page = {
     ];
   },
   do: {
-    only: (button) => void (view.only = button.dataset.only),
+    only: (button) => ((view.only = button.dataset.only), remember()),
   },
   input: {
-    find: (field) => void (view.text = field.value),
+    find: (field) => ((view.text = field.value), remember()),
   },
 };
-

@@ -18,7 +18,7 @@ export function bars(title, points, tell) {
         return s("rect", { x: place * step + (step - thick) / 2, width: thick, y: HIGH - high, height: high, rx: 1.5, class: "column" }, s("title", null, `${label}: ${value ? tell(value) : "none"}`));
       }),
       points.length ? [s("text", { x: 0, y: HIGH + 14, class: "tick" }, points[0][0]), s("text", { x: WIDE, y: HIGH + 14, class: "tick", "text-anchor": "end" }, points.at(-1)[0])] : null),
-    h("details", null, h("summary", null, "As a table"), h("div", { class: "scroll" }, h("table", null, h("tbody", null, points.map(([label, value]) => h("tr", { key: label }, h("th", { scope: "row" }, label), h("td", null, value ? tell(value) : "–"))))))));
+    h("details", null, h("summary", null, "As a table"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, h("table", null, h("tbody", null, points.map(([label, value]) => h("tr", { key: label }, h("th", { scope: "row" }, label), h("td", null, value ? tell(value) : "–"))))))));
 }
 
 /** `rows`: [label, value, more]. */

@@ -2,8 +2,8 @@
 
 import { h, sign, link } from "./dom.js";
 import { picture } from "./live.js";
-import { waitingForPeople, urgency, isHistory } from "./tiers.js";
-import { age, counted } from "./words.js";
+import { asksPeople, attention, isHistory } from "./tiers.js";
+import { age, counted, prose } from "./words.js";
 
 const PAGES = [
   ["/", "Board"],
@@ -17,9 +17,12 @@ const PAGES = [
 /** How many pipelines have trouble. */
 function troubled(state) {
   if (!state) return 0;
-  const pipelines = state.pipelines.filter((one) => !isHistory(one) && urgency(one) === 3).length;
+  const pipelines = state.pipelines.filter((one) => !isHistory(one) && attention(one) === "bad").length;
   return pipelines + state.rejected.length + (state.standstill ? 1 : 0) + (state.troubles ?? []).length;
 }
+
+/** How many pipelines wait for a person: the number that the board shows too. */
+const asking = (state) => (state ? state.pipelines.filter((one) => !isHistory(one) && asksPeople(one).length).length : 0);
 
 function pill() {
   const seconds = Math.floor((Date.now() - picture.cutAt) / 1000);
@@ -32,7 +35,7 @@ function pill() {
 }
 
 export function head(path) {
-  const waiting = picture.state ? waitingForPeople(picture.state).length : 0;
+  const waiting = asking(picture.state);
   const who = picture.who;
   return [
     h("div", { class: "brand" }, h("a", { href: "/", "aria-label": "tidegate, the board" }, mark(), h("span", null, "tidegate"))),
@@ -40,6 +43,7 @@ export function head(path) {
       h("a", { href, "aria-current": (href === "/" ? path === "/" || path.startsWith("/ui/pipelines") || path.startsWith("/ui/runs") : path.startsWith(href)) ? "page" : null },
         word, href === "/ui/waiting" && waiting ? h("span", { class: "badge" }, waiting) : null))),
     h("div", { class: "side" }, pill(),
+      h("button", { type: "button", class: "plain", "data-do": "keys", title: "Which keys do what", "aria-label": "Keys" }, "?"),
       h("button", { type: "button", class: "plain", "data-do": "theme", title: "Light, dark, or as the system" }, themeWord()),
       who?.name ? h("button", { type: "button", class: "plain", "data-do": "signout", title: `Signed in with the token ${who.name}, role ${who.role}` }, `${who.name} · sign out`)
         : h("button", { type: "button", "data-do": "signin" }, "Sign in")),
@@ -58,13 +62,13 @@ function mark() {
 export function trouble(state) {
   const all = [];
   const say = (tone, what, code, help) =>
-    all.push(h("div", { class: `banner ${tone}`, key: `${code}${what}` }, sign(tone), h("div", null, h("p", null, h("b", null, what), " ", code ? h("code", { class: "quiet" }, code) : null), help ? h("p", { class: "quiet" }, help) : null)));
+    all.push(h("div", { class: `banner ${tone}`, key: `${code}${what}` }, sign(tone), h("div", null, h("p", null, h("b", null, prose(what)), " ", code ? h("code", { class: "whole-word quiet" }, code) : null), help ? h("p", { class: "quiet" }, prose(help)) : null)));
   if (state.standstill) say("bad", `Nothing new begins: ${state.standstill.message}`, state.standstill.code, state.standstill.help);
   for (const one of state.troubles ?? []) say("bad", one.message, one.code, one.help);
   for (const one of state.notices ?? []) if (one.trouble) say("bad", `Notice ${one.number} of ${one.pipeline} is not taken: ${one.trouble.error}`, "", "");
   for (const file of state.rejected)
     all.push(h("div", { class: "banner bad", key: file.file }, sign("bad"), h("div", null,
-      h("p", null, h("b", null, link("/ui/definitions", `${file.file} is refused`)), ` (${counted(file.diagnostics.length, "problem")}, `, age(file.at), ")"))));
+      h("p", null, h("b", null, link(`/ui/definitions#refused-${encodeURIComponent(file.file)}`, `${file.file} is refused`)), ` (${counted(file.diagnostics.length, "problem")}, `, age(file.at), ")"))));
   return all.length ? h("div", { class: "banners", key: "banners" }, all) : null;
 }
 
@@ -72,7 +76,7 @@ export function setTitle(title) {
   const bad = troubled(picture.state);
   document.title = `${bad ? `(${bad}) ` : ""}${title ? `${title} · ` : ""}tidegate`;
   const icon = document.getElementById("favicon");
-  const name = picture.link === "cut" ? "cut" : bad ? "bad" : picture.state && waitingForPeople(picture.state).length ? "wait" : "good";
+  const name = picture.link === "cut" ? "cut" : bad ? "bad" : asking(picture.state) ? "wait" : "good";
   const href = icon.href.replace(/[a-z]+\.svg$/, `${name}.svg`);
   if (icon.href !== href) icon.href = href;
 }

@@ -21,15 +21,21 @@ function columns(tiers) {
   return column;
 }
 
-const clip = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+/** So many characters fit into a box, of each of its lines. */
+const NAME = 22, VERSION = 18, WORD = 25;
+const clip = (text, most) => ([...text].length > most ? `${[...text].slice(0, most - 1).join("")}…` : text);
 
 function box(x, y, href, name, version, seen) {
+  const word = seen.word + (seen.version && seen.version !== version ? ` ${seen.version}` : "");
   return s("a", { href, class: `box ${seen.tone}` },
+    s("title", null, `${name}: ${version}, ${word}`),
     s("rect", { x, y, width: WIDE, height: HIGH, rx: 8, class: "box-back" }),
     s("rect", { x, y: y + 8, width: 4, height: HIGH - 16, rx: 2, class: "box-edge" }),
-    s("text", { x: x + 16, y: y + 22, class: "box-name" }, clip(name, 22)),
-    s("text", { x: x + 16, y: y + 42, class: "box-version" }, clip(version, 22)),
-    s("text", { x: x + 16, y: y + 61, class: "box-word" }, clip(seen.word + (seen.version && seen.version !== version ? ` ${seen.version}` : ""), 27)));
+    // What is wider than characters usually are ends at the edge all the same.
+    s("svg", { x: x + 16, y, width: WIDE - 20, height: HIGH },
+      s("text", { y: 22, class: "box-name" }, clip(name, NAME)),
+      s("text", { y: 42, class: "box-version" }, clip(version, VERSION)),
+      s("text", { y: 61, class: "box-word" }, clip(word, WORD))));
 }
 
 export function graph(pipeline) {

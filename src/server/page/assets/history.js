@@ -1,9 +1,10 @@
 // What happened, newest first, from the journal: filtered, searched, and live at its top. The audit list is the same of
 // what people did and of what they were refused.
 
-import { h } from "./dom.js";
+import { h, sign } from "./dom.js";
 import { ask } from "./live.js";
 import { line, KINDS } from "./story.js";
+import { said } from "./words.js";
 
 const PAGE = 100;
 
@@ -61,7 +62,7 @@ class List {
   }
 }
 
-function make(title, filterOf, controls, about) {
+function make(title, filterOf, controls, { about, empty }) {
   const list = new List();
   const view = { group: "", pipeline: "", text: "" };
   let typing = 0;
@@ -73,6 +74,10 @@ function make(title, filterOf, controls, about) {
       view.pipeline = context.query.get("pipeline") ?? view.pipeline;
       again(context);
     },
+    again(context) {
+      if (list.problem && !list.events.length) again(context);
+      list.problem = null;
+    },
     event(event) {
       const wanted = filter();
       if (!event.id || !fits(wanted.kinds, event.kind) || (wanted.by && !event.by)) return;
@@ -83,12 +88,12 @@ function make(title, filterOf, controls, about) {
     draw({ state }) {
       return [
         h("div", { class: "bar", key: "bar" }, h("h1", null, title), controls(view, state),
-          h("input", { type: "search", id: "find", placeholder: "Search  ( / )", "aria-label": "Search", "data-input": "text", autocomplete: "off", spellcheck: "false" })),
+          h("input", { type: "search", id: "find", placeholder: "Search  ( / )", "aria-label": "Search", "data-input": "text", value: view.text, autocomplete: "off", spellcheck: "false" })),
         about ? h("p", { class: "quiet", key: "about" }, about) : null,
-        list.problem ? h("p", { class: "line bad", key: "problem" }, `${list.problem.message}. ${list.problem.help}`) : null,
+        list.problem ? h("p", { class: "line bad", key: "problem" }, sign("bad"), h("span", null, said(list.problem))) : null,
         h("ol", { class: "events", key: "events" }, list.events.map((one) => line(one))),
-        list.events.length || list.asking ? null : h("p", { class: "empty quiet", key: "empty" }, "Nothing fits."),
-        list.asking ? h("p", { class: "quiet", key: "asking" }, "Reading the journal …") : list.done ? null : h("button", { type: "button", "data-do": "more", key: "more" }, "Older ones"),
+        list.events.length || list.asking || list.problem ? null : h("p", { class: "empty quiet", key: "empty" }, view.group || view.pipeline || view.text ? "Nothing fits." : empty),
+        list.asking ? h("p", { class: "quiet", key: "asking" }, "Reading the journal …") : list.done || list.problem ? null : h("button", { type: "button", "data-do": "more", key: "more" }, "Older ones"),
       ];
     },
     do: { more: (_, { redraw }) => list.more(filter(), redraw) },
@@ -112,11 +117,12 @@ export const page = make(
   "History",
   (view) => ({ pipeline: view.pipeline, text: view.text, kinds: KINDS_OF[view.group] }),
   (view, state) => [choose("group", "What", view.group, Object.entries(GROUPS)), pipelines(view, state)],
+  { empty: "Nothing has happened yet." },
 );
 
 export const audit = make(
   "Audit",
   (view) => ({ pipeline: view.pipeline, text: view.text, kinds: [], by: true }),
   pipelines,
-  "Everything that a person or a token caused, with who and why, as it stands in the journal.",
+  { about: "Everything that a person or a token caused, with who and why, as it stands in the journal.", empty: "Nobody has caused anything yet." },
 );

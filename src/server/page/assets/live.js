@@ -27,6 +27,7 @@ let everything = false;
 let asking = false;
 let timer = 0;
 let attempt = 0;
+let retry = 0;
 
 /** What time it is at the controller, in milliseconds. */
 export const now = () => Date.now() + skew;
@@ -190,13 +191,17 @@ function cut() {
   if (picture.link !== "cut") picture.cutAt = Date.now();
   picture.link = "cut";
   tell();
-  const wait = Math.min(10000, 400 * 2 ** attempt++) * (0.7 + Math.random() * 0.6);
-  setTimeout(again, wait);
+  const longest = document.hidden ? 10000 : 2000;
+  clearTimeout(retry);
+  retry = setTimeout(again, Math.min(longest, 400 * 2 ** attempt++) * (0.8 + Math.random() * 0.4));
 }
 
 async function again() {
   if (socket || picture.link === "refused") return;
+  clearTimeout(retry);
+  if (!picture.who) picture.who = await ask("/api/whoami").catch(() => null);
   await refresh();
+  if (socket) return;
   if (picture.problem) return picture.link === "refused" ? undefined : cut();
   last = Math.max(last, 0) || picture.state.id;
   open();

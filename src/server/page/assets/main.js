@@ -4,9 +4,10 @@
 import { children, h } from "./dom.js";
 import { begin, hear, hearEvents, picture, restart, ask } from "./live.js";
 import { head, setTitle } from "./frame.js";
-import { agePhrase, untilPhrase, span } from "./words.js";
+import { agePhrase, lastingPhrase, untilPhrase, span, instead } from "./words.js";
 import { act, closeDialog } from "./act.js";
 import { signIn } from "./signin.js";
+import { showKeys } from "./keys.js";
 import { page as board } from "./board.js";
 import { page as pipeline } from "./pipeline.js";
 import { page as version } from "./version.js";
@@ -59,7 +60,7 @@ function draw() {
   if (picture.link === "refused" && !picture.who?.name) return void signIn(true);
   if (!picture.state) {
     const problem = picture.problem;
-    if (problem) children(main, [h("div", { class: "empty" }, h("h1", null, "No picture yet"), h("p", null, problem.message), h("p", { class: "quiet" }, problem.help))]);
+    if (problem) children(main, [instead("No picture yet", problem)]);
     return;
   }
   const made = [current.page.draw(context())].flat(Infinity).filter((one) => one);
@@ -78,7 +79,7 @@ function go() {
   main.replaceChildren();
   current.page.enter?.(context());
   draw();
-  const there = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const there = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (there) there.scrollIntoView();
   else scrollTo(0, 0);
 }
@@ -114,6 +115,7 @@ document.addEventListener("click", (event) => {
 
 const GLOBAL = {
   act: (button) => act(button.dataset),
+  keys: showKeys,
   signin: () => signIn(false),
   signout: async () => {
     await ask("/api/logout", {}).catch(() => {});
@@ -137,6 +139,7 @@ document.addEventListener("input", (event) => {
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, textarea, select, dialog");
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "?") return void showKeys();
   if (event.key === "/") {
     const field = document.getElementById("find");
     if (field) event.preventDefault(), field.focus(), field.select();
@@ -148,12 +151,19 @@ setInterval(() => {
   if (document.hidden) return;
   const set = (element, text) => element.firstChild?.data !== text && (element.textContent = text);
   for (const one of document.querySelectorAll("[data-age]")) set(one, agePhrase(one.dataset.age));
+  for (const one of document.querySelectorAll("[data-lasts]")) set(one, lastingPhrase(one.dataset.lasts));
   for (const one of document.querySelectorAll("[data-until]")) set(one, untilPhrase(one.dataset.until));
   for (const one of document.querySelectorAll("[data-cut]")) set(one, `cut off, as of ${span((Date.now() - one.dataset.cut) / 1000)} ago`);
 }, 1000);
 
 addEventListener("popstate", go);
-hear(redraw);
+let wasCut = false;
+hear(() => {
+  // What a page asked for in vain, or could not hear of, it asks for again.
+  if (picture.link === "live" && wasCut) current.page.again?.(context());
+  wasCut = picture.link !== "live" && (wasCut || picture.link === "cut");
+  redraw();
+});
 hearEvents((event) => current?.page.event?.(event, context()));
 
 const theme = localStorage.getItem("theme");

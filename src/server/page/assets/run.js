@@ -5,7 +5,7 @@ import { h, sign, link, paths, children } from "./dom.js";
 import { ask } from "./live.js";
 import { paint } from "./ansi.js";
 import { stepSaid } from "./story.js";
-import { age, at, bytes, counted, outcome, took, FAILURES } from "./words.js";
+import { bytes, counted, instead, inWords, lasting, outcome, prose, took, when, FAILURES } from "./words.js";
 
 /** Pixels of a line, as the style sheet has it. */
 const LINE = 19;
@@ -39,12 +39,14 @@ class Log {
     box.own = this;
     box.key = `log ${this.run}`;
     box.addEventListener("scroll", () => {
+      // Where the page itself scrolled to says nothing of what is wanted.
+      if (box.scrollTop === this.put) return this.show();
       const bottom = box.scrollTop + box.clientHeight >= box.scrollHeight - LINE;
       if (bottom !== this.following) (this.following = bottom), this.redraw();
       this.show();
     }, { passive: true });
     this.box = box;
-    this.resize = new ResizeObserver(() => this.show());
+    this.resize = new ResizeObserver(() => this.settle());
     this.resize.observe(box);
     return box;
   }
@@ -71,15 +73,31 @@ class Log {
 
   layout() {
     this.space.style.height = `${Math.max(LINE, Math.min(TALLEST, this.index.lines * LINE))}px`;
-    if (this.target !== undefined) (this.go(this.target), (this.target = undefined));
-    else if (this.following) this.box.scrollTop = this.box.scrollHeight;
-    this.show();
+    this.settle();
     this.redraw();
+  }
+
+  /** Goes where the address points, or follows the end: once the box is on the page, and once the line is there. */
+  settle() {
+    if (!this.box.clientHeight || !this.index.lines) return;
+    const { target } = this;
+    if (target && target > this.index.lines && !run?.end) return this.show();
+    if (target) this.go(Math.min(target, this.index.lines));
+    else if (this.following) {
+      this.box.scrollTop = this.box.scrollHeight;
+      this.put = this.box.scrollTop;
+    }
+    this.target = undefined;
+    this.show();
+    // On a small screen the box itself comes into sight, once, unless the log is read from its beginning.
+    if (!this.met && this.box.scrollTop) this.box.scrollIntoView({ block: "nearest" });
+    this.met = true;
   }
 
   go(line) {
     this.following = false;
     this.box.scrollTop = Math.max(0, (line - 1) * LINE - this.box.clientHeight / 3) / this.scale;
+    this.put = this.box.scrollTop;
     this.show();
   }
 
@@ -166,9 +184,15 @@ class Log {
 let run = null;
 let text = "";
 
+const passed = (one) => Boolean(one.end) && (one.end.outcome ? one.end.outcome.status === "pass" : !one.end.failure);
+
 async function load({ parameters: [number], redraw }) {
   try {
-    run = await ask(`/api/runs/${number}`);
+    const found = await ask(`/api/runs/${number}`);
+    if (log?.run !== Number(number)) return;
+    // What goes on is followed, what failed is opened at its end, and what went well at its beginning.
+    if (!run?.run_id && passed(found)) log.following = false;
+    run = found;
   } catch (problem) {
     run = { problem };
   }
@@ -192,14 +216,14 @@ function what(one) {
 }
 
 function end(one) {
-  if (!one.end) return h("span", { class: "line move" }, sign("move"), "runs since ", age(one.started_at));
+  if (!one.end) return h("span", { class: "line move" }, sign("move"), h("span", null, "runs ", lasting(one.started_at)));
   const outcomeOf = one.end.outcome;
   if (outcomeOf) {
     const tone = { pass: "good", fail: "bad", blocked: "wait" }[outcomeOf.status];
-    return h("span", { class: `line ${tone}` }, sign(tone), h("span", null, outcome(outcomeOf), outcomeOf.message ? `: ${outcomeOf.message}` : "", h("span", { class: "quiet" }, ` ${took(outcomeOf.elapsed_ms)}`, outcomeOf.exit_code !== undefined ? `, exit status ${outcomeOf.exit_code}` : "", outcomeOf.log_truncated ? ", the log was cut at its limit" : "")));
+    return h("span", { class: `line ${tone}` }, sign(tone), h("span", null, outcome(outcomeOf), outcomeOf.message ? [": ", prose(outcomeOf.message)] : "", h("span", { class: "quiet" }, ` ${took(outcomeOf.elapsed_ms)}`, outcomeOf.exit_code !== undefined ? `, exit status ${outcomeOf.exit_code}` : "", outcomeOf.log_truncated ? ", the log was cut at its limit" : "")));
   }
   const failed = one.end.failure;
-  return h("span", { class: `line ${failed ? "bad" : "good"}` }, sign(failed ? "bad" : "good"), failed ? `${FAILURES[failed] ?? failed}: ${one.end.message ?? ""}` : `done ${took(one.end.elapsed_ms ?? 0)}`);
+  return h("span", { class: `line ${failed ? "bad" : "good"}` }, sign(failed ? "bad" : "good"), h("span", null, failed ? [FAILURES[failed] ?? failed, one.end.message ? [": ", prose(one.end.message)] : ""] : `done ${took(one.end.elapsed_ms ?? 0)}`));
 }
 
 /** A line that an address can point to. */
@@ -225,17 +249,20 @@ export const page = {
     log?.end();
     log = null;
   },
+  again(context) {
+    load(context).then(() => (log?.grow(), follow(context)));
+  },
   event(event, context) {
     if (event.run_id === log?.run) load(context).then(() => (log?.grow(), follow(context)));
   },
   draw(context) {
     if (!run) return h("p", { class: "quiet loading" }, "Asking for the run …");
-    if (run.problem) return h("div", { class: "empty" }, h("h1", null, `Run ${context.parameters[0]}`), h("p", null, run.problem.message), h("p", { class: "quiet" }, run.problem.help));
+    if (run.problem) return instead(`Run ${context.parameters[0]}`, run.problem);
     const found = log.found;
     return [
       h("div", { class: "bar", key: "bar" }, h("div", null,
         h("p", { class: "quiet" }, link(paths.pipeline(run.pipeline), run.pipeline), " / ", h("a", { class: "version", href: paths.version(run.pipeline, run.version) }, run.version)),
-        h("h1", null, `Run ${run.run_id}: `, what(run)), h("p", null, end(run), h("span", { class: "quiet" }, " began ", at(run.started_at))))),
+        h("h1", null, `Run ${run.run_id}: `, what(run)), h("p", null, end(run), h("span", { class: "quiet" }, " began ", when(run.started_at))))),
       run.said.length ? h("ul", { class: "lines said", key: "said" }, run.said.slice(0, 50).map((one, place) => h("li", { class: "line note", key: place }, sign("note"), h("span", null, stepSaid(one.event))))) : null,
       h("div", { class: "log-bar", key: "log-bar" },
         h("input", { type: "search", id: "find", placeholder: "Find in the log  ( / )", "aria-label": "Find in the log", "data-input": "find", autocomplete: "off", spellcheck: "false" }),
@@ -245,18 +272,18 @@ export const page = {
         h("label", { class: "quiet", for: "line" }, "Line"), h("input", { type: "text", id: "line", inputmode: "numeric", size: 7, "data-input": "line", autocomplete: "off" }),
         h("button", { type: "button", class: "small", "data-do": "bottom", "aria-pressed": String(log.following) }, run.end ? "End" : "Follow"),
         h("a", { href: `/api/runs/${run.run_id}/log`, download: `run-${run.run_id}.log` }, "Download")),
-      log.problem ? h("p", { class: "empty quiet", key: "no-log" }, log.problem.message) : null,
+      log.problem ? h("p", { class: "empty quiet", key: "no-log" }, inWords(log.problem)[0]) : null,
       log.view,
     ];
   },
-  drawn: () => log?.show(),
+  drawn: () => log?.settle(),
   do: {
     mark: (number) => mark(Number(number.dataset.line)),
     next: () => log.find(text, false),
     previous: () => log.find(text, true),
     bottom() {
       log.following = true;
-      log.box.scrollTop = log.box.scrollHeight;
+      log.settle();
     },
   },
   input: {

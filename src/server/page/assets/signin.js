@@ -2,10 +2,12 @@
 
 import { h } from "./dom.js";
 import { ask, restart } from "./live.js";
+import { code, said as words } from "./words.js";
 
 let open = null;
 
-export function signIn(needed) {
+/** `needed`: nothing is shown before; `then`: what goes on once somebody is signed in. */
+export function signIn(needed, then) {
   if (open) return;
   const field = h("input", { type: "password", id: "token", name: "token", autocomplete: "current-password", required: true, spellcheck: "false" });
   const said = h("p", { class: "line bad", role: "alert", hidden: true });
@@ -13,7 +15,7 @@ export function signIn(needed) {
     h("form", { method: "dialog" },
       h("h2", { id: "signin-title" }, "Sign in"),
       h("p", { class: "quiet" }, needed ? "This controller shows nothing without a token." : "To act you need a token of the role operator or above.", " Make one on its machine: ",
-        h("code", null, "tidegate token create NAME --role operator")),
+        code("tidegate token create NAME --role operator")),
       h("label", { for: "token" }, "Token"), field, said,
       h("div", { class: "buttons" }, needed ? null : h("button", { type: "button", value: "cancel" }, "Cancel"), h("button", { type: "submit", class: "main" }, "Sign in"))));
   const close = () => (dialog.close(), dialog.remove(), (open = null));
@@ -26,8 +28,9 @@ export function signIn(needed) {
       await ask("/api/login", { token: field.value.trim() });
       close();
       await restart();
+      then?.();
     } catch (problem) {
-      said.textContent = `${problem.message}. ${problem.help}`;
+      said.replaceChildren(h("span", null, problem.code === "TG-AUTH-001" ? "This token is not known here: it may be mistyped, revoked, or of another controller. Paste it whole, or ask whoever runs this controller for a new one." : words(problem)));
       said.hidden = false;
       field.select();
     }

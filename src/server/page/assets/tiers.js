@@ -1,6 +1,6 @@
 // What a tier comes to, in one sign and one clause: the same on every page, and as in the terminal (`src/words/brief.rs`).
 
-import { blockers, asksPerson, FAILURES } from "./words.js";
+import { blockers, asksPerson, prose, FAILURES } from "./words.js";
 
 /** The moment at which the last of these lifts by itself; none: some wait for something else. */
 const onlyTime = (waiting) => waiting.blockers.length && waiting.blockers.every((one) => one.until || one.opens);
@@ -50,15 +50,15 @@ export const badNodes = (tier) => tier.nodes.filter((node) => node.rejected || n
 
 /**
  * `tone`: good, move, wait, person, hold, bad or none; `word`: that in a word; `detail`: texts and elements; `version`:
- * the one that it is about.
+ * the one that it is about. `links`: whether logs may be linked.
  */
-export function look(pipeline, tier) {
+export function look(pipeline, tier, links = true) {
   const { inside, going_back: back, redeploy, waiting } = tier;
   if (back)
     return { tone: "bad", shape: "back", word: back.failed ? "could not go back" : "goes back", version: back.to,
       detail: [`from ${back.from}, `, ...within(back.gates, back.nodes)] };
   if (inside) {
-    if (inside.ending) return { tone: "move", word: "is ended", version: inside.version, detail: [inside.ending] };
+    if (inside.ending) return { tone: "move", word: "is ended", version: inside.version, detail: prose(inside.ending, links) };
     const stuck = inside.blockers.length && !running(inside.gates).length && !running(inside.nodes).length;
     if (stuck) return { tone: "wait", word: "stuck inside", version: inside.version, detail: blockers(inside.blockers) };
     return { tone: "move", word: "inside", version: inside.version, detail: within(inside.gates, inside.nodes) };
@@ -74,10 +74,10 @@ export function look(pipeline, tier) {
   const hold = tier.hold ?? pipeline.hold;
   // Who holds it knows.
   const away = hold ? null : turnedAwayLast(pipeline, tier);
-  if (away) return { tone: "bad", word: "rejected", version: away[0].version, detail: [away[1]] };
+  if (away) return { tone: "bad", word: "rejected", version: away[0].version, detail: prose(away[1], links) };
   const asked = waiting.findLast((one) => one.blockers.some(asksPerson));
   if (asked) return { tone: "person", word: "waits for a person", version: asked.version, detail: blockers(asked.blockers) };
-  if (hold) return { tone: "hold", word: "held", version: "", detail: [`by ${hold.by}${hold.why ? `: ${hold.why}` : ""}`] };
+  if (hold) return { tone: "hold", word: "held", version: "", detail: [`by ${hold.by}`, hold.why ? [": ", prose(hold.why, links)] : ""] };
   const next = waiting.at(-1);
   if (next)
     return { tone: "wait", word: onlyTime(next) ? "waits" : next.blockers.length ? "waits for" : "enters next", version: next.version,
@@ -95,29 +95,33 @@ export function buildLook(pipeline) {
   }
   if (queue.length) return { tone: "wait", word: "to be built", version: queue[0].sha.slice(0, 8), detail: blockers(queue[0].blockers) };
   const newest = pipeline.versions[0];
-  if (newest?.stage === "failed") return { tone: "bad", word: "build failed", version: newest.version, detail: [newest.cause ?? ""] };
+  if (newest?.stage === "failed") return { tone: "bad", word: "build failed", version: newest.version, detail: prose(newest.cause) };
   return null;
 }
 
-/** How much a pipeline wants to be looked at: 3 trouble, 2 a person, 1 something moves or waits, 0 all is well. */
-export function urgency(pipeline) {
-  const looks = pipeline.tiers.map((tier) => look(pipeline, tier));
-  const build = buildLook(pipeline);
-  if (build) looks.push(build);
-  if (pipeline.rejected.length || looks.some((one) => one.tone === "bad")) return 3;
-  if (looks.some((one) => one.tone === "person")) return 2;
-  return looks.some((one) => ["move", "wait", "hold"].includes(one.tone)) ? 1 : 0;
+/** From what wants attention most to what wants none, as in the terminal. */
+const ORDER = ["bad", "person", "move", "hold", "wait", "good", "none"];
+
+/** What of a pipeline wants attention most, in a tone: the same as in the terminal (`attention` in `src/words/brief.rs`). */
+export function attention(pipeline) {
+  const { build, rejected, definition, hold, queue, versions } = pipeline;
+  const made = build ? "move" : rejected.length ? "bad" : !definition ? "none" : hold ? "hold" : queue.length ? "wait" : versions[0]?.stage === "failed" ? "bad" : versions.length ? "good" : "none";
+  const tones = [...pipeline.tiers.map((tier) => look(pipeline, tier).tone), made];
+  return ORDER[Math.min(...tones.map((tone) => ORDER.indexOf(tone)))];
 }
 
-/** Everything that waits for a person. */
-export function waitingForPeople(state) {
-  const found = [];
-  for (const pipeline of state.pipelines)
-    for (const tier of pipeline.tiers)
-      for (const waiting of tier.waiting)
-        if (waiting.blockers.some(asksPerson)) found.push({ pipeline, tier, waiting });
-  return found;
-}
+/** What wants attention most comes first; the rest as it was. */
+export const byAttention = (pipelines) => {
+  const rank = new Map(pipelines.map((one) => [one, ORDER.indexOf(attention(one))]));
+  return [...pipelines].sort((a, b) => rank.get(a) - rank.get(b));
+};
+
+/** Whether something of it moves: what is held or waits does not. */
+export const inMotion = (pipeline) => Boolean(pipeline.build) || pipeline.tiers.some((tier) => look(pipeline, tier).tone === "move");
+
+/** What of a pipeline waits for a person. */
+export const asksPeople = (pipeline) =>
+  pipeline.tiers.flatMap((tier) => tier.waiting.filter((waiting) => waiting.blockers.some(asksPerson)).map((waiting) => ({ pipeline, tier, waiting })));
 
 /** What no person steers any more: removed, and nothing of it goes on. */
 export const isHistory = (pipeline) =>

@@ -1,6 +1,6 @@
 // How things are said: blockers, times, spans, sizes. The command line says the same.
 
-import { h } from "./dom.js";
+import { h, link, paths } from "./dom.js";
 import { now } from "./live.js";
 
 const HOUR = 3600, DAY = 86400;
@@ -16,7 +16,7 @@ export function span(seconds) {
 }
 
 /** How long something took, from milliseconds. */
-export const took = (ms) => (ms < 1000 ? `${ms}ms` : ms < 60000 ? `${(ms / 1000).toFixed(1)}s` : span(ms / 1000));
+export const took = (ms) => (ms < 999.5 ? `${Math.round(ms)}ms` : ms < 59950 ? `${(ms / 1000).toFixed(1)}s` : span(ms / 1000));
 
 export function bytes(count) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -43,21 +43,85 @@ export const age = (text) => h("time", { datetime: text, "data-age": text, title
 /** How long it is until something; it goes on by itself. */
 export const until = (text) =>
   h("time", { datetime: text, "data-until": text, title: full.format(new Date(text)) }, untilPhrase(text));
+/** For how long something has been so; it goes on by itself. */
+export const lasting = (text) => h("time", { datetime: text, "data-lasts": text, title: full.format(new Date(text)) }, lastingPhrase(text));
 /** A moment. */
 export const at = (text) => h("time", { datetime: text, title: full.format(new Date(text)) }, moment(text));
+
+/** A moment, with the word before it. */
+export const when = (text) => [Math.abs(Date.parse(text) - now()) < 18 * HOUR * 1000 ? "at " : "on ", at(text)];
 
 const coarse = (seconds) => (seconds < 60 ? `${Math.floor(seconds)}s` : seconds < HOUR ? `${Math.floor(seconds / 60)}m` : span(seconds));
 export function agePhrase(text) {
   const seconds = (now() - Date.parse(text)) / 1000;
   return seconds < 1 ? "now" : `${coarse(seconds)} ago`;
 }
+export function lastingPhrase(text) {
+  const seconds = (now() - Date.parse(text)) / 1000;
+  return `for ${seconds < 1 ? "a moment" : coarse(seconds)}`;
+}
 export function untilPhrase(text) {
   const seconds = (Date.parse(text) - now()) / 1000;
   return seconds <= 0 ? "any moment" : `in ${span(Math.ceil(seconds))}`;
 }
 
-const because = (why) => (why ? `: ${why}` : "");
-const code = (text) => h("code", null, text);
+/** What is typed or named as it stands; its words do not break at their hyphens. */
+export const code = (text) => h("code", null, text.split(" ").flatMap((word, place) => [place ? " " : "", word.includes("-") && word.length < 28 ? h("span", { class: "whole-word" }, word) : word]));
+const because = (why) => (why ? [": ", ...prose(why)] : []);
+
+/** A text of the controller's: a log that it names is a link, or left out where a link stands already; what is in backticks is code. */
+export function prose(text, links = true) {
+  const made = [];
+  let from = 0;
+  for (const found of (text ?? "").matchAll(/ ?\(tidegate logs (\d+)\)|(?:see )?`tidegate logs (\d+)`|`([^`]+)`/g)) {
+    made.push(text.slice(from, found.index));
+    const run = found[1] ?? found[2];
+    if (!run) made.push(code(found[3]));
+    else if (links) made.push(" ", link(paths.run(run), `log ${run}`));
+    from = found.index + found[0].length;
+  }
+  return [...made, (text ?? "").slice(from)];
+}
+
+/** Where the controller's words are for its command line: what is so, and the way out, at this page. */
+const HERE = {
+  0: ["The controller does not answer", "This page asks again by itself as soon as it does."],
+  "TG-AUTH-001": ["Nobody is signed in here, or no longer", "Sign in at the top of the page."],
+  "TG-AUTH-002": [, "Sign in with a token that has it; whoever runs this controller makes one."],
+  "TG-ASK-001": [, "The board lists those that are."],
+  "TG-ASK-002": [, "The page of the pipeline lists its tiers."],
+  "TG-ASK-004": [, "The page of the pipeline lists its versions."],
+  "TG-ASK-005": [, "Wait until it is built, or ask for its build."],
+  "TG-ASK-006": [, "Say why, in the field above."],
+  "TG-ASK-007": [, "Roll back to get to an older version."],
+  "TG-ASK-008": [, "Retry lets it wait again."],
+  "TG-ASK-009": [, "Wait until it has, or lift that as an admin, with a reason."],
+  "TG-ASK-010": [, "Its page shows where it stands."],
+  "TG-ASK-011": [, "Promote lets a version in."],
+  "TG-ASK-012": [, "Cancel ends what is inside; nodes stay as they are."],
+  "TG-ASK-014": [, "Wait until it is through, or cancel it."],
+  "TG-ASK-015": [, ""], "TG-ASK-016": [, ""], "TG-ASK-020": [, "Look at what is there now, and ask again."],
+  "TG-ASK-021": [, "It needs nobody's word any more; cancel ends it."],
+  "TG-HTTP-014": ["No run with this number is known", "Its log may have been removed by retention: History shows what is still there."],
+};
+
+/** A refusal, or no answer: what is so, and the way out. */
+export function inWords(problem) {
+  const [message, help] = HERE[problem.status ? problem.code : 0] ?? [];
+  return [prose(message ?? problem.message), prose(help ?? problem.help)];
+}
+
+/** The same in a sentence or two. */
+export function said(problem) {
+  const [message, help] = inWords(problem);
+  return [message, ". ", help];
+}
+
+/** The same instead of a page. */
+export function instead(title, problem) {
+  const [message, help] = inWords(problem);
+  return h("div", { class: "empty", key: "instead" }, title ? h("h1", null, title) : null, h("p", null, message, "."), h("p", { class: "quiet" }, help));
+}
 
 /** What stands in the way, in one clause, as a list of texts and elements. */
 export function blocker(one) {
@@ -68,12 +132,12 @@ export function blocker(one) {
     case "confirm_missing": return [`${one.have} of ${one.need} confirmations`];
     case "manual": return ["waits to be promoted by hand"];
     case "window": return one.opens ? ["the window opens ", until(one.opens)] : ["no window ever opens"];
-    case "freeze": return ["frozen, ends ", until(one.until), because(one.why)];
-    case "hold": return [`held by ${one.by}${because(one.why)}`];
+    case "freeze": return ["frozen, ends ", until(one.until), ...because(one.why)];
+    case "hold": return [`held by ${one.by}`, ...because(one.why)];
     case "version_blocked": return ["is blocked"];
     case "tier_busy": return [`${one.version} is inside`];
     case "behind": return [`behind ${one.version}`];
-    case "rejected": return [`rejected${because(one.cause)}`];
+    case "rejected": return ["rejected", ...because(one.cause)];
     case "gate_failed": return ["gate ", code(one.gate), " failed"];
     case "missing_tool": return [code(one.tool), " is not installed"];
     case "unreachable": return ["node ", code(one.node), " does not answer"];
@@ -82,7 +146,7 @@ export function blocker(one) {
     case "disk_full": return ["the disk is full"];
     case "unsupported": return ["this release does not execute ", code(one.key)];
     case "backup_stale": return [one.age === "none" ? "there is no backup" : `the backup is ${one.age} old`];
-    case "step_says": return [one.reason];
+    case "step_says": return prose(one.reason);
     default: return [one.kind.replaceAll("_", " ")];
   }
 }
