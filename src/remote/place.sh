@@ -70,12 +70,14 @@ put() {
     parent=${1%/*}
     error=$(mkdir -p -- "${parent:-/}" 2>&1) || fail "$error"
     if [ "$4" = 0 ]; then
-        rm -rf -- "$2"
+        # Parts of other contents, too, whose uploads were never finished: they may be what fills the disk.
+        rm -rf -- "$2" "${2%-*}"-*
         error=$( (umask 077; set -C; : >"$2") 2>&1) || fail "$error"
     fi
     say go
     if [ "$3" != "$4" ]; then
-        error=$(take $(($3 - $4)) "$2") || fail "$error"
+        # What could not be written is not asked for again from there: a full disk must not stay full of it.
+        error=$(take $(($3 - $4)) "$2") || { rm -f -- "$2"; fail "$error"; }
     fi
     [ "$(size "$2")" = "$3" ] || fail "$(size "$2") of $3 bytes are there"
     say whole

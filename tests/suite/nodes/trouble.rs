@@ -134,6 +134,12 @@ fn a_full_disk_on_a_node_fails_the_upload_and_leaves_the_old_file() {
     assert!(failed["message"].as_str().unwrap().contains("free some room"), "{failed}");
     world.wait("rollback_complete", &[]);
     assert_eq!(fleet.node("a1").read("app/shop"), "1.0.0\n");
+    // What did not fit is gone again, so that what does fit has room.
+    world.push("1.0.2", &[("build.sh", "mkdir -p out; head -c 600000 /dev/zero > out/shop\n")]);
+    world.wait("promote_complete", &[("version", "1.0.2")]);
+    let left = fs::read_dir(fleet.node("a1").home.join("app")).expect("a folder");
+    let left: Vec<_> = left.map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(left, ["shop"]);
 }
 
 #[test]

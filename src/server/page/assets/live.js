@@ -212,13 +212,10 @@ export async function begin() {
   picture.link = "starting";
   picture.problem = null;
   everything = true;
-  try {
-    picture.who = await ask("/api/whoami");
-  } catch (problem) {
-    picture.who = null;
-    picture.problem = problem;
-  }
+  // Side by side: who one is says nothing of what is where.
+  const who = ask("/api/whoami").catch(() => null);
   await refresh();
+  picture.who = await who;
   if (picture.link === "refused") return;
   if (!picture.state) return cut();
   last = picture.state.id;
