@@ -54,3 +54,21 @@ impl Clock {
         (then > self.now).then(|| span(then - self.now))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_say_when_they_change() {
+        let now = Time::from_timestamp(1_795_424_400, 0).unwrap();
+        let clock = Clock::at(now);
+        assert_eq!(clock.wake(), None);
+        assert_eq!(clock.age(now - TimeDelta::minutes(200)), "3h");
+        assert_eq!(clock.wake(), Some(TimeDelta::seconds(60)));
+        assert_eq!(clock.age(now - TimeDelta::seconds(70)), "1m");
+        assert_eq!(clock.wake(), Some(TimeDelta::seconds(50)));
+        clock.sees(now + TimeDelta::seconds(10));
+        assert_eq!(clock.wake(), Some(TimeDelta::seconds(1)));
+    }
+}

@@ -179,17 +179,4 @@ mod tests {
         assert_eq!(wrapped("abcdefghijkl mn", 8), ["abcdefgh", "ijkl mn"]);
         assert_eq!(wrapped("漢字漢字漢字", 8), ["漢字漢字", "漢字"]);
     }
-
-    #[test]
-    fn ages_say_when_they_change() {
-        let now = Time::from_timestamp(1_795_424_400, 0).unwrap();
-        let clock = Clock::at(now);
-        assert_eq!(clock.wake(), None);
-        assert_eq!(clock.age(now - TimeDelta::minutes(200)), "3h");
-        assert_eq!(clock.wake(), Some(TimeDelta::seconds(60)));
-        assert_eq!(clock.age(now - TimeDelta::seconds(70)), "1m");
-        assert_eq!(clock.wake(), Some(TimeDelta::seconds(50)));
-        clock.sees(now + TimeDelta::seconds(10));
-        assert_eq!(clock.wake(), Some(TimeDelta::seconds(1)));
-    }
 }
