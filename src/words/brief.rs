@@ -23,7 +23,7 @@ pub(crate) fn is_for_a_person(blocker: &Blocker) -> bool {
     matches!(blocker, Blocker::ConfirmMissing { .. } | Blocker::Manual)
 }
 
-/// Whether nothing but a person's word is missing.
+/// Whether a person's word is missing, maybe among other things.
 pub(crate) fn waits_for_a_person(waiting: &WaitingView) -> bool {
     waiting.blockers.iter().any(is_for_a_person)
 }
@@ -169,7 +169,7 @@ pub(crate) fn build(p: &PipelineView) -> (Sign, String) {
         return (Sign::Failed, format!("{} not built", failed.version));
     }
     if let Some(next) = p.queue.first() {
-        let sha: String = next.sha.as_str().chars().take(7).collect();
+        let sha = super::short(&next.sha);
         return (Sign::Waits, format!("{sha} queued"));
     }
     match newest {
