@@ -4,6 +4,7 @@ mod acts;
 mod agrees;
 mod drawn;
 mod ends;
+mod offers;
 mod recorded;
 mod shows;
 mod steered;
