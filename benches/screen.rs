@@ -38,7 +38,7 @@ fn session(now: Time) -> Session {
         (0..LINES).map(|n| format!("{n} compiling a crate v0.1.{n} (/src/crates/{n})\n")).collect();
     let bytes = text.len() as u64;
     let live = Live::BuildLogChunk { run_id: RunId(1), seq: 0, text, offset: 0, bytes, step: "make".into() };
-    session.take(Message::Chunk(live), now);
+    session.take(Message::Chunk(Some("shop".into()), live), now);
     let mut buffer = Buffer::empty(area());
     session.draw(&mut buffer, now);
     press(&mut session, KeyCode::Char('3'), now);

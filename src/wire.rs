@@ -103,6 +103,18 @@ pub enum Live {
     },
 }
 
+impl Live {
+    /// The run whose log a piece is of; none: it is no piece of a log.
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Live::GateLogChunk { run_id, .. }
+            | Live::BuildLogChunk { run_id, .. }
+            | Live::DeployLogChunk { run_id, .. } => Some(*run_id),
+            Live::Lagged { .. } | Live::Gap { .. } | Live::Error { .. } => None,
+        }
+    }
+}
+
 /// The envelope's own fields around an event.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Frame<E> {
@@ -192,8 +204,13 @@ pub fn decode(text: &str) -> Result<Envelope, DecodeError> {
 
 /// Reads the JSON of a frame that is sent but never journaled.
 pub fn decode_live(text: &str) -> Result<Live, DecodeError> {
+    decode_live_of(text).map(|(_, live)| live)
+}
+
+/// The same with the pipeline that it is about; none: the stream as a whole.
+pub fn decode_live_of(text: &str) -> Result<(Option<PipelineName>, Live), DecodeError> {
     match serde_json::from_str::<Frame<Live>>(text) {
-        Ok(frame) => Ok(frame.event),
+        Ok(frame) => Ok((frame.pipeline, frame.event)),
         Err(error) => Err(why_not(text, error)),
     }
 }
@@ -275,6 +292,9 @@ mod tests {
         assert_eq!(text, r#"{"at":"1970-01-01T00:00:01.000000Z","kind":"lagged","missed":3,"after":9}"#);
         assert_eq!(decode_live(&text).unwrap(), Live::Lagged { missed: 3, after: EventId(9) });
         assert!(matches!(decode(&text), Err(DecodeError::UnknownKind(kind)) if kind == "lagged"));
+        let text = encode_live(at(1_000_000), Some(&"shop".into()), &Live::Gap { oldest: EventId(9) });
+        let told = decode_live_of(&text).unwrap();
+        assert_eq!(told, (Some("shop".into()), Live::Gap { oldest: EventId(9) }));
     }
 
     #[test]

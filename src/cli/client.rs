@@ -86,7 +86,7 @@ impl Where {
     /// The same without showing a token.
     pub(super) fn anonymous(&self, limit: Duration) -> Result<Client, Trouble> {
         Ok(Client {
-            agent: agent(Some(limit)),
+            agent: agent(Some(limit), None),
             url: self.url()?.trim_end_matches('/').to_owned(),
             credential: Credential::None,
         })
@@ -99,22 +99,27 @@ impl Where {
 
     /// A client of that controller whose answers may take for ever: streams.
     pub(super) fn client_that_waits(&self) -> Result<Client, Trouble> {
-        self.client_by(None)
+        self.client_by(None, None)
+    }
+
+    /// The same for streams that give signs of life: one read without any is the end.
+    pub(super) fn client_that_hears(&self, silence: Duration) -> Result<Client, Trouble> {
+        self.client_by(None, Some(silence))
     }
 
     /// The same, with a limit for each request.
     pub(super) fn client_within(&self, limit: Duration) -> Result<Client, Trouble> {
-        self.client_by(Some(limit))
+        self.client_by(Some(limit), None)
     }
 
-    fn client_by(&self, limit: Option<Duration>) -> Result<Client, Trouble> {
+    fn client_by(&self, limit: Option<Duration>, silence: Option<Duration>) -> Result<Client, Trouble> {
         let url = self.url()?.trim_end_matches('/').to_owned();
         let credential = Credential::of(self, &url)?;
-        Ok(Client { agent: agent(limit), url, credential })
+        Ok(Client { agent: agent(limit, silence), url, credential })
     }
 }
 
-fn agent(limit: Option<Duration>) -> ureq::Agent {
+fn agent(limit: Option<Duration>, silence: Option<Duration>) -> ureq::Agent {
     let connect = Duration::from_secs(2);
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -122,6 +127,7 @@ fn agent(limit: Option<Duration>) -> ureq::Agent {
         .proxy(None)
         .timeout_connect(Some(limit.map_or(connect, |limit| limit.min(connect))))
         .timeout_global(limit)
+        .timeout_per_read(silence)
         .build();
     config.into()
 }
@@ -304,7 +310,9 @@ pub(super) fn segment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{address_of, segment};
+    use super::{Client, Credential, address_of, agent, segment};
+    use std::io::{Read as _, Write as _};
+    use std::time::{Duration, Instant};
 
     #[test]
     fn settings_lead_to_this_machine_only() {
@@ -319,5 +327,33 @@ mod tests {
     fn a_segment_cannot_leave_its_place() {
         assert_eq!(segment("0.8.12+g1a2b3c4"), "0.8.12%2Bg1a2b3c4");
         assert_eq!(segment("../x?y#z"), "..%2Fx%3Fy%23z");
+    }
+
+    #[test]
+    fn a_stream_that_falls_silent_ends() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (gone, waits) = std::sync::mpsc::channel::<()>();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4_096]).unwrap();
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n: here\n";
+            stream.write_all(head.as_bytes()).unwrap();
+            // It stays, and says nothing.
+            let _ = waits.recv_timeout(Duration::from_secs(20));
+        });
+        let client = Client {
+            agent: agent(None, Some(Duration::from_millis(300))),
+            url,
+            credential: Credential::None,
+        };
+        let mut body = client.stream("/events", "text/event-stream").ok().unwrap();
+        let begin = Instant::now();
+        let mut text = String::new();
+        assert!(body.read_to_string(&mut text).is_err(), "{text:?}");
+        assert!(begin.elapsed() < Duration::from_secs(10));
+        drop(gone);
+        server.join().unwrap();
     }
 }

@@ -35,8 +35,8 @@ pub(super) struct Args {
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    let speed = text.parse::<f64>().ok().filter(|speed| (0.1..=10_000.0).contains(speed));
-    speed.ok_or_else(|| "a number from 0.1 to 10000".into())
+    let speed = text.parse::<f64>().ok().filter(|speed| tui::SPEEDS.contains(speed));
+    speed.ok_or_else(|| format!("a number from {} to {}", tui::SPEEDS.start(), tui::SPEEDS.end()))
 }
 
 pub(super) fn run(args: &Args) -> Exit {
@@ -129,6 +129,9 @@ struct Http {
 /// Bytes of a log that are asked for at once.
 const LOG_BYTES: u64 = 4 << 20;
 
+/// A stream without a sign of life for so long is gone: the screens gave it up some seconds before.
+const SILENCE: Duration = Duration::from_secs(70);
+
 /// Most events that are read for one question.
 const EVENTS: usize = 5_000;
 
@@ -137,7 +140,7 @@ impl Http {
         let url = place.url()?;
         Ok(Http {
             client: place.client_within(Duration::from_secs(20))?,
-            patient: place.client_that_waits()?,
+            patient: place.client_that_hears(SILENCE)?,
             address: url.trim_start_matches("http://").trim_end_matches('/').to_owned(),
         })
     }
@@ -151,10 +154,6 @@ impl From<Trouble> for Refusal {
 }
 
 impl Controller for Http {
-    fn address(&self) -> String {
-        self.address.clone()
-    }
-
     fn state(&self, versions: usize) -> Result<StateView, Refusal> {
         Ok(self.client.read(&format!("/api/state?limit={versions}"))?)
     }
@@ -196,9 +195,12 @@ impl Controller for Http {
         };
         let part = self.client.range(&format!("/api/runs/{run}/log"), &range, LOG_BYTES)?;
         Ok(match (part, wanted) {
-            (Part::There(from, bytes), _) => Some(LogPart { from, bytes }),
-            (Part::Nothing, LogWanted::From(from)) => Some(LogPart { from, bytes: Vec::new() }),
-            (Part::Nothing, LogWanted::Last(_)) => Some(LogPart { from: 0, bytes: Vec::new() }),
+            (Part::There(from, bytes), wanted) => {
+                let more = matches!(wanted, LogWanted::From(_)) && bytes.len() as u64 == LOG_BYTES;
+                Some(LogPart { from, bytes, more })
+            }
+            (Part::Nothing, LogWanted::From(from)) => Some(LogPart { from, bytes: Vec::new(), more: false }),
+            (Part::Nothing, LogWanted::Last(_)) => Some(LogPart { from: 0, bytes: Vec::new(), more: false }),
             (Part::NoFile, _) => None,
         })
     }

@@ -1,5 +1,5 @@
-//! The seam to the controller: what the screens ask of it, and what it says. The command line has the real one, tests a
-//! fake.
+//! The seam to the controller: what the screens ask of it, and what it says. The command line has the real one, the tests
+//! of `feed` a scripted one.
 
 use super::act::Request;
 use crate::domain::{Envelope, EventId, PipelineName, RunId};
@@ -26,6 +26,8 @@ pub struct LogPart {
     pub from: u64,
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// The file goes on after it.
+    pub more: bool,
 }
 
 /// Which part of a log.
@@ -39,9 +41,6 @@ pub enum LogWanted {
 
 /// A controller as the screens know it. Every call blocks.
 pub trait Controller: Send + Sync + 'static {
-    /// Where it answers, for people.
-    fn address(&self) -> String;
-
     /// Everything, with at most so many versions of each pipeline.
     fn state(&self, versions: usize) -> Result<StateView, Refusal>;
 

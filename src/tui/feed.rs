@@ -3,18 +3,33 @@
 
 use super::controller::{Controller, Refusal};
 use super::message::{Message, Want};
-use crate::domain::EventId;
+use crate::domain::{Envelope, EventId};
 use crate::wire::{self, DecodeError, Live};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// The first and the longest pause before a lost stream is asked for again.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(3));
+#[cfg(test)]
+mod tests;
 
-/// A stream that says nothing for so long, not even that it is there, is lost. The controller gives a sign every 20 s.
-const SILENCE: Duration = Duration::from_secs(65);
+/// How long it waits for what.
+#[derive(Clone, Copy)]
+pub(super) struct Pace {
+    /// The first and the longest pause before a lost stream is asked for again.
+    pauses: (Duration, Duration),
+    /// A stream that says nothing for so long, not even that it is there, is lost.
+    silence: Duration,
+    /// One that was there for so long, or said something, was no vain one: the next pause is the first again.
+    lived: Duration,
+}
+
+/// As it is meant: the controller gives a sign of life every 20 s.
+pub(super) const PACE: Pace = Pace {
+    pauses: (Duration::from_millis(250), Duration::from_secs(3)),
+    silence: Duration::from_secs(65),
+    lived: Duration::from_secs(3),
+};
 
 /// Older events that are asked for at once.
 const PAST: u64 = 1_000;
@@ -26,58 +41,66 @@ const FUTURE: &str = crate::bus::Future::CODE;
 pub(super) type Tell = Arc<dyn Fn(Message) -> bool + Send + Sync>;
 
 /// Begins to hear. What is wanted is sent to the answer.
-pub(super) fn begin(controller: Arc<dyn Controller>, tell: Tell) -> Sender<Want> {
+pub(super) fn begin(controller: Arc<dyn Controller>, pace: Pace, tell: Tell) -> Sender<Want> {
     let (wants, asked) = channel::<Want>();
-    let (deeds, done) = channel::<Want>();
     let hearing = (controller.clone(), tell.clone());
-    thread::spawn(move || hear(&hearing.0, &hearing.1));
-    // Deeds do not wait for questions.
-    for (receiver, next) in [(asked, Some(deeds)), (done, None)] {
+    thread::spawn(move || hear(&hearing.0, pace, &hearing.1));
+    // Deeds wait for no question, and no other question for a log, which may be long.
+    let worker = || {
+        let (sender, wants) = channel::<Want>();
         let (controller, tell) = (controller.clone(), tell.clone());
-        thread::spawn(move || work(&*controller, &receiver, next.as_ref(), &tell));
-    }
+        thread::spawn(move || work(&*controller, &wants, &tell));
+        sender
+    };
+    let (deeds, logs, questions) = (worker(), worker(), worker());
+    thread::spawn(move || {
+        for want in asked {
+            let worker = match want {
+                Want::Act(_) => &deeds,
+                Want::Log(..) => &logs,
+                _ => &questions,
+            };
+            if worker.send(want).is_err() {
+                return;
+            }
+        }
+    });
     wants
 }
 
-fn work(controller: &dyn Controller, wants: &Receiver<Want>, deeds: Option<&Sender<Want>>, tell: &Tell) {
+fn work(controller: &dyn Controller, wants: &Receiver<Want>, tell: &Tell) {
     for want in wants {
-        let answer = match (want, deeds) {
-            (want @ (Want::Act(_) | Want::Log(..)), Some(deeds)) => {
-                if deeds.send(want).is_err() {
-                    return;
-                }
-                continue;
-            }
-            (want, _) => answer(controller, want),
-        };
-        if !tell(answer) {
+        if !tell(answer(controller, want)) {
             return;
         }
     }
 }
 
 fn answer(controller: &dyn Controller, want: Want) -> Message {
-    let answer = match want {
+    let answer = match want.clone() {
         Want::State => controller.state(super::VERSIONS).map(|view| Message::State(Box::new(view))),
         Want::Pipeline(name) => controller.pipeline(&name, super::VERSIONS).map(|one| match one {
             Some(one) => Message::Pipeline(Box::new(one)),
             None => Message::NoPipeline(name),
         }),
         Want::Past(before) => past(controller, before),
-        Want::Way(p, version, order) => {
+        Want::Way(p, version, order, upto) => {
             let from = EventId(order.0.saturating_sub(1));
-            controller.past(from, EventId(u64::MAX), Some(&p)).map(|events| {
-                let is_its = |event: &crate::domain::Envelope| {
-                    super::picture::version_of(&event.fact.event) == Some(&version)
-                };
-                let events = events.into_iter().filter(is_its).map(Arc::new).collect();
-                Message::Way(p, version.clone(), events)
+            controller.past(from, upto, Some(&p)).map(|events| {
+                let key = (p, version);
+                let events =
+                    events.into_iter().filter(|event| super::picture::is_of(event, &key)).map(Arc::new);
+                let events = events.collect();
+                Message::Way(key.0, key.1, events)
             })
         }
         Want::Log(run, wanted) => controller.log(run, wanted).map(|part| Message::Log(run, part)),
-        Want::Act(request) => return Message::Answer(controller.act(&request)),
+        Want::Act(request) => {
+            let answer = controller.act(&request);
+            return Message::Answer(request, answer);
+        }
     };
-    answer.unwrap_or_else(Message::Unanswered)
+    answer.unwrap_or_else(|refusal| Message::Unanswered(want, refusal))
 }
 
 fn past(controller: &dyn Controller, before: EventId) -> Result<Message, Refusal> {
@@ -89,90 +112,145 @@ fn past(controller: &dyn Controller, before: EventId) -> Result<Message, Refusal
     Ok(Message::Past(events.into_iter().map(Arc::new).collect(), complete))
 }
 
+/// How far the stream was heard, and by what its journal is known again.
+#[derive(Default)]
+struct Heard {
+    last: EventId,
+    /// The event of that number; none: it was not said, or is no longer kept.
+    mark: Option<Arc<Envelope>>,
+}
+
 /// Hears for ever: the state first, then what comes after it.
-fn hear(controller: &Arc<dyn Controller>, tell: &Tell) {
-    let mut last: Option<EventId> = None;
-    let mut pause = PAUSES.0;
+fn hear(controller: &Arc<dyn Controller>, pace: Pace, tell: &Tell) {
+    let mut heard: Option<Heard> = None;
+    let mut pause = pace.pauses.0;
     loop {
-        let since = match last {
-            Some(since) => Ok(since),
-            None => controller.state(super::VERSIONS).map(|view| {
-                let id = view.id;
-                tell(Message::State(Box::new(view)));
-                id
-            }),
+        let place = match heard.take() {
+            Some(place) => same_journal(&**controller, place),
+            None => begin_to_hear(&**controller, tell).map(Some),
         };
-        let ended = since.and_then(|since| {
-            last = Some(since);
-            listen(controller, &mut last, &mut pause, tell)
-        });
+        let ended = match place {
+            Ok(Some(place)) => listen(controller, heard.insert(place), &mut pause, pace, tell),
+            Ok(None) => Err(Ended::OtherJournal),
+            Err((place, refusal)) => {
+                heard = place;
+                Err(Ended::Refused(refusal))
+            }
+        };
         let why = match ended {
             Ok(true) => "the stream ended".to_owned(),
             Ok(false) => return,
-            Err(refusal) if refusal.code == FUTURE => {
-                last = None;
+            Err(Ended::OtherJournal) => {
+                heard = None;
                 if !tell(Message::Anew) {
                     return;
                 }
                 continue;
             }
-            Err(refusal) => format!("{} [{}]", refusal.message, refusal.code),
+            Err(Ended::Refused(refusal)) => format!("{} [{}]", refusal.message, refusal.code),
         };
         if !tell(Message::Cut(why)) {
             return;
         }
         thread::sleep(pause);
-        pause = (pause * 2).min(PAUSES.1);
+        pause = (pause * 2).min(pace.pauses.1);
     }
+}
+
+/// Why hearing ended that was not left.
+enum Ended {
+    /// The controller has another journal.
+    OtherJournal,
+    /// It refuses, or is not there.
+    Refused(Refusal),
+}
+
+/// Tells the state; from where on to hear.
+fn begin_to_hear(controller: &dyn Controller, tell: &Tell) -> Result<Heard, (Option<Heard>, Refusal)> {
+    let view = controller.state(super::VERSIONS).map_err(|refusal| (None, refusal))?;
+    let last = view.id;
+    tell(Message::State(Box::new(view)));
+    // Without it another journal is only known by its being shorter.
+    let mark = event(controller, last).unwrap_or_default().map(Arc::new);
+    Ok(Heard { last, mark })
+}
+
+/// Asks whether the controller has the journal that was heard; none: it has another one, however long that is.
+fn same_journal(
+    controller: &dyn Controller,
+    place: Heard,
+) -> Result<Option<Heard>, (Option<Heard>, Refusal)> {
+    let Some(mark) = &place.mark else { return Ok(Some(place)) };
+    match event(controller, mark.id) {
+        Ok(Some(now)) if now != **mark => Ok(None),
+        // One that is no longer kept says nothing.
+        Ok(_) => Ok(Some(place)),
+        Err(refusal) if refusal.code == FUTURE => Ok(None),
+        Err(refusal) => Err((Some(place), refusal)),
+    }
+}
+
+/// One event of the journal; none: it is not kept.
+fn event(controller: &dyn Controller, id: EventId) -> Result<Option<Envelope>, Refusal> {
+    let Some(before) = id.0.checked_sub(1) else { return Ok(None) };
+    let found = controller.past(EventId(before), id, None)?;
+    Ok(found.into_iter().find(|envelope| envelope.id == id))
 }
 
 /// Hears until the stream ends, or nothing comes any more; false: nobody listens.
 fn listen(
     controller: &Arc<dyn Controller>,
-    last: &mut Option<EventId>,
+    heard: &mut Heard,
     pause: &mut Duration,
+    pace: Pace,
     tell: &Tell,
-) -> Result<bool, Refusal> {
-    // A thread of its own, which may be left behind in a read that never ends.
+) -> Result<bool, Ended> {
+    // A thread of its own, which may be left behind in a read that lasts.
     let (sender, frames) = sync_channel::<Result<String, Option<Refusal>>>(256);
-    let since = last.unwrap_or_default();
+    let since = heard.last;
     let reader = controller.clone();
     thread::spawn(move || {
         let ended = reader.listen(since, &mut |frame| sender.send(Ok(frame.to_owned())).is_ok());
         // Whoever waits may be gone.
         let _ = sender.send(Err(ended.err()));
     });
-    let mut first = true;
+    let refused = |refusal: Refusal| match refusal.code == FUTURE {
+        true => Ended::OtherJournal,
+        false => Ended::Refused(refusal),
+    };
+    let mut begun: Option<Instant> = None;
     loop {
-        let frame = match frames.recv_timeout(SILENCE) {
+        let frame = match frames.recv_timeout(pace.silence) {
             Ok(Ok(frame)) => frame,
-            Ok(Err(Some(refusal))) => return Err(refusal),
+            Ok(Err(Some(refusal))) => return Err(refused(refusal)),
             Ok(Err(None)) | Err(RecvTimeoutError::Disconnected) => return Ok(true),
             Err(RecvTimeoutError::Timeout) => {
-                let message = format!("nothing was heard for {} s", SILENCE.as_secs());
-                return Err(Refusal {
+                let message = format!("nothing was heard for {} s", pace.silence.as_secs());
+                return Err(Ended::Refused(Refusal {
                     code: "TG-CLI-001".into(),
                     message,
                     help: String::new(),
                     absent: true,
-                });
+                }));
             }
         };
-        if std::mem::take(&mut first) {
-            *pause = PAUSES.0;
-            if !tell(Message::Back) {
-                return Ok(false);
+        if begun.is_none() && !tell(Message::Back) {
+            return Ok(false);
+        }
+        // One that opens and breaks at once must not be asked for again at once.
+        if !frame.is_empty() || begun.is_some_and(|begun| begun.elapsed() >= pace.lived) {
+            *pause = pace.pauses.0;
+        }
+        begun.get_or_insert_with(Instant::now);
+        let message = match read(&frame) {
+            None => continue,
+            Some(Message::Chunk(_, Live::Error { code, message, help })) => {
+                return Err(refused(Refusal { code, message, help, absent: false }));
             }
-        }
-        if frame.is_empty() {
-            continue;
-        }
-        let Some(message) = read(&frame) else { continue };
-        if let Message::Chunk(Live::Error { code, message, help }) = message {
-            return Err(Refusal { code, message, help, absent: false });
-        }
+            Some(message) => message,
+        };
         if let Message::Event(envelope) = &message {
-            *last = Some(envelope.id);
+            *heard = Heard { last: envelope.id, mark: Some(envelope.clone()) };
         }
         if !tell(message) {
             return Ok(false);
@@ -180,17 +258,19 @@ fn listen(
     }
 }
 
-/// A frame as a message; none: nothing that this release knows.
+/// A frame as a message; none: a sign of life.
 fn read(frame: &str) -> Option<Message> {
-    match wire::decode(frame) {
-        Ok(envelope) => Some(Message::Event(Arc::new(envelope))),
-        Err(DecodeError::UnknownKind(_) | DecodeError::NotJournaled) => {
-            match wire::decode_live(frame).ok()? {
-                Live::Lagged { missed, after } => Some(Message::Lagged(missed, after)),
-                Live::Gap { oldest } => Some(Message::Gap(oldest)),
-                live => Some(Message::Chunk(live)),
-            }
-        }
-        Err(DecodeError::Malformed(_)) => None,
+    if frame.is_empty() {
+        return None;
     }
+    Some(match wire::decode(frame) {
+        Ok(envelope) => Message::Event(Arc::new(envelope)),
+        Err(DecodeError::UnknownKind(_) | DecodeError::NotJournaled) => match wire::decode_live_of(frame) {
+            Ok((_, Live::Lagged { missed, after })) => Message::Lagged(missed, after),
+            Ok((_, Live::Gap { oldest })) => Message::Gap(oldest),
+            Ok((pipeline, live)) => Message::Chunk(pipeline, live),
+            Err(_) => Message::Unreadable,
+        },
+        Err(DecodeError::Malformed(_)) => Message::Unreadable,
+    })
 }

@@ -3,8 +3,10 @@
 
 use super::act::{Deed, Request, Verb};
 use super::controller::Refusal;
+use super::found::Found;
 use super::input::Input;
-use crate::domain::{PipelineName, RunId, TierName, VersionLabel};
+use super::screens::waiting::Waits;
+use crate::domain::{Blocker, EventId, PipelineName, RunId, TierName, VersionLabel};
 use ratatui::layout::Rect;
 
 /// A screen.
@@ -85,6 +87,8 @@ pub(crate) struct Dialog {
     pub(crate) why: Input,
     /// How far it is.
     pub(crate) stage: Stage,
+    /// What is chosen was drawn: nothing is done that nobody could read.
+    pub(crate) seen: bool,
 }
 
 /// How far a dialog is.
@@ -92,12 +96,36 @@ pub(crate) struct Dialog {
 pub(crate) enum Stage {
     /// It asks.
     Asks,
+    /// It asks again: what it would do is another thing than was shown.
+    Changed,
     /// It needs a reason first.
     WantsWhy,
     /// The controller is asked.
     Sent(Request),
     /// The controller refuses.
     Refused(Refusal),
+}
+
+impl Dialog {
+    /// Chooses another deed, which is to be read first.
+    pub(crate) fn choose(&mut self, chosen: usize) {
+        self.seen &= self.chosen == chosen;
+        self.chosen = chosen;
+    }
+}
+
+/// What a deed came to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Said {
+    pub(crate) text: String,
+    /// For what it waits: how long it still does is said when it is drawn.
+    pub(crate) waits_for: Vec<Blocker>,
+}
+
+impl<T: Into<String>> From<T> for Said {
+    fn from(text: T) -> Said {
+        Said { text: text.into(), waits_for: Vec::new() }
+    }
 }
 
 /// What a place on the screen stands for.
@@ -107,8 +135,10 @@ pub(crate) enum Spot {
     Tier(PipelineName, Option<TierName>),
     Version(PipelineName, VersionLabel),
     Run(RunId),
-    /// An entry of the history, by its place since the beginning.
-    Entry(u64),
+    /// Something that waits.
+    Waits(Waits),
+    /// An event of the history.
+    Entry(EventId),
     Menu(Verb),
 }
 
@@ -125,8 +155,10 @@ pub(crate) struct Look {
     /// The version that is selected below the tiers of a pipeline; none: a tier is.
     pub(crate) version: Option<VersionLabel>,
     pub(crate) run: Option<RunId>,
-    /// The entry of the history that is selected, counted since the beginning; none: the newest.
-    pub(crate) entry: Option<u64>,
+    /// Which of the things that wait is selected: a tier may have several.
+    pub(crate) waits: Option<Waits>,
+    /// The event of the history that is selected; none: the newest.
+    pub(crate) entry: Option<EventId>,
     /// How far a text is scrolled, in lines; for a log from its end.
     pub(crate) scroll: usize,
     /// A log that is not followed: the line at its bottom, counted since the beginning.
@@ -137,15 +169,15 @@ pub(crate) struct Look {
     pub(crate) kinds: Kinds,
     pub(crate) by_attention: bool,
     /// What the last deed came to, until the next key.
-    pub(crate) said: Option<String>,
+    pub(crate) said: Option<Said>,
     /// What was drawn where.
     pub(crate) spots: Vec<(Rect, Spot)>,
     /// How many rows the list or text had that was drawn.
     pub(crate) page: usize,
     /// The farthest that the text can be scrolled.
     pub(crate) scroll_limit: usize,
-    /// The versions whose ways were asked for.
-    pub(crate) asked_ways: Vec<(PipelineName, VersionLabel)>,
+    /// What the search found in the list that is shown.
+    pub(crate) found: Found,
 }
 
 impl Look {
@@ -158,6 +190,7 @@ impl Look {
             touched: false,
             version: None,
             run: None,
+            waits: None,
             entry: None,
             scroll: 0,
             line: None,
@@ -169,7 +202,16 @@ impl Look {
             spots: Vec::new(),
             page: 10,
             scroll_limit: 0,
-            asked_ways: Vec::new(),
+            found: Found::default(),
+        }
+    }
+
+    /// The journal is another one: what was selected of the old one is nothing.
+    pub(crate) fn anew(&mut self) {
+        (self.run, self.entry, self.found) = (None, None, Found::default());
+        self.stack.retain(|screen| !matches!(screen, Screen::Log(_)));
+        if self.stack.is_empty() {
+            self.stack.push(Screen::Runs);
         }
     }
 
@@ -211,6 +253,13 @@ impl Look {
     /// Whether a text has what is searched for, whatever the case.
     pub(crate) fn finds(&self, text: &str) -> bool {
         finds(&self.search.text, text)
+    }
+
+    /// Selects something that waits, and where it does.
+    pub(crate) fn wait(&mut self, waits: &Waits) {
+        self.pipeline = Some(waits.pipeline.clone());
+        (self.tier, self.version) = (waits.tier.clone(), None);
+        self.waits = Some(waits.clone());
     }
 
     /// What was drawn at a place.

@@ -18,8 +18,8 @@ pub enum Message {
     NoPipeline(PipelineName),
     /// Something happened.
     Event(Arc<Envelope>),
-    /// A piece of a log.
-    Chunk(Live),
+    /// A piece of a log, and whose it is.
+    Chunk(Option<PipelineName>, Live),
     /// The stream left out so many envelopes after an event; they are said again from the journal.
     Lagged(u64, EventId),
     /// What came before this event is no longer kept.
@@ -30,8 +30,10 @@ pub enum Message {
     Back,
     /// The journal is another one than before: everything begins anew.
     Anew,
+    /// Something came that this release cannot read.
+    Unreadable,
     /// A question was not answered.
-    Unanswered(Refusal),
+    Unanswered(Want, Refusal),
     /// Older events, oldest first, of those before an event; `true`: there are none before them.
     Past(Vec<Arc<Envelope>>, bool),
     /// The events of one version that are known.
@@ -39,7 +41,7 @@ pub enum Message {
     /// A part of a log; none: there is no log.
     Log(RunId, Option<LogPart>),
     /// What came of something done by hand.
-    Answer(Result<Done, Refusal>),
+    Answer(super::act::Request, Result<Done, Refusal>),
 }
 
 /// What the screens want of the controller.
@@ -51,8 +53,8 @@ pub enum Want {
     Pipeline(PipelineName),
     /// Events before this one.
     Past(EventId),
-    /// The events of a version, which was asked for by this one.
-    Way(PipelineName, VersionLabel, EventId),
+    /// The events of a version, which was asked for by the first of these, up to the second.
+    Way(PipelineName, VersionLabel, EventId, EventId),
     /// A part of a log.
     Log(RunId, super::controller::LogWanted),
     /// Something done by hand.

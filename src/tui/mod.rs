@@ -12,6 +12,8 @@
 mod act;
 mod controller;
 mod feed;
+mod found;
+mod inbox;
 mod input;
 mod keys;
 mod look;
@@ -22,6 +24,7 @@ mod replay;
 mod run;
 mod screens;
 mod session;
+mod signals;
 mod terminal;
 
 pub use act::{Request, Verb};
@@ -29,6 +32,7 @@ pub use controller::{Controller, LogPart, LogWanted, Refusal};
 pub use message::{Message, Want};
 pub use palette::Palette;
 pub(crate) use picture::{Run, Runs};
+pub(crate) use replay::SPEEDS;
 pub use replay::{Recording, RecordingError};
 pub use run::{End, run};
 pub use session::{Flow, Session};

@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// Pauses longer than so many seconds of looking are cut to that.
 const PAUSE: i64 = 3;
 
+/// How fast one can be played: 1 is as it happened.
+pub(crate) const SPEEDS: std::ops::RangeInclusive<f64> = 0.1..=10_000.0;
+
 /// States kept on the way, so that a seek back need not begin at the start.
 const CHECKPOINTS: usize = 40;
 
@@ -79,6 +82,8 @@ pub(crate) struct Player {
     every: usize,
     /// When it was moved on last, by the clock of whoever looks.
     moved: Option<Time>,
+    /// What was shown last: how many events were folded in, and at which second.
+    shown: Option<(usize, i64)>,
 }
 
 impl Player {
@@ -96,6 +101,7 @@ impl Player {
             kept: vec![(0, State::default())],
             every,
             moved: None,
+            shown: None,
         };
         let first = match from {
             Some(id) => player.events.partition_point(|envelope| envelope.id <= id),
@@ -142,6 +148,17 @@ impl Player {
         }
     }
 
+    /// Lets it go on, or stops it.
+    pub(crate) fn play(&mut self, playing: bool) {
+        self.playing = playing;
+        self.rest();
+    }
+
+    /// Nobody looked until now: the time since then did not pass.
+    pub(crate) fn rest(&mut self) {
+        self.moved = None;
+    }
+
     /// Time passes for whoever looks; whether anything was folded in.
     pub(crate) fn advance(&mut self, here: Time) -> bool {
         let passed = self.moved.map_or(TimeDelta::zero(), |moved| (here - moved).max(TimeDelta::zero()));
@@ -172,6 +189,16 @@ impl Player {
         let next = self.events.get(self.at).filter(|_| self.playing)?;
         let left = (next.at - self.now).max(TimeDelta::zero());
         Some(times(left, 1.0 / self.speed))
+    }
+
+    /// The state, if it is another than was shown last.
+    pub(crate) fn new_view(&mut self, is_shown: bool) -> Option<StateView> {
+        let now = Some((self.at, self.now.timestamp()));
+        if is_shown && self.shown == now {
+            return None;
+        }
+        self.shown = now;
+        Some(self.view())
     }
 
     /// The state, as the controller shows it.

@@ -3,12 +3,16 @@
 
 mod deeds;
 mod moves;
+mod play;
+#[cfg(test)]
+mod tests;
+mod wants;
 
 use super::keys::{self, Intent};
 use super::look::{Look, Over, Screen, Spot, TABS};
 use super::message::{Message, Want};
 use super::palette::Palette;
-use super::picture::{Fetch, Link, Picture};
+use super::picture::{Key, Link, Picture};
 use super::replay::{Player, Recording};
 use super::screens::{self, Played, Source};
 use crate::domain::{EventId, PipelineName, Time};
@@ -45,6 +49,8 @@ pub struct Session {
     wake: Option<Time>,
     /// The first look back was asked for.
     looked_back: bool,
+    /// The version whose way is shown, and since when.
+    rests: Option<(Key, Time)>,
 }
 
 impl Session {
@@ -95,6 +101,7 @@ impl Session {
             dirty: true,
             wake: None,
             looked_back: false,
+            rests: None,
         }
     }
 
@@ -113,17 +120,38 @@ impl Session {
 
     /// Takes what is told.
     pub fn take(&mut self, message: Message, here: Time) {
-        if let Message::Answer(answer) = &message {
-            self.answered(answer);
-            self.dirty = true;
+        match &message {
+            Message::Answer(request, answer) => {
+                self.answered(request, answer, here);
+                self.dirty = true;
+            }
+            Message::Anew => {
+                self.looked_back = false;
+                self.look.anew();
+            }
+            _ => {}
         }
-        if matches!(message, Message::Anew) {
-            self.looked_back = false;
-            self.look.asked_ways.clear();
-        }
+        let unseen = self.is_unseen(&message);
         let before = self.picture.changes;
         self.picture.take(message, here);
-        self.dirty |= self.picture.changes != before;
+        self.dirty |= self.picture.changes != before && !unseen;
+    }
+
+    /// Whether it changes nothing that is shown: what a run writes that is known, and that nobody looks at.
+    fn is_unseen(&self, message: &Message) -> bool {
+        let Message::Chunk(_, live) = message else { return false };
+        let run = live.run();
+        let is_known = run.is_some_and(|run| self.picture.runs.all.contains_key(&run));
+        is_known && run != self.run_shown()
+    }
+
+    /// The run whose log is shown.
+    fn run_shown(&self) -> Option<crate::domain::RunId> {
+        match self.look.screen() {
+            Screen::Log(run) => Some(*run),
+            Screen::Runs => self.look.run,
+            _ => None,
+        }
     }
 
     /// Takes what a person does.
@@ -244,68 +272,6 @@ impl Session {
         Flow::On
     }
 
-    fn play(&mut self, intent: Intent) {
-        let Some(player) = &mut self.player else { return };
-        let (at, all) = player.place();
-        let tenth = (all / 10).max(1);
-        match intent {
-            Intent::Pause => {
-                // At the end it begins again.
-                if !player.playing && at == all {
-                    player.seek(1);
-                }
-                player.playing = !player.playing;
-            }
-            Intent::Faster => player.speed = (player.speed * 2.0).min(4096.0),
-            Intent::Slower => player.speed = (player.speed / 2.0).max(0.125),
-            Intent::StepOn => (player.playing, _) = (false, player.seek(at + 1)),
-            Intent::StepBack => (player.playing, _) = (false, player.seek(at.saturating_sub(1))),
-            Intent::SeekOn => player.seek(at + tenth),
-            _ => player.seek(at.saturating_sub(tenth)),
-        }
-        self.follow_player();
-    }
-
-    /// Lets the picture show what the player has come to.
-    fn follow_player(&mut self) {
-        let Some(player) = &self.player else { return };
-        let past = player.past();
-        let last = past.last().map_or(EventId(0), |envelope| envelope.id);
-        if last < self.picture.last {
-            self.picture = Picture::new(Link::Recorded);
-        }
-        let kept = past.len().saturating_sub(super::HISTORY);
-        let known = past.partition_point(|envelope| envelope.id <= self.picture.last).max(kept);
-        past[known..].iter().for_each(|envelope| self.picture.take_event(envelope.clone()));
-        // It has all that there is.
-        self.picture.history.complete = true;
-        self.dirty = true;
-    }
-
-    /// What is wanted of the controller now.
-    pub fn wants(&mut self, here: Time) -> Vec<Want> {
-        if self.player.is_some() {
-            return Vec::new();
-        }
-        // While nothing is heard, the feed asks for the stream; the rest follows when it is back.
-        if self.picture.link == Link::Live
-            && let Some(fetch) = self.picture.fresh.next(here)
-        {
-            self.wants.push(match fetch {
-                Fetch::State => Want::State,
-                Fetch::Pipeline(name) => Want::Pipeline(name),
-            });
-        }
-        if !self.looked_back && self.picture.view.is_some() {
-            self.looked_back = true;
-            self.picture.history.asking = true;
-            let before = self.picture.history.oldest().unwrap_or(EventId(self.picture.last.0 + 1));
-            self.wants.push(Want::Past(before));
-        }
-        self.want_what_is_looked_at();
-        std::mem::take(&mut self.wants)
-    }
-
     /// Whether something is to be drawn.
     pub fn is_dirty(&mut self, here: Time) -> bool {
         if self.player.as_mut().is_some_and(|player| player.advance(here)) {
@@ -320,19 +286,18 @@ impl Session {
     /// After how long something is to be done though nothing is told; none: never.
     pub fn wakes(&self, here: Time) -> Option<TimeDelta> {
         let drawn = self.wake.map(|wake| wake - here);
-        let asks = match self.player {
-            None if self.picture.link == Link::Live => self.picture.fresh.wakes(here).map(|at| at - here),
-            _ => None,
-        };
+        let asks = self.asks_at(here).map(|at| at - here);
         let plays = self.player.as_ref().and_then(Player::wake);
         [drawn, asks, plays].into_iter().flatten().min().map(|after| after.max(TimeDelta::zero()))
     }
 
     /// Draws all of it.
     pub fn draw(&mut self, buffer: &mut Buffer, here: Time) {
-        let now = match &self.player {
+        let now = match &mut self.player {
             Some(player) => {
-                self.picture.view = Some(player.view());
+                if let Some(view) = player.new_view(self.picture.view.is_some()) {
+                    self.picture.view = Some(view);
+                }
                 player.now
             }
             None => self.picture.now(here),
@@ -356,8 +321,18 @@ impl Session {
         });
     }
 
+    /// Says something above the keys, until the next one.
+    pub(super) fn say(&mut self, text: &str) {
+        self.look.said = Some(text.into());
+        self.dirty = true;
+    }
+
     /// All of it is to be drawn again, on a screen that may show anything.
     pub fn redraw(&mut self) {
         self.dirty = true;
+        // Whoever stopped the program did not look meanwhile.
+        if let Some(player) = &mut self.player {
+            player.rest();
+        }
     }
 }

@@ -65,9 +65,9 @@ pub(super) fn give_back() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
+    // The modes first: what is written waits for a terminal that takes nothing. One that has gone needs nothing any more.
+    let _ = disable_raw_mode();
     let out = &mut io::stdout();
-    // A terminal that has gone needs nothing any more.
     let _ = execute!(out, DisableBracketedPaste, DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
     let _ = out.flush();
-    let _ = disable_raw_mode();
 }

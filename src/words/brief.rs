@@ -187,7 +187,7 @@ pub fn build(p: &PipelineView) -> (Sign, String) {
     }
     let newest = p.versions.first();
     if let Some(next) = p.queue.first() {
-        let sha: String = next.sha.as_str().chars().take(7).collect();
+        let sha = super::short(&next.sha);
         return (Sign::Waits, format!("{sha} queued"));
     }
     if let Some(failed) = newest.filter(|one| one.stage == StageView::Failed) {

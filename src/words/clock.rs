@@ -1,7 +1,8 @@
 //! Ages and spans as they are shown, and when what is shown changes by time alone.
 
 use super::span;
-use crate::domain::Time;
+use crate::domain::{Blocker, Time};
+use crate::server::view::ConfirmationView;
 use chrono::TimeDelta;
 use std::cell::Cell;
 
@@ -47,6 +48,19 @@ impl Clock {
     pub(crate) fn since(&self, then: Time) -> String {
         self.sees(then);
         span(self.now - then)
+    }
+
+    /// What stands in a version's way, with how long it still does.
+    pub(crate) fn blocker(&self, one: &Blocker) -> String {
+        one.until().into_iter().for_each(|until| self.sees(until));
+        super::blocker(one, self.now)
+    }
+
+    /// The same with whose words are there, and how long they count.
+    pub(crate) fn blocker_with(&self, one: &Blocker, words: &[ConfirmationView]) -> String {
+        let ends = words.iter().filter_map(|word| word.until);
+        one.until().into_iter().chain(ends).for_each(|until| self.sees(until));
+        super::blocker_with(one, words, self.now)
     }
 
     /// How long until then; none: it has come.

@@ -1,6 +1,6 @@
 //! Events as people read them: one line each, with the word that matters and its tone.
 
-use super::Tone;
+use super::{Tone, short};
 use crate::domain::event::{Action, PromotionEnd, StepSaid, VoidReason};
 use crate::domain::{Classification, Envelope, Event, Outcome, Status};
 use crate::words;
@@ -69,14 +69,14 @@ fn pushed(envelope: &Envelope) -> Line {
             let at =
                 ref_name.as_ref().map(|name| format!(" on {}", short_ref(name.as_str()))).unwrap_or_default();
             let word = if *anew { "again" } else { "push" };
-            (word, Tone::Strong, format!("{}{at}: {subject}", short(sha.as_str())))
+            (word, Tone::Strong, format!("{}{at}: {subject}", short(sha)))
         }
         Event::PushIgnored { sha, reason, .. } => {
-            ("ignored", Tone::Quiet, format!("{}: {reason}", short(sha.as_str())))
+            ("ignored", Tone::Quiet, format!("{}: {reason}", short(sha)))
         }
         Event::LookOwed { ref_name, sha } => {
             let at = short_ref(ref_name.as_str());
-            ("told", Tone::Wait, format!("{} on {at}{by}: still to be looked at", short(sha.as_str())))
+            ("told", Tone::Wait, format!("{} on {at}{by}: still to be looked at", short(sha)))
         }
         Event::LookDone { ref_name, reason, .. } => {
             let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -109,11 +109,11 @@ fn built(envelope: &Envelope) -> Line {
     let by = by(envelope);
     match &envelope.fact.event {
         Event::BuildAborted { sha_aborted, by_sha, .. } => {
-            let by = by_sha.as_ref().map(|sha| format!(" for {}", short(sha.as_str()))).unwrap_or(by);
-            ("aborted", Tone::Wait, format!("build of {}{by}", short(sha_aborted.as_str())))
+            let by = by_sha.as_ref().map(|sha| format!(" for {}", short(sha))).unwrap_or(by);
+            ("aborted", Tone::Wait, format!("build of {}{by}", short(sha_aborted)))
         }
         Event::BuildStart { sha, version, .. } => {
-            ("build", Tone::Wait, format!("{version} of {}", short(sha.as_str())))
+            ("build", Tone::Wait, format!("{version} of {}", short(sha)))
         }
         Event::BuildOk { version, artifacts, .. } => {
             ("built", Tone::Good, format!("{version} ({} kept)", words::counted(artifacts.len(), "file")))
@@ -315,10 +315,6 @@ fn action_word(action: Action) -> &'static str {
 
 fn place(tier: Option<&crate::domain::TierName>) -> String {
     tier.map_or_else(|| "the pipeline".into(), |tier| format!("tier {tier}"))
-}
-
-fn short(sha: &str) -> &str {
-    &sha[..sha.len().min(7)]
 }
 
 /// `refs/heads/main` → `main`.

@@ -12,7 +12,7 @@ pub(crate) use happened::told;
 pub use sign::Sign;
 
 use crate::domain::pipeline::{Confirm, Schedule};
-use crate::domain::{Blocker, PipelineName, Role, TierName, Time, VersionLabel};
+use crate::domain::{Blocker, PipelineName, Role, Sha, TierName, Time, VersionLabel};
 use crate::server::view::{ConfirmationView, StandingView};
 use chrono::{Local, TimeDelta};
 
@@ -89,6 +89,12 @@ pub(crate) fn blocker_with(one: &Blocker, words: &[ConfirmationView], now: Time)
         None => word.by.clone(),
     };
     format!("{said}: {}", words.iter().map(of).collect::<Vec<_>>().join(", "))
+}
+
+/// A commit's name as people read it. It may be anything: a recording is anybody's.
+pub(crate) fn short(sha: &Sha) -> &str {
+    let sha = sha.as_str();
+    sha.char_indices().nth(7).map_or(sha, |(at, _)| &sha[..at])
 }
 
 /// Where a version stands in a tier; `free`: nothing stands in its way.
@@ -200,6 +206,13 @@ pub(crate) fn counted(number: usize, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_commit_is_shortened_between_characters() {
+        assert_eq!(short(&"c0ffee0123".into()), "c0ffee0");
+        assert_eq!(short(&"c0f".into()), "c0f");
+        assert_eq!(short(&"\u{6f22}\u{6f22}\u{6f22}".into()), "\u{6f22}\u{6f22}\u{6f22}");
+    }
 
     #[test]
     fn a_span_shows_its_two_largest_units() {

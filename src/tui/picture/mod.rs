@@ -4,16 +4,19 @@
 mod fresh;
 mod history;
 mod logs;
+mod retry;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 pub(crate) use fresh::{Fetch, Fresh};
-pub(crate) use history::{Entry, History, LIMIT as HISTORY};
+pub(crate) use history::{Entry, History, LIMIT as HISTORY, Odd};
 pub(crate) use logs::Logs;
 pub(crate) use runs::{Run, Runs};
+pub(crate) use ways::{Key, Ways, is_of};
 
-use super::message::Message;
+use super::message::{Message, Want};
 use crate::domain::event::Event;
 use crate::domain::{Envelope, EventId, PipelineName, Time, VersionLabel};
 use crate::server::view::{PipelineView, StateView};
@@ -50,11 +53,13 @@ pub(crate) struct Picture {
     /// What they wrote.
     pub(crate) logs: Logs,
     /// The events of versions that were looked at.
-    pub(crate) ways: BTreeMap<(PipelineName, VersionLabel), Vec<Arc<Envelope>>>,
+    pub(crate) ways: Ways,
     /// What is to be asked for again.
     pub(crate) fresh: Fresh,
     /// What is odd about the picture, until the next key.
     pub(crate) note: Option<String>,
+    /// Something came that cannot be read here.
+    unreadable: bool,
     /// How far the controller's clock is ahead.
     skew: chrono::TimeDelta,
     /// Counts what changed, so that nobody draws what was drawn.
@@ -74,9 +79,10 @@ impl Picture {
             history: History::default(),
             runs: Runs::default(),
             logs: Logs::default(),
-            ways: BTreeMap::new(),
+            ways: Ways::default(),
             fresh: Fresh::default(),
             note: None,
+            unreadable: false,
             skew: chrono::TimeDelta::zero(),
             changes: 0,
         }
@@ -119,21 +125,26 @@ impl Picture {
                 }
             }
             Message::Event(envelope) => self.take_event(envelope),
-            Message::Chunk(live) => {
+            Message::Chunk(pipeline, live) => {
                 if let Some(run) = self.logs.chunk(&live) {
-                    self.runs.wrote(run, &live);
+                    self.runs.wrote(run, pipeline, &live);
                 }
             }
             Message::Lagged(missed, after) => {
-                let text = format!(
-                    "the stream fell behind by {missed} after event {after}; the journal says them again"
-                );
-                self.mark(here, text);
+                self.mark(here, Odd::Lagged(missed, after));
                 self.logs.missed();
                 self.fresh.everything();
             }
             Message::Gap(oldest) => {
-                self.mark(here, format!("events before {oldest} are no longer kept"));
+                self.mark(here, Odd::Gap(oldest));
+                self.runs.lost(here);
+                self.fresh.everything();
+            }
+            Message::Unreadable => {
+                // A newer controller may say such things all the time: once is enough.
+                if !std::mem::replace(&mut self.unreadable, true) {
+                    self.mark(here, Odd::Unreadable);
+                }
                 self.fresh.everything();
             }
             Message::Cut(why) => {
@@ -145,8 +156,7 @@ impl Picture {
             }
             Message::Back => {
                 if let Link::Cut(since, _) = self.link {
-                    let away = crate::words::span(here - since);
-                    self.mark(here, format!("cut off for {away}; what was missed follows from the journal"));
+                    self.mark(here, Odd::Cut(1, here - since));
                 }
                 self.link = Link::Live;
                 self.history.asking = false;
@@ -154,19 +164,20 @@ impl Picture {
                 self.fresh.everything();
             }
             Message::Anew => {
-                self.last = EventId(0);
-                self.view = None;
-                self.ids.clear();
-                self.runs = Runs::default();
-                self.logs = Logs::default();
-                self.ways.clear();
-                self.history = History::default();
-                self.mark(here, "the controller has another journal than before: all is begun anew".into());
+                let changes = self.changes;
+                *self = Picture { changes, skew: self.skew, ..Picture::new(self.link.clone()) };
+                self.mark(here, Odd::Anew);
                 self.fresh.everything();
             }
-            Message::Unanswered(refusal) => {
-                self.fresh.unanswered();
-                self.history.asking = false;
+            Message::Unanswered(want, refusal) => {
+                match want {
+                    Want::State => self.fresh.unanswered(None, here),
+                    Want::Pipeline(name) => self.fresh.unanswered(Some(&name), here),
+                    Want::Past(_) => self.history.asking = false,
+                    Want::Way(pipeline, version, ..) => self.ways.unanswered(&(pipeline, version), here),
+                    Want::Log(run, _) => self.logs.unanswered(run, here),
+                    Want::Act(_) => {}
+                }
                 if !refusal.absent {
                     self.note = Some(format!("{} [{}]", refusal.message, refusal.code));
                 } else {
@@ -177,21 +188,16 @@ impl Picture {
                 events.iter().for_each(|envelope| self.runs.older(envelope));
                 self.history.older(events, complete);
             }
-            Message::Way(pipeline, version, events) => {
-                let way = self.ways.entry((pipeline, version)).or_default();
-                way.splice(0..0, events);
-                way.sort_by_key(|envelope| envelope.id);
-                way.dedup_by_key(|envelope| envelope.id);
-            }
+            Message::Way(pipeline, version, events) => self.ways.older(&(pipeline, version), events),
             Message::Log(run, part) => self.logs.part(run, part),
             // What comes of deeds is the dialog's.
-            Message::Answer(_) => {}
+            Message::Answer(..) => {}
         }
     }
 
-    fn mark(&mut self, at: Time, text: String) {
-        self.note = Some(text.clone());
-        self.history.mark(at, text);
+    fn mark(&mut self, at: Time, odd: Odd) {
+        self.note = Some(odd.text());
+        self.history.mark(at, odd);
     }
 
     /// Whether there is anything new in it.
@@ -200,13 +206,15 @@ impl Picture {
         self.skew = if skew.abs() > SKEW { skew } else { chrono::TimeDelta::zero() };
         self.last = self.last.max(new.id);
         if let Some(old) = self.view.take() {
-            // What was asked for by itself meanwhile is newer.
-            for one in old.pipelines {
-                let newer = self.ids.get(&one.name).is_some_and(|id| *id > new.id);
-                match new.pipelines.iter_mut().find(|it| it.name == one.name) {
-                    Some(place) if newer => *place = one,
-                    _ => {}
-                }
+            // What was asked for by itself meanwhile is newer, even where this one knows nothing of it.
+            let ids = &self.ids;
+            let newer = |one: &PipelineView| ids.get(&one.name).is_some_and(|id| *id > new.id);
+            let kept: Vec<PipelineView> = old.pipelines.into_iter().filter(newer).collect();
+            if !kept.is_empty() {
+                let names: std::collections::BTreeSet<_> = kept.iter().map(|one| one.name.clone()).collect();
+                new.pipelines.retain(|one| !names.contains(&one.name));
+                new.pipelines.extend(kept);
+                new.pipelines.sort_by(|a, b| a.name.cmp(&b.name));
             }
             self.ids.retain(|_, id| *id > new.id);
             let same = old.id == new.id
@@ -257,11 +265,7 @@ impl Picture {
             self.note = Some(format!("the controller has started again, release {release}"));
         }
         self.runs.happened(&envelope);
-        if let (Some(pipeline), Some(version)) = (&envelope.fact.pipeline, version_of(&envelope.fact.event))
-            && let Some(way) = self.ways.get_mut(&(pipeline.clone(), version.clone()))
-        {
-            way.push(envelope.clone());
-        }
+        self.ways.happened(&envelope);
         self.history.push(envelope);
     }
 }

@@ -4,10 +4,16 @@ use crate::domain::event::Event;
 use crate::domain::{Envelope, PipelineName, RunId, Status, Time, VersionLabel};
 use crate::wire::Live;
 use crate::words::Tone;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Most runs that are kept; those that go on are kept in any case.
+/// Most runs that are kept, beside those that go on.
 const LIMIT: usize = 1_000;
+
+/// Most that are kept even if all of them go on: the ends of many may never have been heard.
+const AT_MOST: usize = 2 * LIMIT;
+
+/// How one ended whose end was not heard.
+const UNHEARD: &str = "end not heard";
 
 /// One try of one step.
 #[derive(Clone, Debug)]
@@ -27,6 +33,8 @@ pub(crate) struct Run {
 #[derive(Default)]
 pub(crate) struct Runs {
     pub(crate) all: BTreeMap<RunId, Run>,
+    /// Those that ended, of which the first goes first.
+    over: BTreeSet<RunId>,
 }
 
 impl Runs {
@@ -34,16 +42,10 @@ impl Runs {
     pub(crate) fn happened(&mut self, envelope: &Envelope) {
         // A controller that begins has no runs: those of the one before are over.
         if let Event::ControllerStarted { .. } = &envelope.fact.event {
-            for run in self.all.values_mut().filter(|run| run.end.is_none()) {
-                run.end = Some((envelope.at, "cut off", Tone::Wait));
-            }
+            self.end_all(envelope.at, "cut off");
         }
         self.note(envelope);
-        if self.all.len() > LIMIT
-            && let Some(old) = self.all.iter().find(|(_, run)| run.end.is_some()).map(|(run, _)| *run)
-        {
-            self.all.remove(&old);
-        }
+        self.trim();
     }
 
     /// An event from before those that are known.
@@ -57,13 +59,16 @@ impl Runs {
         let event = &envelope.fact.event;
         let Some(id) = event.run() else { return };
         let run = self.all.entry(id).or_insert_with(|| Run {
-            pipeline: envelope.fact.pipeline.clone(),
-            version: super::version_of(event).cloned(),
+            pipeline: None,
+            version: None,
             what: String::new(),
             began: None,
             end: None,
             said: None,
         });
+        // One that wrote before its beginning was heard is known by less.
+        run.pipeline = run.pipeline.take().or_else(|| envelope.fact.pipeline.clone());
+        run.version = run.version.take().or_else(|| super::version_of(event).cloned());
         match event {
             Event::StepStart { step, .. } => {
                 run.what = format!("build: {step}");
@@ -89,6 +94,9 @@ impl Runs {
             Event::StepEvent { .. } => run.said = Some(crate::words::told(envelope).2),
             _ => {}
         }
+        if run.end.is_some() {
+            self.over.insert(id);
+        }
         if run.what.is_empty() {
             run.what = match event {
                 Event::StepDone { step, .. } => format!("build: {step}"),
@@ -101,15 +109,95 @@ impl Runs {
         }
     }
 
-    /// A run wrote something: it may be one whose beginning was not heard.
-    pub(crate) fn wrote(&mut self, id: RunId, live: &Live) {
+    /// A run wrote something: it may be one whose beginning was not heard, and it goes on.
+    pub(crate) fn wrote(&mut self, id: RunId, pipeline: Option<PipelineName>, live: &Live) {
         let what = match live {
             Live::GateLogChunk { tier, name, .. } => format!("{tier}: {name}"),
             Live::DeployLogChunk { tier, node, .. } => format!("{tier}: {node}"),
             Live::BuildLogChunk { step, .. } => format!("build: {step}"),
             _ => return,
         };
-        let run = Run { pipeline: None, version: None, what, began: None, end: None, said: None };
-        self.all.entry(id).or_insert(run);
+        let new = Run { pipeline: None, version: None, what, began: None, end: None, said: None };
+        let run = self.all.entry(id).or_insert(new);
+        run.pipeline = run.pipeline.take().or(pipeline);
+        if run.end.is_some_and(|(_, word, _)| word == UNHEARD) {
+            run.end = None;
+            self.over.remove(&id);
+        }
+        self.trim();
+    }
+
+    /// Events were lost, among them maybe the ends of those that go on.
+    pub(crate) fn lost(&mut self, at: Time) {
+        self.end_all(at, UNHEARD);
+    }
+
+    fn end_all(&mut self, at: Time, how: &'static str) {
+        for run in self.all.values_mut().filter(|run| run.end.is_none()) {
+            run.end = Some((at, how, Tone::Wait));
+        }
+        self.over = self.all.keys().copied().collect();
+    }
+
+    fn trim(&mut self) {
+        if self.all.len() <= LIMIT {
+            return;
+        }
+        let first = || self.all.keys().next().copied().filter(|_| self.all.len() > AT_MOST);
+        if let Some(old) = self.over.first().copied().or_else(first) {
+            self.over.remove(&old);
+            self.all.remove(&old);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{EventId, Fact};
+
+    fn now() -> Time {
+        Time::from_timestamp(1_795_424_400, 0).unwrap()
+    }
+
+    fn chunk(run: u64) -> Live {
+        let (text, step) = ("x\n".to_owned(), "make".into());
+        Live::BuildLogChunk { run_id: RunId(run), seq: 0, text, offset: 0, bytes: 2, step }
+    }
+
+    fn start(id: u64, run: u64) -> Envelope {
+        let event = Event::StepStart {
+            run_id: RunId(run),
+            sha: "c0ffee".into(),
+            version: "1.0.0".into(),
+            step: "make".into(),
+        };
+        Envelope { id: EventId(id), at: now(), fact: Fact::of(&"shop".into(), event) }
+    }
+
+    #[test]
+    fn one_that_wrote_before_its_beginning_was_heard_is_known_in_full() {
+        let mut runs = Runs::default();
+        runs.wrote(RunId(7), Some("shop".into()), &chunk(7));
+        assert_eq!(runs.all[&RunId(7)].pipeline, Some("shop".into()));
+        runs.wrote(RunId(8), None, &chunk(8));
+        runs.older(&start(1, 7));
+        runs.happened(&start(2, 8));
+        for run in [&runs.all[&RunId(7)], &runs.all[&RunId(8)]] {
+            assert_eq!(run.pipeline, Some("shop".into()));
+            assert_eq!(run.version, Some("1.0.0".into()));
+            assert_eq!(run.began, Some(now()));
+        }
+    }
+
+    #[test]
+    fn after_a_gap_nothing_runs_for_ever_and_what_writes_goes_on() {
+        let mut runs = Runs::default();
+        runs.happened(&start(1, 7));
+        runs.happened(&start(2, 8));
+        runs.lost(now());
+        assert!(runs.all.values().all(|run| run.end == Some((now(), UNHEARD, Tone::Wait))));
+        runs.wrote(RunId(8), None, &chunk(8));
+        assert!(runs.all[&RunId(8)].end.is_none() && runs.all[&RunId(7)].end.is_some());
     }
 }

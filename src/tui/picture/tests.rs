@@ -85,7 +85,8 @@ fn a_cut_keeps_its_beginning_and_its_end_is_marked() {
     assert_eq!(picture.link, Link::Cut(here(), "still gone".into()));
     assert_eq!(shown(&picture), "five", "what was known stays");
     picture.take(Message::Back, here() + TimeDelta::seconds(12));
-    let marked = |entry: &Entry| matches!(entry, Entry::Mark(_, text) if text.contains("cut off for 12s"));
+    let marked =
+        |entry: &Entry| matches!(entry, Entry::Mark(_, odd) if odd.text().contains("cut off for 12s"));
     assert!(picture.history.entries.iter().any(marked));
 }
 

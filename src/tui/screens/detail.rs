@@ -66,16 +66,15 @@ pub(crate) fn pipeline(pen: &Pen<'_>, p: &PipelineView, width: u16) -> Vec<Line>
             format!("builds {} for {}: {}", build.version, pen.clock.since(build.at), build.request.subject);
         lines.sign(Sign::Runs, &text);
         for blocker in &build.request.blockers {
-            lines.say(2, &words::blocker(blocker, pen.clock.now), pen.tone(Tone::Wait));
+            lines.say(2, &pen.clock.blocker(blocker), pen.tone(Tone::Wait));
         }
         for step in &build.steps {
             lines.progress(step.name.as_str(), "", &step.progress);
         }
     }
     for request in &p.queue {
-        let sha: String = request.sha.as_str().chars().take(7).collect();
-        let kept: Vec<String> =
-            request.blockers.iter().map(|blocker| words::blocker(blocker, pen.clock.now)).collect();
+        let sha = words::short(&request.sha);
+        let kept: Vec<String> = request.blockers.iter().map(|blocker| pen.clock.blocker(blocker)).collect();
         let kept = if kept.is_empty() { "is built next".into() } else { kept.join("; ") };
         lines.sign(Sign::Waits, &format!("{sha} {kept}: {}", request.subject));
     }
@@ -163,7 +162,7 @@ impl Lines<'_, '_> {
                 self.say(2, &format!("is ended: {cause}"), self.pen.tone(Tone::Wait));
             }
             for blocker in &inside.blockers {
-                let text = words::blocker(blocker, self.pen.clock.now);
+                let text = self.pen.clock.blocker(blocker);
                 self.say(2, &text, self.pen.tone(Tone::Wait));
             }
             self.gates(&inside.gates);
@@ -251,7 +250,7 @@ impl Lines<'_, '_> {
         let (sign, tone) = self.pen.sign(sign, word);
         let failure = node.failure.map(|failure| format!(": {}", failure.as_str())).unwrap_or_default();
         let blockers: Vec<String> =
-            node.blockers.iter().map(|blocker| words::blocker(blocker, self.pen.clock.now)).collect();
+            node.blockers.iter().map(|blocker| self.pen.clock.blocker(blocker)).collect();
         let blockers = if blockers.is_empty() { String::new() } else { format!(": {}", blockers.join("; ")) };
         let again = self.again(node.not_before);
         let mut line = Line::of(format!("  {sign}"), tone)
@@ -274,7 +273,7 @@ impl Lines<'_, '_> {
                 if let Some(until) = blocker.until() {
                     self.pen.clock.sees(until);
                 }
-                let text = words::blocker_with(blocker, &waiting.confirmations, self.pen.clock.now);
+                let text = self.pen.clock.blocker_with(blocker, &waiting.confirmations);
                 self.say(4, &text, self.pen.tone(Tone::Wait));
             }
             if person && p.definition.is_some() {

@@ -10,10 +10,16 @@ use crate::words::Tone;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-pub(crate) fn draw(pen: &mut Pen<'_>, screen: Rect, picture: &Picture, look: &Look) {
-    match &look.over {
-        Some(Over::Menu(chosen)) => menu(pen, screen, picture, look, *chosen),
-        Some(Over::Dialog(dialog)) => ask(pen, screen, dialog),
+pub(crate) fn draw(pen: &mut Pen<'_>, screen: Rect, picture: &Picture, look: &mut Look) {
+    match &mut look.over {
+        Some(Over::Menu(chosen)) => {
+            let chosen = *chosen;
+            menu(pen, screen, picture, look, chosen);
+        }
+        Some(Over::Dialog(dialog)) => {
+            ask(pen, screen, dialog);
+            dialog.seen = true;
+        }
         None => {}
     }
 }
@@ -88,19 +94,22 @@ fn ask(pen: &mut Pen<'_>, screen: Rect, dialog: &Dialog) {
         say(by, pen.tone(Tone::Quiet));
     }
     if dialog.deeds.len() > 1 {
-        let text = format!("{} of {}: ↑ ↓ choose another version", dialog.chosen + 1, dialog.deeds.len());
+        let text = format!("{} of {}: ↑ ↓ choose another", dialog.chosen + 1, dialog.deeds.len());
         say(&text, pen.palette.accent());
     }
     say("", plain);
     let mut input = None;
     match &dialog.stage {
-        Stage::Asks | Stage::WantsWhy => {
+        Stage::Asks | Stage::Changed | Stage::WantsWhy => {
             let must = if deed.why_needed { "why (it takes one): " } else { "why: " };
             input = Some((lines.len(), must));
             lines.push(Line::default());
-            if dialog.stage == Stage::WantsWhy {
-                lines.push(Line::of("Say why first.", pen.tone(Tone::Bad)));
-            }
+            let odd = match dialog.stage {
+                Stage::WantsWhy => Some("Say why first."),
+                Stage::Changed => Some("Something has changed: read it again."),
+                _ => None,
+            };
+            lines.extend(odd.map(|odd| Line::of(odd, pen.tone(Tone::Bad))));
             lines.push(Line::of("Enter does it, Esc leaves", pen.palette.accent()));
         }
         Stage::Sent(_) => lines.push(Line::of("The controller is asked …", pen.tone(Tone::Wait))),

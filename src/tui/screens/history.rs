@@ -1,6 +1,6 @@
 //! What happened, newest at the bottom; searched and filtered.
 
-use super::super::look::{Kinds, Look, Spot};
+use super::super::look::{Kinds, Look, Spot, finds};
 use super::super::picture::{Entry, Picture};
 use super::pen::{Line, Pen, wrapped};
 use super::way;
@@ -36,23 +36,27 @@ fn text_of(envelope: &Envelope) -> String {
 }
 
 /// The entries that are shown, oldest first.
-pub(crate) fn order<'a>(picture: &'a Picture, look: &Look) -> Vec<&'a Entry> {
-    let all = picture.history.entries.iter();
+pub(crate) fn order<'a>(picture: &'a Picture, look: &mut Look) -> Vec<&'a Entry> {
+    let history = &picture.history;
     if look.search.text.is_empty() && look.kinds == Kinds::All {
-        return all.collect();
+        return history.entries.iter().collect();
     }
-    let found = |entry: &&Entry| match entry {
-        Entry::Event(envelope) => is_of(look.kinds, envelope) && look.finds(&text_of(envelope)),
-        Entry::Mark(_, text) => look.finds(text),
+    let place = |number: i64| &history.entries[(number - history.first) as usize];
+    let (search, kinds) = (&look.search.text, look.kinds);
+    let fits = |number: i64| match place(number) {
+        Entry::Event(envelope) => is_of(kinds, envelope) && finds(search, &text_of(envelope)),
+        Entry::Mark(_, odd) => finds(search, &odd.text()),
     };
-    all.filter(found).collect()
+    let list = history.first..history.first + history.entries.len() as i64;
+    let found = look.found.numbers(&format!("history, {}, {search}", kinds.name()), list, fits);
+    found.iter().map(|number| place(*number)).collect()
 }
 
-/// The place of the entry that is selected: the newest, unless one is.
+/// The place of the entry that is selected: the newest, unless one is. One that is not shown (any more) gives way to the
+/// one before it, else to the oldest.
 pub(crate) fn selected(all: &[&Entry], look: &Look) -> usize {
-    let is_it = |entry: &&Entry| matches!(entry, Entry::Event(it) if Some(it.id.0) == look.entry);
-    let found = look.entry.and_then(|_| all.iter().rposition(is_it));
-    found.unwrap_or(all.len().saturating_sub(1))
+    let Some(wanted) = look.entry else { return all.len().saturating_sub(1) };
+    all.iter().rposition(|entry| matches!(entry, Entry::Event(it) if it.id <= wanted)).unwrap_or(0)
 }
 
 pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut Look) {
@@ -69,7 +73,7 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut 
     let at = selected(&all, look);
     let about = match all[at] {
         Entry::Event(envelope) => about(envelope),
-        Entry::Mark(_, text) => text.clone(),
+        Entry::Mark(_, odd) => odd.text(),
     };
     let about = wrapped(&about, usize::from(body.width).saturating_sub(2));
     let below = (about.len() as u16).min(body.height / 3);
@@ -84,12 +88,12 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut 
             Entry::Event(envelope) => {
                 let line = way::happened(pen, envelope, true);
                 pen.line(area, &line);
-                pen.spot(area, Spot::Entry(envelope.id.0));
+                pen.spot(area, Spot::Entry(envelope.id));
             }
-            Entry::Mark(moment, text) => {
+            Entry::Mark(moment, odd) => {
                 let line =
                     Line::of(format!("{} ", way::clock(*moment, pen.clock.now)), pen.tone(Tone::Quiet))
-                        .add(format!("── {text} ──"), pen.palette.accent());
+                        .add(format!("── {} ──", odd.text()), pen.palette.accent());
                 pen.line(area, &line);
             }
         }

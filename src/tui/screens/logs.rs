@@ -8,6 +8,7 @@ use crate::printable;
 use crate::words::{self, Sign, Tone};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use std::collections::VecDeque;
 
 /// The runs that are listed: those that go on, then the others, newest first.
 pub(crate) fn order<'a>(picture: &'a Picture, look: &Look) -> Vec<(RunId, &'a Run)> {
@@ -97,7 +98,7 @@ pub(crate) fn list(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut 
 }
 
 /// What is there of a log; else why nothing is.
-fn lines_of(picture: &Picture, run: RunId) -> Result<&std::collections::VecDeque<String>, &'static str> {
+fn lines_of(picture: &Picture, run: RunId) -> Result<&VecDeque<String>, &'static str> {
     if picture.link == super::super::picture::Link::Recorded {
         return Err("A journal has no logs; `tidegate logs` with the number shows it, where it is kept.");
     }
@@ -119,6 +120,21 @@ fn end_of(pen: &mut Pen<'_>, area: Rect, picture: &Picture, run: RunId) {
             }
         }
     }
+}
+
+/// The lines that the search finds.
+fn found<'a>(picture: &Picture, look: &mut Look, run: RunId, lines: &'a VecDeque<String>) -> Vec<&'a String> {
+    let search = &look.search.text;
+    let Some((tail, last)) = picture.logs.tail(run).zip(lines.len().checked_sub(1)) else {
+        return Vec::new();
+    };
+    let first = tail.dropped as i64;
+    let place = |number: i64| &lines[(number - first) as usize];
+    // The last line may go on: it is read each time.
+    let of = format!("run {run} from {}, {search}", tail.from);
+    let all = look.found.numbers(&of, first..first + last as i64, |number| finds(search, place(number)));
+    let all = all.iter().map(|number| place(*number));
+    all.chain(lines.back().filter(|line| finds(search, line))).collect()
 }
 
 /// Draws one log.
@@ -145,7 +161,7 @@ pub(crate) fn log(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut L
     let tail = picture.logs.tail(run);
     let dropped = tail.map_or(0, |tail| tail.dropped);
     if !look.search.text.is_empty() {
-        let found: Vec<&String> = lines.iter().filter(|line| finds(&look.search.text, line)).collect();
+        let found = found(picture, look, run, lines);
         look.scroll_limit = found.len().saturating_sub(high);
         look.scroll = look.scroll.min(look.scroll_limit);
         let skip = look.scroll_limit - look.scroll;

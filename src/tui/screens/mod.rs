@@ -12,7 +12,7 @@ pub(crate) mod pipeline;
 pub(crate) mod waiting;
 mod way;
 
-use super::look::{Look, Screen, Spot, TABS};
+use super::look::{Look, Over, Screen, Spot, TABS};
 use super::palette::Palette;
 use super::picture::{Link, Picture};
 use crate::printable;
@@ -59,11 +59,14 @@ pub(crate) fn draw(
         );
         pen.text(area.x, area.y, area.width, &text, Style::new());
         look.spots.clear();
+        if let Some(Over::Dialog(dialog)) = &mut look.over {
+            dialog.seen = false;
+        }
         return;
     }
     header(&mut pen, Rect { height: 1, ..area }, picture, source);
     tabs(&mut pen, Rect { y: area.y + 1, height: 1, ..area }, picture, look);
-    let note = note(picture, look);
+    let note = note(picture, look, clock);
     let low = 1 + u16::from(note.is_some());
     let body = Rect { y: area.y + 2, height: area.height - 2 - low, ..area };
     match look.screen().clone() {
@@ -86,9 +89,11 @@ pub(crate) fn draw(
 }
 
 /// What is said above the keys.
-fn note(picture: &Picture, look: &Look) -> Option<(String, Tone)> {
+fn note(picture: &Picture, look: &Look, clock: &Clock) -> Option<(String, Tone)> {
     if let Some(said) = &look.said {
-        return Some((said.clone(), Tone::Strong));
+        let waits: Vec<String> = said.waits_for.iter().map(|it| clock.blocker(it)).collect();
+        let waits = if waits.is_empty() { String::new() } else { format!(": {}", waits.join("; ")) };
+        return Some((format!("{}{waits}", said.text), Tone::Strong));
     }
     if let Some(note) = &picture.note {
         return Some((note.clone(), Tone::Wait));

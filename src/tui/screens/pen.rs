@@ -63,6 +63,7 @@ impl Pen<'_> {
         // The last column says that there is more.
         let end = area.right() - u16::from(!fits);
         let mut x = area.x;
+        self.part(x, area.y);
         let mut last = Style::new();
         for (text, style) in &line.pieces {
             let safe = printable::line(text).replace('\t', " ");
@@ -77,10 +78,21 @@ impl Pen<'_> {
             }
         }
         if !fits {
+            self.part(x.min(end), area.y);
             self.buffer.set_stringn(x.min(end), area.y, self.palette.text("…"), 1, last);
         }
         if let Some(spot) = &line.spot {
             self.spots.push((Rect { height: 1, ..area }, spot.clone()));
+        }
+    }
+
+    /// Something is drawn here over what was: a wide character that begins in the column before would reach under it.
+    fn part(&mut self, x: u16, y: u16) {
+        let before = x.checked_sub(1).filter(|x| *x >= self.buffer.area.x);
+        if let Some(cell) = before.and_then(|x| self.buffer.cell_mut((x, y)))
+            && printable::width(cell.symbol()) > 1
+        {
+            cell.set_symbol(" ");
         }
     }
 
@@ -91,19 +103,32 @@ impl Pen<'_> {
 
     /// Draws lines one below the other, from `skip` on; gives how many there are beyond what fits.
     pub(crate) fn lines(&mut self, area: Rect, lines: &[Line], skip: usize) -> usize {
-        let limit = lines.len().saturating_sub(usize::from(area.height));
-        for (row, line) in lines.iter().skip(skip.min(limit)).take(usize::from(area.height)).enumerate() {
-            let place = Rect { y: area.y + row as u16, height: 1, ..area };
-            self.line(place, line);
+        self.rows(area, lines.len(), skip, |_, row| lines[row].clone())
+    }
+
+    /// The same with lines that are made only where they are in sight.
+    pub(crate) fn rows(
+        &mut self,
+        area: Rect,
+        count: usize,
+        skip: usize,
+        line: impl Fn(&Pen<'_>, usize) -> Line,
+    ) -> usize {
+        let limit = count.saturating_sub(usize::from(area.height));
+        let skip = skip.min(limit);
+        for row in 0..usize::from(area.height).min(count - skip) {
+            let line = line(self, skip + row);
+            self.line(Rect { y: area.y + row as u16, height: 1, ..area }, &line);
         }
         if limit > 0 && area.width > 2 {
-            let mark = match (skip.min(limit) > 0, skip < limit) {
+            let mark = match (skip > 0, skip < limit) {
                 (true, true) => "↕",
                 (true, false) => "↑",
                 _ => "↓",
             };
             let (x, y) = (area.right() - 1, area.bottom() - 1);
             let mark = if self.palette.unicode { mark } else { "+" };
+            self.part(x, y);
             self.buffer.set_stringn(x, y, mark, 1, self.palette.accent());
         }
         limit
@@ -178,5 +203,21 @@ mod tests {
         assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
         assert_eq!(wrapped("abcdefghijkl mn", 8), ["abcdefgh", "ijkl mn"]);
         assert_eq!(wrapped("漢字漢字漢字", 8), ["漢字漢字", "漢字"]);
+    }
+
+    #[test]
+    fn what_is_drawn_over_half_of_a_wide_character_leaves_none_of_it() {
+        let mut buffer = Buffer::empty(Rect { x: 0, y: 0, width: 8, height: 2 });
+        let clock = Clock::at(crate::domain::Time::UNIX_EPOCH);
+        let palette = Palette { colour: false, unicode: true };
+        let mut pen = Pen { buffer: &mut buffer, palette, clock: &clock, spots: Vec::new() };
+        let text = "\u{6f22}\u{5b57}\u{6f22}\u{5b57}";
+        pen.text(0, 0, 8, text, Style::new());
+        pen.text(3, 0, 1, "|", Style::new());
+        let area = Rect { x: 0, y: 1, width: 8, height: 1 };
+        pen.lines(area, &[Line::of(text, Style::new()), Line::of("more", Style::new())], 0);
+        let row = |y| -> Vec<&str> { (0..8).map(|x| buffer[(x, y)].symbol()).collect() };
+        assert_eq!(row(0)[..5], ["\u{6f22}", " ", " ", "|", "\u{6f22}"]);
+        assert_eq!(row(1)[4..], ["\u{6f22}", " ", " ", "\u{2193}"]);
     }
 }

@@ -62,20 +62,25 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut 
         return;
     }
     let body = Rect { x: below.x + 1, y: below.y + 1, width: below.width - 1, height: below.height - 1 };
-    let (title, lines) = match &all[at] {
-        Item::Whole => (p.name.to_string(), detail::pipeline(pen, p, body.width)),
-        Item::Tier(name) => {
-            let lines = p.tiers.iter().find(|tier| tier.name == *name);
-            let lines = lines.map(|tier| detail::tier(pen, p, tier, body.width)).unwrap_or_default();
-            (format!("{} / {name}", p.name), lines)
-        }
-        Item::Version(version) => {
-            (format!("{} {version}", p.name), way::lines(pen, p, version, picture, body.width))
-        }
+    let title = match &all[at] {
+        Item::Whole => p.name.to_string(),
+        Item::Tier(tier) => format!("{} / {tier}", p.name),
+        Item::Version(version) => format!("{} {version}", p.name),
     };
     pen.rule(Rect { height: 1, ..below }, &title);
     look.page = usize::from(body.height);
-    look.scroll_limit = pen.lines(body, &lines, look.scroll);
+    look.scroll_limit = match &all[at] {
+        Item::Whole => {
+            let lines = detail::pipeline(pen, p, body.width);
+            pen.lines(body, &lines, look.scroll)
+        }
+        Item::Tier(name) => {
+            let tier = p.tiers.iter().find(|tier| tier.name == *name);
+            let lines = tier.map(|tier| detail::tier(pen, p, tier, body.width)).unwrap_or_default();
+            pen.lines(body, &lines, look.scroll)
+        }
+        Item::Version(version) => way::whole(pen, body, p, version, picture, look.scroll),
+    };
     look.scroll = look.scroll.min(look.scroll_limit);
 }
 

@@ -3,30 +3,38 @@
 use super::super::look::{Look, Spot};
 use super::super::picture::Picture;
 use super::pen::{Line, Pen};
-use crate::domain::{PipelineName, TierName};
-use crate::words::{self, Sign, Tone, brief};
+use crate::domain::{PipelineName, TierName, VersionLabel};
+use crate::words::{Clock, Sign, Tone, brief};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use std::collections::BTreeMap;
+
+/// What waits where: by this a row is known again while others come and go.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Waits {
+    pub(crate) pipeline: PipelineName,
+    pub(crate) tier: Option<TierName>,
+    /// The version that waits; none: it is something else that does.
+    pub(crate) version: Option<VersionLabel>,
+    what: String,
+    /// Tells those apart that are alike in all of this.
+    nth: usize,
+}
 
 /// One thing that waits.
 pub(crate) struct Row {
     pub(crate) sign: Sign,
-    pub(crate) pipeline: PipelineName,
-    pub(crate) tier: Option<TierName>,
-    /// What, and for what.
-    what: String,
+    pub(crate) waits: Waits,
+    /// For what.
     why: Vec<String>,
 }
 
-pub(crate) fn rows(picture: &Picture, look: &Look, now: crate::domain::Time) -> Vec<Row> {
+pub(crate) fn rows(picture: &Picture, look: &Look, clock: &Clock) -> Vec<Row> {
     let mut rows = Vec::new();
     for p in picture.pipelines() {
-        let row = |sign, tier: Option<&TierName>, what: String, why: Vec<String>| Row {
-            sign,
-            pipeline: p.name.clone(),
-            tier: tier.cloned(),
-            what,
-            why,
+        let row = |sign, tier: Option<&TierName>, what: String, why: Vec<String>| {
+            let (pipeline, tier) = (p.name.clone(), tier.cloned());
+            Row { sign, waits: Waits { pipeline, tier, version: None, what, nth: 0 }, why }
         };
         for file in &p.rejected {
             let first = file.diagnostics.first();
@@ -43,8 +51,8 @@ pub(crate) fn rows(picture: &Picture, look: &Look, now: crate::domain::Time) -> 
             rows.push(row(Sign::Held, None, format!("held by {}", hold.by), why));
         }
         for request in &p.queue {
-            let why: Vec<String> = request.blockers.iter().map(|it| words::blocker(it, now)).collect();
-            let sha: String = request.sha.as_str().chars().take(7).collect();
+            let why: Vec<String> = request.blockers.iter().map(|it| clock.blocker(it)).collect();
+            let sha = crate::words::short(&request.sha);
             rows.push(row(Sign::Waits, None, format!("{sha} to be built"), why));
         }
         for tier in &p.tiers {
@@ -60,17 +68,25 @@ pub(crate) fn rows(picture: &Picture, look: &Look, now: crate::domain::Time) -> 
             for waiting in tier.waiting.iter().rev() {
                 let sign = if brief::waits_for_a_person(waiting) { Sign::Person } else { Sign::Waits };
                 let why = waiting.blockers.iter();
-                let why = why.map(|it| words::blocker_with(it, &waiting.confirmations, now)).collect();
-                rows.push(row(sign, name, waiting.version.to_string(), why));
+                let why = why.map(|it| clock.blocker_with(it, &waiting.confirmations)).collect();
+                let mut row = row(sign, name, waiting.version.to_string(), why);
+                row.waits.version = Some(waiting.version.clone());
+                rows.push(row);
             }
             if let Some((version, cause)) = brief::rejected(p, tier) {
                 rows.push(row(Sign::Failed, name, format!("{version} rejected"), vec![cause.to_owned()]));
             }
         }
     }
+    let mut alike = BTreeMap::new();
+    for Waits { pipeline, tier, what, nth, .. } in rows.iter_mut().map(|row| &mut row.waits) {
+        let before: &mut usize = alike.entry((pipeline.clone(), tier.clone(), what.clone())).or_default();
+        (*nth, *before) = (*before, *before + 1);
+    }
     rows.retain(|row| {
-        let tier = row.tier.as_ref().map(TierName::as_str).unwrap_or_default();
-        look.finds(&format!("{} {tier} {} {}", row.pipeline, row.what, row.why.join(" ")))
+        let Waits { pipeline, tier, what, .. } = &row.waits;
+        let tier = tier.as_ref().map(TierName::as_str).unwrap_or_default();
+        look.finds(&format!("{pipeline} {tier} {what} {}", row.why.join(" ")))
     });
     // Whom a person can help comes before what is lost.
     let rank = |sign: Sign| if sign == Sign::Person { 0 } else { 1 + sign as usize };
@@ -80,12 +96,14 @@ pub(crate) fn rows(picture: &Picture, look: &Look, now: crate::domain::Time) -> 
 
 /// The row that is selected.
 pub(crate) fn selected(rows: &[Row], look: &Look) -> usize {
-    let fits = |row: &Row| Some(&row.pipeline) == look.pipeline.as_ref() && row.tier == look.tier;
-    rows.iter().position(fits).unwrap_or(0)
+    let is_there =
+        |row: &Row| Some(&row.waits.pipeline) == look.pipeline.as_ref() && row.waits.tier == look.tier;
+    let is_it = |row: &Row| is_there(row) && Some(&row.waits) == look.waits.as_ref();
+    rows.iter().position(is_it).or_else(|| rows.iter().position(is_there)).unwrap_or(0)
 }
 
 pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut Look) {
-    let rows = rows(picture, look, pen.clock.now);
+    let rows = rows(picture, look, pen.clock);
     if rows.is_empty() {
         let text = if look.search.text.is_empty() {
             "Nothing waits, is held or was rejected."
@@ -95,31 +113,30 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut 
         pen.text(area.x + 2, area.y + 1, area.width.saturating_sub(2), text, pen.tone(Tone::Quiet));
         return;
     }
-    for p in picture.pipelines() {
-        let times = p.tiers.iter().flat_map(|tier| &tier.waiting).flat_map(|one| &one.blockers);
-        times.filter_map(crate::domain::Blocker::until).for_each(|until| pen.clock.sees(until));
-    }
     let at = selected(&rows, look).min(rows.len() - 1);
+    // What keys do is done to the row that is shown as selected.
+    look.wait(&rows[at].waits.clone());
     let fit = usize::from(area.height / 2).max(1);
     look.page = fit;
     let first = (at + 1).saturating_sub(fit).min(rows.len().saturating_sub(fit));
     for (row, one) in rows.iter().enumerate().skip(first).take(fit) {
         let y = area.y + ((row - first) * 2) as u16;
         let place = Rect { y, height: 2.min(area.bottom() - y), ..area };
-        let tier = one.tier.as_ref().map(|tier| format!("/{tier}")).unwrap_or_default();
+        let Waits { pipeline, tier, what, .. } = &one.waits;
+        let place_name = tier.as_ref().map(|tier| format!("/{tier}")).unwrap_or_default();
         let (sign, tone) = pen.sign(one.sign, "");
         let head = Line::of(format!(" {sign}"), tone)
-            .add(format!("{}{tier}", one.pipeline), pen.tone(Tone::Strong))
-            .add(format!("  {}", one.what), Style::new());
+            .add(format!("{pipeline}{place_name}"), pen.tone(Tone::Strong))
+            .add(format!("  {what}"), Style::new());
         pen.line(place, &head);
         if place.height > 1 {
             let why = if one.why.is_empty() { "enters next".into() } else { one.why.join("; ") };
-            let why = if one.tier.is_none() && one.why.is_empty() { String::new() } else { why };
+            let why = if tier.is_none() && one.why.is_empty() { String::new() } else { why };
             pen.line(Rect { y: y + 1, height: 1, ..place }, &Line::of(format!("   {why}"), tone));
         }
         if row == at {
             pen.select(Rect { height: 1, ..place });
         }
-        pen.spot(place, Spot::Tier(one.pipeline.clone(), one.tier.clone()));
+        pen.spot(place, Spot::Waits(one.waits.clone()));
     }
 }

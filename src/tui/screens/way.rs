@@ -1,7 +1,7 @@
 //! One version's way: where it came from, where it stands in each tier, and what happened to it, with times.
 
 use super::super::look::Look;
-use super::super::picture::{Picture, version_of};
+use super::super::picture::{Picture, is_of};
 use super::pen::{Line, Pen, wrapped};
 use crate::domain::event::Event;
 use crate::domain::{Envelope, PipelineName, TierName, Time, VersionLabel};
@@ -11,6 +11,7 @@ use crate::words::{self, Sign, Tone};
 use chrono::Local;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A build's end in a sign and a word.
@@ -25,15 +26,17 @@ pub(crate) fn stage(stage: StageView) -> (Sign, &'static str, Tone) {
 }
 
 /// The events of a version that are known, oldest first.
-pub(crate) fn events(picture: &Picture, p: &PipelineName, version: &VersionLabel) -> Vec<Arc<Envelope>> {
-    let known = picture.ways.get(&(p.clone(), version.clone()));
-    if let Some(way) = known.filter(|way| !way.is_empty()) {
-        return way.clone();
+pub(crate) fn events<'a>(
+    picture: &'a Picture,
+    p: &PipelineName,
+    version: &VersionLabel,
+) -> Cow<'a, [Arc<Envelope>]> {
+    let key = (p.clone(), version.clone());
+    if let Some(way) = picture.ways.events(&key) {
+        return Cow::Borrowed(way);
     }
-    let is_its = |envelope: &&Arc<Envelope>| {
-        envelope.fact.pipeline.as_ref() == Some(p) && version_of(&envelope.fact.event) == Some(version)
-    };
-    picture.history.events().filter(is_its).cloned().collect()
+    // Nobody rested on it yet, or it is a recording.
+    picture.history.events().filter(|envelope| is_of(envelope, &key)).cloned().collect()
 }
 
 /// How a version went through a tier, as far as is known.
@@ -62,17 +65,34 @@ pub(crate) fn clock(at: Time, now: Time) -> String {
     local.format(form).to_string()
 }
 
-/// Everything about a version.
-pub(crate) fn lines(
-    pen: &Pen<'_>,
+/// Draws everything about a version from a line on; gives how many lines there are beyond what fits.
+pub(crate) fn whole(
+    pen: &mut Pen<'_>,
+    area: Rect,
     p: &PipelineView,
     label: &VersionLabel,
     picture: &Picture,
+    skip: usize,
+) -> usize {
+    let events = events(picture, &p.name, label);
+    let head = standing(pen, p, label, &events, area.width);
+    // Of many events only those in sight are worded.
+    pen.rows(area, head.len() + events.len(), skip, |pen, row| match row.checked_sub(head.len()) {
+        None => head[row].clone(),
+        Some(at) => happened(pen, &events[at], false),
+    })
+}
+
+/// Where a version comes from and where it stands.
+fn standing(
+    pen: &Pen<'_>,
+    p: &PipelineView,
+    label: &VersionLabel,
+    events: &[Arc<Envelope>],
     width: u16,
 ) -> Vec<Line> {
     let quiet = pen.tone(Tone::Quiet);
     let mut lines = Vec::new();
-    let events = events(picture, &p.name, label);
     let now = pen.clock.now;
     match p.versions.iter().find(|one| one.version == *label) {
         Some(version) => {
@@ -109,7 +129,7 @@ pub(crate) fn lines(
                     _ => Sign::Fine,
                 };
                 let gap = wide.saturating_sub(printable::width(&printable::line(tier.name.as_str())));
-                let passage = passage(&events, &tier.name);
+                let passage = passage(events, &tier.name);
                 let times = match (passage.entered, passage.left) {
                     (Some(entered), Some(left)) => {
                         format!("  in {}, took {}", clock(entered, now), super::logs::took(left - entered))
@@ -128,13 +148,7 @@ pub(crate) fn lines(
                     .add(times, quiet),
                 );
                 for blocker in waiting.map(|one| one.blockers.as_slice()).unwrap_or_default() {
-                    if let Some(until) = blocker.until() {
-                        pen.clock.sees(until);
-                    }
-                    lines.push(Line::of(
-                        format!("    {}", words::blocker(blocker, now)),
-                        pen.tone(Tone::Wait),
-                    ));
+                    lines.push(Line::of(format!("    {}", pen.clock.blocker(blocker)), pen.tone(Tone::Wait)));
                 }
             }
         }
@@ -143,9 +157,6 @@ pub(crate) fn lines(
     lines.push(Line::default());
     if events.is_empty() {
         lines.push(Line::of("what happened to it is not here yet", quiet));
-    }
-    for envelope in &events {
-        lines.push(happened(pen, envelope, false));
     }
     lines
 }
@@ -179,8 +190,7 @@ pub(crate) fn draw(
         height: area.height.saturating_sub(1),
     };
     let Some(p) = picture.pipeline(name) else { return };
-    let lines = lines(pen, p, version, picture, body.width);
     look.page = usize::from(body.height);
-    look.scroll_limit = pen.lines(body, &lines, look.scroll);
+    look.scroll_limit = whole(pen, body, p, version, picture, look.scroll);
     look.scroll = look.scroll.min(look.scroll_limit);
 }

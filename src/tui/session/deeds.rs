@@ -1,38 +1,41 @@
 //! From a key to something done: the menu, the dialog, the answer.
 
 use super::Session;
-use crate::clock::{Clock as _, SystemClock};
+use crate::domain::Time;
 use crate::server::Done;
-use crate::tui::act::{Verb, deeds};
+use crate::tui::act::{Deed, Request, Verb, deeds};
 use crate::tui::controller::Refusal;
 use crate::tui::input::Input;
 use crate::tui::keys::{self, Intent};
-use crate::tui::look::{Dialog, Over, Stage};
+use crate::tui::look::{Dialog, Over, Said, Screen, Stage};
 use crate::tui::message::Want;
-use crate::words;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
 impl Session {
     /// Opens the dialog for something that can be done here; else says why it cannot.
     pub(super) fn begin(&mut self, verb: Verb) {
         let Some(p) = self.look.pipeline.as_ref().and_then(|name| self.picture.pipeline(name)) else {
-            self.look.said = Some(format!("{}: choose a pipeline first", verb.name()));
+            self.look.said = Some(format!("{}: choose a pipeline first", verb.name()).into());
             return;
         };
         let tier = self.look.tier.as_ref().and_then(|name| p.tiers.iter().find(|tier| tier.name == *name));
-        match deeds(verb, p, tier, self.look.version.as_ref()) {
+        // Of several versions that wait, the one that is looked at comes first.
+        let waits = self.look.waits.as_ref().filter(|_| *self.look.screen() == Screen::Waiting);
+        let version = self.look.version.as_ref().or_else(|| waits?.version.as_ref());
+        match deeds(verb, p, tier, version) {
             Ok(deeds) => {
-                let dialog = Dialog { deeds, chosen: 0, why: Input::default(), stage: Stage::Asks };
+                let (why, stage) = (Input::default(), Stage::Asks);
+                let dialog = Dialog { deeds, chosen: 0, why, stage, seen: false };
                 self.look.over = Some(Over::Dialog(Box::new(dialog)));
             }
             Err(why) => {
                 self.look.over = None;
-                self.look.said = Some(format!("{}: {why}", verb.name()));
+                self.look.said = Some(format!("{}: {why}", verb.name()).into());
             }
         }
     }
 
-    pub(super) fn menu_key(&mut self, key: &KeyEvent, here: crate::domain::Time) -> super::Flow {
+    pub(super) fn menu_key(&mut self, key: &KeyEvent, here: Time) -> super::Flow {
         let Some(Over::Menu(chosen)) = &mut self.look.over else { return super::Flow::On };
         match key.code {
             KeyCode::Esc => self.look.over = None,
@@ -52,15 +55,38 @@ impl Session {
         super::Flow::On
     }
 
+    /// The same deeds as they are now; none: nothing of the kind can be done any more, which is the controller's to say.
+    fn deeds_now(&self, deed: &Deed) -> Option<Vec<Deed>> {
+        let Request { verb, pipeline, tier, fields } = &deed.request;
+        let p = self.picture.pipeline(pipeline)?;
+        let view = tier.as_ref().and_then(|name| p.tiers.iter().find(|view| view.name == *name));
+        if tier.is_some() && view.is_none() {
+            return None;
+        }
+        deeds(*verb, p, view, fields.version.as_ref()).ok()
+    }
+
     pub(super) fn dialog_key(&mut self, key: &KeyEvent) {
+        let Some(Over::Dialog(dialog)) = &self.look.over else { return };
+        let asked = dialog.deeds.get(dialog.chosen).cloned();
+        let now = asked.as_ref().filter(|_| key.code == KeyCode::Enter).and_then(|deed| self.deeds_now(deed));
         let Some(Over::Dialog(dialog)) = &mut self.look.over else { return };
         match key.code {
             KeyCode::Esc => self.look.over = None,
             KeyCode::Enter => {
-                if matches!(dialog.stage, Stage::Sent(_)) {
+                // What was not drawn was not read.
+                if matches!(dialog.stage, Stage::Sent(_)) || !dialog.seen {
                     return;
                 }
-                let Some(deed) = dialog.deeds.get(dialog.chosen) else { return };
+                let Some(deed) = asked else { return };
+                if let Some(now) = now
+                    && let Some(same) = now.iter().position(|one| one.request == deed.request)
+                    && now[same] != deed
+                {
+                    (dialog.deeds, dialog.chosen) = (now, same);
+                    (dialog.stage, dialog.seen) = (Stage::Changed, false);
+                    return;
+                }
                 let why = dialog.why.text.trim();
                 if deed.why_needed && why.is_empty() {
                     dialog.stage = Stage::WantsWhy;
@@ -71,13 +97,9 @@ impl Session {
                 dialog.stage = Stage::Sent(request.clone());
                 self.wants.push(Want::Act(request));
             }
-            KeyCode::Up if !matches!(dialog.stage, Stage::Sent(_)) => {
-                dialog.chosen = dialog.chosen.saturating_sub(1);
-            }
-            KeyCode::Down if !matches!(dialog.stage, Stage::Sent(_)) => {
-                dialog.chosen = (dialog.chosen + 1).min(dialog.deeds.len() - 1);
-            }
             _ if matches!(dialog.stage, Stage::Sent(_)) => {}
+            KeyCode::Up => dialog.choose(dialog.chosen.saturating_sub(1)),
+            KeyCode::Down => dialog.choose((dialog.chosen + 1).min(dialog.deeds.len() - 1)),
             _ => {
                 if dialog.why.key(key) {
                     dialog.stage = Stage::Asks;
@@ -86,40 +108,36 @@ impl Session {
         }
     }
 
-    /// The controller did it, or refused.
-    pub(super) fn answered(&mut self, answer: &Result<Done, Refusal>) {
-        let sent = match &self.look.over {
-            Some(Over::Dialog(dialog)) => match &dialog.stage {
-                Stage::Sent(request) => Some(request.clone()),
-                _ => None,
-            },
-            _ => None,
+    /// The controller did what was asked, or refused. Another dialog may be open by then: what is said names the deed.
+    pub(super) fn answered(&mut self, request: &Request, answer: &Result<Done, Refusal>, here: Time) {
+        let is_asked = |over: &&mut Over| match over {
+            Over::Dialog(dialog) => matches!(&dialog.stage, Stage::Sent(sent) if sent == request),
+            Over::Menu(_) => false,
         };
-        let name = sent.as_ref().map_or_else(String::new, |request| {
-            let tier = request.tier.as_ref().map(|tier| format!("/{tier}")).unwrap_or_default();
-            let version = request.fields.version.as_ref().map(|version| format!(" {version}"));
-            format!("{} {}{tier}{}: ", request.verb.name(), request.pipeline, version.unwrap_or_default())
-        });
-        match answer {
-            Ok(done) => {
-                let now = self.picture.now(SystemClock::new().now());
-                let waits: Vec<String> = done.waits_for.iter().map(|it| words::blocker(it, now)).collect();
-                let what = match (done.already, waits.is_empty()) {
-                    (true, _) => "it was so already".to_owned(),
-                    (false, true) => "done".to_owned(),
-                    (false, false) => format!("it stands, and waits for: {}", waits.join("; ")),
+        let asked = self.look.over.as_mut().filter(is_asked);
+        let tier = request.tier.as_ref().map(|tier| format!("/{tier}")).unwrap_or_default();
+        let version = request.fields.version.as_ref().map(|version| format!(" {version}"));
+        let version = version.unwrap_or_default();
+        let name = format!("{} {}{tier}{version}", request.verb.name(), request.pipeline);
+        match (answer, asked) {
+            (Err(refusal), Some(Over::Dialog(dialog))) => dialog.stage = Stage::Refused(refusal.clone()),
+            (Err(refusal), _) => {
+                self.look.said = Some(format!("{name}: {} [{}]", refusal.message, refusal.code).into());
+            }
+            (Ok(done), asked) => {
+                let now = self.picture.now(here);
+                let waits_for = done.waits_for.iter().filter(|it| it.until().is_none_or(|until| until > now));
+                let waits_for: Vec<_> = waits_for.cloned().collect();
+                let what = match (done.already, waits_for.is_empty()) {
+                    (true, _) => "it was so already",
+                    (false, true) => "done",
+                    (false, false) => "it stands, and waits for",
                 };
-                if sent.is_some() {
+                if asked.is_some() {
                     self.look.over = None;
                 }
-                self.look.said = Some(format!("{name}{what}"));
+                self.look.said = Some(Said { text: format!("{name}: {what}"), waits_for });
             }
-            Err(refusal) => match &mut self.look.over {
-                Some(Over::Dialog(dialog)) if sent.is_some() => {
-                    dialog.stage = Stage::Refused(refusal.clone());
-                }
-                _ => self.look.said = Some(format!("{} [{}]", refusal.message, refusal.code)),
-            },
         }
     }
 }

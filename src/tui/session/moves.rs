@@ -86,32 +86,21 @@ impl Session {
     }
 
     fn on_waiting(&mut self, intent: Intent, here: Time) {
-        let rows = waiting::rows(&self.picture, &self.look, self.now(here));
+        let rows = waiting::rows(&self.picture, &self.look, &Clock::at(self.now(here)));
         let at = step(waiting::selected(&rows, &self.look), rows.len(), self.look.page, intent);
-        // Several rows may be of one tier: the next that is of another.
-        let from = waiting::selected(&rows, &self.look);
-        let is_other = |row: &&waiting::Row| {
-            Some(&row.pipeline) != self.look.pipeline.as_ref() || row.tier != self.look.tier
-        };
-        let row = match intent {
-            Intent::Down => rows.iter().skip(from).find(is_other),
-            _ => rows.get(at),
-        };
-        if let Some(row) = row {
-            self.look.pipeline = Some(row.pipeline.clone());
-            self.look.tier = row.tier.clone();
-            self.look.version = None;
+        if let Some(row) = rows.get(at) {
+            self.look.wait(&row.waits);
         }
     }
 
     fn on_history(&mut self, intent: Intent) {
-        let all = history::order(&self.picture, &self.look);
+        let all = history::order(&self.picture, &mut self.look);
         let at = history::selected(&all, &self.look);
         let next = step(at, all.len(), self.look.page, intent);
         let is_last = next + 1 >= all.len();
         // Marks are passed over.
         let id = |entry: &&Entry| match entry {
-            Entry::Event(envelope) => Some(envelope.id.0),
+            Entry::Event(envelope) => Some(envelope.id),
             Entry::Mark(..) => None,
         };
         let found = if next < at {
@@ -208,6 +197,11 @@ impl Session {
                 self.look.version = None;
                 !same
             }
+            Spot::Waits(waits) => {
+                let same = self.look.waits.as_ref() == Some(waits);
+                self.look.wait(waits);
+                !same
+            }
             Spot::Version(p, version) => {
                 let same = self.look.version.as_ref() == Some(version);
                 self.look.pipeline = Some(p.clone());
@@ -273,8 +267,8 @@ impl Session {
         }
     }
 
-    fn entry(&self) -> Option<Arc<Envelope>> {
-        let all = history::order(&self.picture, &self.look);
+    fn entry(&mut self) -> Option<Arc<Envelope>> {
+        let all = history::order(&self.picture, &mut self.look);
         match all.get(history::selected(&all, &self.look))? {
             Entry::Event(envelope) => Some(envelope.clone()),
             Entry::Mark(..) => None,
@@ -334,36 +328,6 @@ impl Session {
             None => p.versions.first().map(|one| &one.version),
         };
         version.map(|version| (p.name.clone(), version.clone()))
-    }
-
-    /// What the screen that is shown needs beyond the state.
-    pub(super) fn want_what_is_looked_at(&mut self) {
-        let run = match self.look.screen() {
-            Screen::Log(run) => Some(*run),
-            Screen::Runs => self.look.run,
-            _ => None,
-        };
-        if let Some(run) = run
-            && let Some(wanted) = self.picture.logs.wanted(run)
-        {
-            self.wants.push(Want::Log(run, wanted));
-        }
-        let way = match self.look.screen() {
-            Screen::Way(p, version) => Some((p.clone(), version.clone())),
-            Screen::Pipeline => self.look.pipeline.clone().zip(self.look.version.clone()),
-            _ => None,
-        };
-        if let Some((p, version)) = way
-            && !self.look.asked_ways.contains(&(p.clone(), version.clone()))
-            && let Some(known) = self.picture.pipeline(&p)
-            && let Some(one) = known.versions.iter().find(|one| one.version == version)
-        {
-            let order = one.order;
-            self.look.asked_ways.push((p.clone(), version.clone()));
-            // What happens to it until the answer comes is kept, too.
-            self.picture.ways.entry((p.clone(), version.clone())).or_default();
-            self.wants.push(Want::Way(p, version, order));
-        }
     }
 
     fn now(&self, here: Time) -> Time {

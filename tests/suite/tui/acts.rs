@@ -57,7 +57,8 @@ fn a_tier_is_sent_back_held_and_resumed() {
     watcher.sees("lift the hold");
     watcher.press("\r");
     world.wait("hold_lifted", &[("tier", "prod")]);
-    watcher.sees("rejected");
+    watcher.sees("resume shop/prod: done");
+    watcher.sees("prod rejected");
     // Esc leaves, and nothing is done.
     watcher.press("H");
     watcher.sees("This will hold shop/prod");

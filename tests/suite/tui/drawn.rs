@@ -21,7 +21,7 @@ const SIZES: [(u16, u16); 3] = [(60, 16), (80, 24), (160, 50)];
 const HOSTILE: &str = "Fix \u{1b}[2Jprices\u{202e} 漢字漢字 e\u{301}\u{301}\ndone\u{7}";
 
 /// Three pipelines: one in the middle of everything, one that does not build, one with names that are much too long.
-fn busy() -> World {
+pub(super) fn busy() -> World {
     let nodes: Vec<String> = (1..=20).map(|n| format!("web{n:02}")).collect();
     let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
     let prod = tier("prod").nodes(&nodes).waves(&[Wave::Count(1), Wave::Percent(25)]).confirmed_by(1);
@@ -52,14 +52,14 @@ fn busy() -> World {
     w
 }
 
-fn session(w: &World, colour: bool) -> Session {
+pub(super) fn session(w: &World, colour: bool) -> Session {
     let palette = Palette { colour, unicode: true };
     let mut session = Session::live("127.0.0.1:8433", palette, None);
     show(&mut session, w);
     session
 }
 
-fn show(session: &mut Session, w: &World) {
+pub(super) fn show(session: &mut Session, w: &World) {
     let versions = Versions { limit: 30, before: None };
     session.take(Message::State(Box::new(StateView::of(&w.state, w.now, versions, None))), w.now);
     session.take(Message::Back, w.now);
@@ -67,7 +67,7 @@ fn show(session: &mut Session, w: &World) {
     session.take(Message::Past(past, true), w.now);
 }
 
-fn press(session: &mut Session, w: &World, keys: &str) {
+pub(super) fn press(session: &mut Session, w: &World, keys: &str) {
     for c in keys.chars() {
         let code = match c {
             '\n' => KeyCode::Enter,
@@ -83,14 +83,14 @@ fn press(session: &mut Session, w: &World, keys: &str) {
     }
 }
 
-fn drawn(session: &mut Session, w: &World, (width, height): (u16, u16)) -> Buffer {
+pub(super) fn drawn(session: &mut Session, w: &World, (width, height): (u16, u16)) -> Buffer {
     let mut buffer = Buffer::empty(Rect { x: 0, y: 0, width, height });
     session.draw(&mut buffer, w.now);
     buffer
 }
 
 /// What it says, with the digits of times of the day masked: they go by the time zone of whoever looks.
-fn text(buffer: &Buffer) -> String {
+pub(super) fn text(buffer: &Buffer) -> String {
     let mut text = String::new();
     for y in 0..buffer.area.height {
         let mut line = String::new();
@@ -241,7 +241,7 @@ fn log_of(session: &mut Session, w: &World) {
     let bytes = text.len() as u64;
     let (tier, node) = ("prod".into(), "web05".into());
     let live = Live::DeployLogChunk { run_id: run, seq: 0, text, offset: 0, bytes, tier, node };
-    session.take(Message::Chunk(live), w.now);
+    session.take(Message::Chunk(Some("shop".into()), live), w.now);
 }
 
 #[test]
@@ -252,14 +252,18 @@ fn what_is_about_to_be_done() {
     golden("refused", &w, |session| {
         press(session, &w, "/shop\n→→→R\n");
         let wants = session.wants(w.now);
-        assert!(wants.iter().any(|want| matches!(want, Want::Act(_))), "{wants:?}");
+        let request = wants.iter().find_map(|want| match want {
+            Want::Act(request) => Some(request.clone()),
+            _ => None,
+        });
+        let request = request.unwrap_or_else(|| panic!("{wants:?}"));
         let refusal = Refusal {
             code: "TG-AUTH-002".into(),
             message: "this takes a token of role operator".into(),
             help: "`tidegate token create` makes one".into(),
             absent: false,
         };
-        session.take(Message::Answer(Err(refusal)), w.now);
+        session.take(Message::Answer(request, Err(refusal)), w.now);
     });
     golden("cannot", &w, |session| press(session, &w, "/shop\n→U"));
 }
@@ -321,7 +325,7 @@ fn a_log_that_is_not_followed_stands_still() {
     let lines = |from: usize, to: usize| -> String { (from..to).map(|n| format!("line {n}\n")).collect() };
     let bytes = lines(0, 500).into_bytes();
     let offset = bytes.len() as u64;
-    session.take(Message::Log(run, Some(LogPart { from: 0, bytes })), w.now);
+    session.take(Message::Log(run, Some(LogPart { from: 0, bytes, more: false })), w.now);
     press(&mut session, &w, "3\n↑↑");
     let before = text(&drawn(&mut session, &w, (80, 24)));
     assert!(before.contains("line 497\n") && !before.contains("line 498"), "{before}");
@@ -335,7 +339,7 @@ fn a_log_that_is_not_followed_stands_still() {
         tier: "prod".into(),
         node: "web05".into(),
     };
-    session.take(Message::Chunk(live), w.now);
+    session.take(Message::Chunk(Some("shop".into()), live), w.now);
     assert_eq!(text(&drawn(&mut session, &w, (80, 24))), before);
     press(&mut session, &w, "G");
     assert!(text(&drawn(&mut session, &w, (80, 24))).contains("line 599"));

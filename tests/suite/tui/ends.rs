@@ -3,12 +3,14 @@
 use super::Watcher;
 use crate::whole::SHOP;
 use crate::whole::world::World;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::termios::{Action, LocalModes, OptionalActions, tcflow, tcgetattr, tcsetattr};
 
 #[test]
 fn signals_and_keys_end_it_and_give_the_terminal_back() {
     let world = World::new(SHOP);
-    for (signal, status) in [(Signal::TERM, 130), (Signal::HUP, 130), (Signal::INT, 130)] {
+    for (signal, status) in [(Signal::TERM, 130), (Signal::HUP, 130), (Signal::INT, 130), (Signal::QUIT, 130)]
+    {
         let mut watcher = Watcher::new(&world, &[], (80, 24));
         watcher.sees("live, event");
         kill_process(Pid::from_child(&watcher.child), signal).expect("told");
@@ -22,20 +24,83 @@ fn signals_and_keys_end_it_and_give_the_terminal_back() {
     }
 }
 
+/// Begins it, says when it is stopped, and goes on with it at Enter.
+const JOB: &str =
+    r#""$0" watch; while jobs %1 >/dev/null 2>&1; do echo "(stopped)"; read -r _; fg >/dev/null; done"#;
+
 #[test]
 fn it_is_suspended_and_comes_back() {
+    let world = World::new(SHOP);
+    let mut watcher = Watcher::in_shell(&world, JOB, (80, 24));
+    watcher.sees("live, event");
+    let job = watcher.job();
+    // By its key, and from outside.
+    for round in 0..2 {
+        match round {
+            0 => watcher.press("\x1a"),
+            _ => kill_process(job, Signal::TSTP).expect("told"),
+        }
+        watcher.sees("(stopped)");
+        watcher.is_given_back();
+        watcher.press("\n");
+        watcher.sees("live, event");
+    }
+    watcher.press("q");
+    watcher.until("its end", |text| !text.contains("live, event"));
+    assert_eq!(watcher.child.wait().expect("its end").code(), Some(0));
+    watcher.is_given_back();
+}
+
+#[test]
+fn one_that_was_stopped_by_force_takes_the_terminal_anew() {
+    let world = World::new(SHOP);
+    let mut watcher = Watcher::in_shell(&world, JOB, (80, 24));
+    watcher.sees("live, event");
+    kill_process(watcher.job(), Signal::STOP).expect("told");
+    watcher.sees("(stopped)");
+    // Whoever comes by sets the terminal as a shell has it.
+    tcsetattr(&watcher.theirs, OptionalActions::Now, &watcher.before).expect("set");
+    watcher.press("\n");
+    watcher.until("the screen", |text| text.contains("live, event") && !text.contains("(stopped)"));
+    let modes = tcgetattr(&watcher.theirs).expect("its modes").local_modes;
+    assert!(!modes.contains(LocalModes::ICANON), "keys would come by the line");
+    watcher.press("q");
+    assert_eq!(watcher.child.wait().expect("its end").code(), Some(0));
+    watcher.is_given_back();
+}
+
+#[test]
+fn without_a_shell_to_come_back_to_it_is_not_suspended() {
     let world = World::new(SHOP);
     let mut watcher = Watcher::new(&world, &[], (80, 24));
     watcher.sees("live, event");
     watcher.press("\x1a");
-    let pid = Pid::from_child(&watcher.child);
-    let stopped = waitpid(Some(pid), WaitOptions::UNTRACED).expect("waited").expect("a change");
-    assert!(stopped.1.stopped(), "{stopped:?}");
-    watcher.is_given_back();
-    kill_process(pid, Signal::CONT).expect("told");
-    watcher.sees("live, event");
+    watcher.sees("no shell is there");
+    watcher.press("4");
+    watcher.sees("── everything");
     watcher.press("q");
     assert_eq!(watcher.ends(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_though_the_terminal_takes_nothing() {
+    let world = World::new(SHOP);
+    let mut watcher = Watcher::new(&world, &[], (300, 100));
+    watcher.sees("live, event");
+    tcflow(&watcher.theirs, Action::OOff).expect("stopped");
+    // More than the terminal takes.
+    for key in ["?", "4", "1"].iter().cycle().take(60) {
+        watcher.press(key);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let pid = Pid::from_child(&watcher.child);
+    kill_process(pid, Signal::TERM).expect("told");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(watcher.child.try_wait().expect("asked").is_none(), "it waits for the terminal");
+    kill_process(pid, Signal::TERM).expect("told");
+    assert_eq!(watcher.child.wait().expect("its end").code(), Some(130));
+    let now = tcgetattr(&watcher.theirs).expect("its modes");
+    assert_eq!(now.local_modes, watcher.before.local_modes);
 }
 
 #[test]

@@ -4,10 +4,13 @@ mod acts;
 mod agrees;
 mod drawn;
 mod ends;
+mod offers;
 mod recorded;
 mod shows;
+mod steered;
 
 use crate::whole::world::World;
+use rustix::process::Pid;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 use std::fs::File;
@@ -39,7 +42,20 @@ impl Watcher {
         Watcher::of(world, &[&["watch"], arguments].concat(), (columns, rows))
     }
 
-    fn of(world: &World, arguments: &[&str], (columns, rows): (u16, u16)) -> Watcher {
+    fn of(world: &World, arguments: &[&str], size: (u16, u16)) -> Watcher {
+        let program = world.program();
+        let program = program.get_program().to_str().expect("a path of letters").to_owned();
+        Watcher::by(world, &[&[program.as_str()], arguments].concat(), size)
+    }
+
+    /// Starts it from a shell with a script, in which `$0` is the program: one that keeps jobs, as a person's does.
+    fn in_shell(world: &World, script: &str, size: (u16, u16)) -> Watcher {
+        let program = world.program();
+        let program = program.get_program().to_str().expect("a path of letters").to_owned();
+        Watcher::by(world, &["sh", "-m", "-c", script, &program], size)
+    }
+
+    fn by(world: &World, line: &[&str], (columns, rows): (u16, u16)) -> Watcher {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&terminal).expect("granted");
         unlockpt(&terminal).expect("unlocked");
@@ -50,7 +66,7 @@ impl Watcher {
         // The terminal must be the program's own, or it would not hear of a new size.
         let program = world.program();
         let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(program.get_program()).args(arguments);
+        command.arg("--ctty").args(line);
         for (name, value) in program.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -75,6 +91,15 @@ impl Watcher {
         });
         let parser = vt100::Parser::new(rows, columns, 0);
         Watcher { child, keys, said, parser, theirs, before, bytes: 0 }
+    }
+
+    /// The program that a shell has begun.
+    fn job(&self) -> Pid {
+        let shell = self.child.id();
+        let all =
+            std::fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).expect("its children");
+        let one = all.split_whitespace().next().and_then(|pid| pid.parse().ok()).expect("a child");
+        Pid::from_raw(one).expect("a process")
     }
 
     fn press(&mut self, keys: &str) {
