@@ -117,18 +117,7 @@ pub(super) fn retry(args: &VersionArgs) -> Exit {
 
 /// Whether a gate could not judge a version, which then stepped back and waits.
 fn was_not_judged(waiting: &WaitingView) -> bool {
-    waiting.blockers.iter().any(|blocker| {
-        matches!(
-            blocker,
-            Blocker::MissingTool { .. }
-                | Blocker::StepSays { .. }
-                | Blocker::Unreachable { .. }
-                | Blocker::NotVerified { .. }
-                | Blocker::NodeLocked { .. }
-                | Blocker::DiskFull
-                | Blocker::BackupStale { .. }
-        )
-    })
+    waiting.blockers.iter().any(words::is_no_judgement)
 }
 
 /// The only version that was rejected in a tier, or that waits because it could not be judged, unless something is inside

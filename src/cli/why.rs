@@ -6,7 +6,7 @@ use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
 use crate::domain::{Blocker, RunId, Time};
 use crate::printable;
-use crate::server::view::{GateView, NodeProgress, NodeTryView, Progress};
+use crate::server::view::{GateView, NodeProgress, NodeTryView, Progress, StandingView};
 use crate::server::{Unbuilt, UnbuiltStage, WhyTier, WhyView};
 use crate::words;
 use crate::words::overview;
@@ -94,6 +94,9 @@ fn print(view: &WhyView) {
                 talk::data(format_args!("      {}", tinted(&printable::line(&way), Tone::Quiet, colour)));
             }
         }
+        if let Some(again) = tried_again(one, view) {
+            talk::data(format_args!("    {}", tinted(&printable::line(&again), Tone::Quiet, colour)));
+        }
     }
     for one in &view.newer {
         talk::data(format_args!("  {}", printable::line(&newer(one))));
@@ -115,6 +118,19 @@ fn stands(view: &WhyView) {
             format!("it went back from {} to {} {} ago: {}", back.from, back.to, ago(back.at), back.cause);
         talk::data(format_args!("  {}", printable::line(&went)));
     }
+}
+
+/// When a gate that could not judge is tried again, or a node that could not go back, and what tries it at once.
+fn tried_again(one: &WhyTier, view: &WhyView) -> Option<String> {
+    let next = match (&one.standing, &one.going_back) {
+        (Some(StandingView::Waiting) | None, None) => {
+            one.until.filter(|_| one.blockers.iter().any(words::is_no_judgement))
+        }
+        (_, Some(back)) if back.failed => back.nodes.iter().filter_map(|node| node.not_before).min(),
+        _ => None,
+    }?;
+    let next = words::moment(next, view.at);
+    Some(format!("is tried again {next}, at once by: tidegate retry {} {}", view.pipeline, one.tier))
 }
 
 /// How far gates and nodes are, a line each, with the command that shows what a run wrote.

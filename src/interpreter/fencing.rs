@@ -8,6 +8,8 @@ mod account;
 mod handover;
 mod passage;
 
+pub(crate) use account::find as account;
+
 use super::places::Folder;
 use super::process::Order;
 use super::task::Task;

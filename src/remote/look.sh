@@ -1,4 +1,4 @@
-# Looks whether a node is fit for what the other scripts do there, and stays until its input ends. Nothing is changed.
+# Looks whether a node is fit for what the other scripts do there, and stays until its input ends. Nothing stays changed.
 #
 # Given: mark.
 # Said:  start | no WHAT, or fit
@@ -17,5 +17,11 @@ done
 timeout 1 true 2>/dev/null || { say no timeout; exit 1; }
 command -v sha256sum >/dev/null 2>&1 || command -v shasum >/dev/null 2>&1 || command -v openssl >/dev/null 2>&1 ||
     { say no sha256sum; exit 1; }
+# What a deploy writes first is a line: whether there is room for it, and nothing is left of it.
+room=$here/.tidegate.look.$$
+(umask 077; set -C; printf 'room\n' >"$room") 2>/dev/null
+status=$?
+rm -f -- "$room"
+[ "$status" = 0 ] || { say no room; exit 1; }
 say fit
 IFS= read -r line

@@ -78,6 +78,20 @@ pub(crate) fn blocker(blocker: &Blocker, now: Time) -> String {
     }
 }
 
+/// Whether it is why a gate could not judge, so that it is tried again.
+pub(crate) fn is_no_judgement(blocker: &Blocker) -> bool {
+    matches!(
+        blocker,
+        Blocker::MissingTool { .. }
+            | Blocker::StepSays { .. }
+            | Blocker::Unreachable { .. }
+            | Blocker::NotVerified { .. }
+            | Blocker::NodeLocked { .. }
+            | Blocker::DiskFull
+            | Blocker::BackupStale { .. }
+    )
+}
+
 /// The same, with whose words there are.
 pub(crate) fn blocker_with(one: &Blocker, words: &[ConfirmationView], now: Time) -> String {
     let said = blocker(one, now);

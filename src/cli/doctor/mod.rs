@@ -3,6 +3,7 @@
 //! Where a controller is at work on the state folder, its files are looked at, wherever it was started.
 
 mod controller;
+mod fences;
 mod files;
 mod hooks;
 mod machine;
@@ -125,6 +126,7 @@ fn look(args: &Args) -> Result<Findings, Trouble> {
         runtime.block_on(repositories::look(&settings, file, pipeline, &mut findings));
         let folders = Folders { pipelines: &settings.pipelines, state: settings.state.path() };
         secrets::look(&folders, pipeline, &mut findings);
+        fences::look(pipeline, &mut findings);
     }
     runtime.block_on(nodes::look(&settings, &pipelines, &mut findings));
     runtime.block_on(hooks::look(&settings, token, &pipelines, &mut findings));

@@ -5,7 +5,7 @@ use nix::unistd::{User, getgrouplist};
 use std::ffi::{CString, OsString};
 
 /// The account of that name with its groups. The error reads after "failed to".
-pub(super) fn find(name: &str) -> Result<Account, String> {
+pub(crate) fn find(name: &str) -> Result<Account, String> {
     let user = user(name)?;
     if user.uid.is_root() {
         return Err(format!("run it as `{name}`: that is root, who is kept from nothing"));

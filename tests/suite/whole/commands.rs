@@ -459,3 +459,22 @@ fn the_log_of_what_failed_last_is_a_word_away() {
     let (exit, said) = world.ends(&["logs", "--follow"]);
     assert!(exit == 2 && said.contains("TG-CLI-042"), "{exit} {said}");
 }
+
+#[test]
+fn a_token_is_kept_in_a_file_that_only_its_owner_may_read() {
+    let world = World::unborn(SHOP);
+    use std::os::unix::fs::PermissionsExt as _;
+    let make = ["token", "create", "ann", "--role", "viewer", "--out", "ann.token"];
+    assert_eq!(world.good(&make), "");
+    let mode = std::fs::metadata(world.path("ann.token")).expect("a file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let token = world.read("ann.token");
+    assert!(token.trim().len() > 20 && token.ends_with('\n'), "{token}");
+    let (exit, said) = world.ends(&["token", "create", "bob", "--role", "viewer", "--out", "ann.token"]);
+    assert!(exit == 2 && said.contains("TG-TOKEN-011"), "{exit} {said}");
+    assert!(!world.good(&["token", "list"]).contains("bob"), "none is made that nobody has");
+    assert_eq!(world.read("ann.token"), token);
+    // One that cannot be made leaves no file behind.
+    let (exit, _) = world.ends(&["token", "create", "ann", "--role", "viewer", "--out", "again.token"]);
+    assert!(exit == 2 && !world.path("again.token").exists());
+}

@@ -203,6 +203,22 @@ run = ["./gone.sh"]
 }
 
 #[test]
+fn a_fence_that_cannot_be_put_up_is_said_before_a_step_meets_it() {
+    let world = World::unborn(SHOP);
+    let gate = "name = \"test\"\nkind = \"command\"\n";
+    world.edit(&SHOP.replace(gate, &format!("{gate}sandbox = \"user:no-such-account\"\n")));
+    let (found, exit) = doctor(&world);
+    let (level, said, help) = level(&found, "sandbox");
+    assert!(exit != 0 && level == "bad" && !help.is_empty(), "{found:#?}");
+    assert!(said.contains("no such account") || said.contains("this is not root"), "{said}");
+    let left = fs::read_dir(std::env::temp_dir()).expect("a folder");
+    let left = left.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let left: Vec<String> =
+        left.filter(|name| name.starts_with("tidegate-doctor-") && name.contains("shop")).collect();
+    assert!(left.iter().all(|name| !name.ends_with(".lock")), "{left:?}");
+}
+
+#[test]
 fn names_from_outside_stay_text() {
     let world = World::unborn(SHOP);
     let text = world.filled(SHOP).replace("shop.git", "\\u001b]0;owned\\u0007");
