@@ -127,7 +127,7 @@ fn twice(text: &str, at: &Range<usize>, message: &str, lines: &Lines<'_>) -> Opt
         None => line.trim().trim_matches(['[', ']']).trim() == key,
     };
     let before: Vec<&str> = text[..at.start].lines().take(lines.line(at.start)).collect();
-    let found = before.iter().rposition(|line| is_it(&line))?;
+    let found = before.iter().rposition(is_it)?;
     Some((key.to_owned(), found + 1))
 }
 

@@ -149,12 +149,13 @@ fn asked_host(request: &Request) -> Result<Authority, Problem> {
 }
 
 /// Whether that is a name of this controller. A name that resolves to a loopback address is not: that is how pages of
-/// others get to what listens here.
+/// others get to what listens here. A loopback address itself is nobody else's, also where a container hides that it was
+/// asked for.
 fn is_ours(options: &ServerOptions, peer: &Peer, host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
     if let Ok(ip) = host.parse::<IpAddr>() {
         let ip = ip.to_canonical();
-        return ip.is_loopback() && peer.local.ip().to_canonical().is_loopback()
+        return ip.is_loopback()
             || ip == peer.local.ip().to_canonical()
             || options.hosts.iter().any(|known| known == host);
     }

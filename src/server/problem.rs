@@ -150,14 +150,14 @@ impl Problem {
             StatusCode::NOT_FOUND,
             "TG-HTTP-009",
             "there is nothing here",
-            "`GET /` says what is where",
+            "`/openapi.json` describes every path",
         )
     }
 
     /// The path does not take that method.
     pub(super) fn wrong_method(allow: &str) -> Problem {
         let detail = format!("this path takes {allow} only");
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "TG-HTTP-010", detail, "`GET /` says what is where")
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "TG-HTTP-010", detail, "`/openapi.json` describes every path")
             .with(header::ALLOW, allow)
     }
 

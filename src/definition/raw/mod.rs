@@ -190,7 +190,8 @@ pub(in crate::definition) struct Notify {
     /// Where the event is posted as JSON, the same object that `/events` sends, with its number in the header
     /// `X-Tidegate-Event-Id`. `$NAME` is replaced from the environment of the notice: `[env]`, its `secrets`,
     /// `TIDEGATE_PIPELINE`, and `TIDEGATE_TIER`, `TIDEGATE_VERSION` and `TIDEGATE_SHA` where the event has them. A 2xx
-    /// is success; a redirect is not followed and, like a 4xx other than 408, 425 and 429, not tried again.
+    /// is success; a redirect is not followed and, like a 4xx other than 401, 403, 404, 408, 425 and 429,
+    /// not tried again.
     /// With `forge`: where its API is, needed where `source.repo` does not tell. Default: `run` or `forge` says what is
     /// done.
     pub(in crate::definition) url: Option<String>,
