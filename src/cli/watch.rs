@@ -6,7 +6,7 @@ use super::talk;
 use super::trouble::Trouble;
 use crate::domain::{Envelope, EventId, PipelineName, RunId};
 use crate::server::view::StateView;
-use crate::server::{Done, OnePipeline};
+use crate::server::{Done, OnePipeline, WhoView};
 use crate::tui::{
     self, Controller, End, LogPart, LogWanted, Palette, Recording, RecordingError, Refusal, Request, Session,
 };
@@ -186,6 +186,10 @@ impl Controller for Http {
             events.push(envelope);
         }
         Ok(events)
+    }
+
+    fn who(&self) -> Result<WhoView, Refusal> {
+        Ok(self.client.read("/api/whoami")?)
     }
 
     fn log(&self, run: RunId, wanted: LogWanted) -> Result<Option<LogPart>, Refusal> {

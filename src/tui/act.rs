@@ -3,7 +3,7 @@
 
 mod place;
 
-use crate::domain::{PipelineName, TierName, VersionLabel};
+use crate::domain::{PipelineName, Role, TierName, VersionLabel};
 use crate::server::ActionRequest;
 use crate::server::view::{DefinitionView, PipelineView, TierView};
 use place::Place;
@@ -83,6 +83,31 @@ pub(crate) struct Deed {
     pub(crate) by: Option<String>,
     /// The controller takes it only with a reason.
     pub(crate) why_needed: bool,
+    /// The role that it takes.
+    pub(crate) role: Role,
+}
+
+impl Deed {
+    /// What it will do in the few words of a list whose title names the place.
+    pub(crate) fn brief(&self) -> String {
+        let Request { pipeline, tier, .. } = &self.request;
+        let place = tier.as_ref().map_or_else(|| pipeline.to_string(), |tier| format!("{pipeline}/{tier}"));
+        let will = self.will.strip_prefix("This will ").unwrap_or(&self.will);
+        will.replace(&format!("all of {place}"), "all of it").replace(&format!(" {place}"), " it")
+    }
+}
+
+/// Whether a verb does something for what is selected that is not done without it.
+pub(crate) fn helps(
+    verb: Verb,
+    p: &PipelineView,
+    tier: Option<&TierView>,
+    version: Option<&VersionLabel>,
+) -> bool {
+    let lifts = |tier: &TierView| tier.waiting.iter().flat_map(|one| &one.blockers).any(place::is_lifted);
+    // To let in what only waits for something else changes nothing.
+    let is_moot = verb == Verb::Promote && !tier.is_some_and(lifts);
+    !is_moot && deeds(verb, p, tier, version).is_ok()
 }
 
 /// What a verb can do here, the likeliest first; else why it cannot.
@@ -93,7 +118,7 @@ pub(crate) fn deeds(
     version: Option<&VersionLabel>,
 ) -> Result<Vec<Deed>, String> {
     let Some(definition) = &p.definition else {
-        return Err(format!("pipeline {} is removed", p.name));
+        return Err("the pipeline is removed".into());
     };
     let Some(tier) = tier else { return of_pipeline(verb, p, definition) };
     let place = Place { p, tier, definition };
@@ -114,11 +139,12 @@ fn of_pipeline(verb: Verb, p: &PipelineView, definition: &DefinitionView) -> Res
         will,
         by: Some(by_definition(definition)),
         why_needed: false,
+        role: Role::Operator,
     };
     let name = &p.name;
     Ok(vec![match verb {
         Verb::Hold => match &p.hold {
-            Some(hold) => return Err(format!("{name} is held by {} already", hold.by)),
+            Some(hold) => return Err(format!("it is held by {} already", hold.by)),
             None => deed(
                 format!(
                     "This will hold all of {name}: no version enters any of its {} by itself; builds, what is inside, and promote go on.",
@@ -135,7 +161,7 @@ fn of_pipeline(verb: Verb, p: &PipelineView, definition: &DefinitionView) -> Res
                 ),
                 None,
             ),
-            None => return Err(format!("{name} as a whole is not held")),
+            None => return Err("the pipeline as a whole is not held".into()),
         },
         Verb::Cancel => match (&p.build, p.queue.first()) {
             (Some(build), _) => deed(
@@ -147,7 +173,7 @@ fn of_pipeline(verb: Verb, p: &PipelineView, definition: &DefinitionView) -> Res
                 let sha = crate::words::short(&next.sha);
                 deed(format!("This will take {sha} of {name} out of the queue: it is not built."), None)
             }
-            (None, None) => return Err(format!("no build of {name} is under way or waits")),
+            (None, None) => return Err("no build is under way or waits".into()),
         },
         _ => return Err("choose a tier".into()),
     }])

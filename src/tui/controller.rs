@@ -4,7 +4,7 @@
 use super::act::Request;
 use crate::domain::{Envelope, EventId, PipelineName, RunId};
 use crate::server::view::StateView;
-use crate::server::{Done, OnePipeline};
+use crate::server::{Done, OnePipeline, WhoView};
 
 /// Why the controller does not do or say something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,9 @@ pub trait Controller: Send + Sync + 'static {
         upto: EventId,
         pipeline: Option<&PipelineName>,
     ) -> Result<Vec<Envelope>, Refusal>;
+
+    /// Who asks, as the controller knows them.
+    fn who(&self) -> Result<WhoView, Refusal>;
 
     /// A part of what a run wrote; none: it has no log, or none any more.
     fn log(&self, run: RunId, wanted: LogWanted) -> Result<Option<LogPart>, Refusal>;

@@ -94,6 +94,7 @@ fn answer(controller: &dyn Controller, want: Want) -> Message {
                 Message::Way(key.0, key.1, events)
             })
         }
+        Want::Who => controller.who().map(|who| Message::Who(Box::new(who))),
         Want::Log(run, wanted) => controller.log(run, wanted).map(|part| Message::Log(run, part)),
         Want::Act(request) => {
             let answer = controller.act(&request);

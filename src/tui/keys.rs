@@ -22,6 +22,9 @@ pub(crate) enum Intent {
     Search,
     Sort,
     Filter,
+    NextHit,
+    LastHit,
+    OnlyHits,
     LogHere,
     WayHere,
     Menu,
@@ -46,6 +49,29 @@ pub(crate) enum Scope {
     Live,
     /// Where a recording is played.
     Replay,
+    /// In a log, before all others.
+    Log,
+}
+
+/// Where keys are pressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// A recording is played.
+    pub(crate) replay: bool,
+    /// A log is shown.
+    pub(crate) log: bool,
+}
+
+impl Place {
+    /// Whether what is bound for a scope applies here.
+    pub(crate) fn has(self, scope: Scope) -> bool {
+        match scope {
+            Scope::Always => true,
+            Scope::Live => !self.replay,
+            Scope::Replay => self.replay,
+            Scope::Log => self.log,
+        }
+    }
 }
 
 /// Some keys and what they mean.
@@ -77,7 +103,7 @@ const fn bind(
 }
 
 use Key::{Char, Code, Ctrl};
-use Scope::{Always, Live, Replay};
+use Scope::{Always, Live, Log, Replay};
 
 /// Everything that there is.
 pub(crate) const TABLE: &[Binding] = &[
@@ -108,7 +134,16 @@ pub(crate) const TABLE: &[Binding] = &[
     bind(&[Char('2')], "2", Intent::Tab(1), Always, "what waits, and for what"),
     bind(&[Char('3')], "3", Intent::Tab(2), Always, "runs and their logs"),
     bind(&[Char('4')], "4", Intent::Tab(3), Always, "history: what happened"),
-    bind(&[Char('/')], "/", Intent::Search, Always, "search: show only what has these words"),
+    bind(
+        &[Char('/')],
+        "/",
+        Intent::Search,
+        Always,
+        "search: show only what has these words; a log as a whole",
+    ),
+    bind(&[Char('n')], "n", Intent::NextHit, Log, "in a log: the next line with these words"),
+    bind(&[Char('N')], "N", Intent::LastHit, Log, "in a log: the one before"),
+    bind(&[Char('f')], "f", Intent::OnlyHits, Log, "in a log: only these lines, or all again"),
     bind(&[Char('s')], "s", Intent::Sort, Always, "board: by name, or what needs attention first"),
     bind(&[Char('f')], "f", Intent::Filter, Always, "history: all, by people, bad, ways through tiers"),
     bind(&[Char('o')], "o", Intent::LogHere, Always, "the log of what runs, or ran last, here"),
@@ -142,13 +177,10 @@ pub(crate) const TABLE: &[Binding] = &[
 ];
 
 /// What a key means; none: nothing.
-pub(crate) fn intent(key: &KeyEvent, replay: bool) -> Option<Intent> {
-    let fits = |scope: Scope| match scope {
-        Scope::Always => true,
-        Scope::Live => !replay,
-        Scope::Replay => replay,
-    };
-    let found = TABLE.iter().find(|binding| fits(binding.scope) && binding.keys.iter().any(|k| is(*k, key)));
+pub(crate) fn intent(key: &KeyEvent, place: Place) -> Option<Intent> {
+    let fits = |binding: &&Binding| place.has(binding.scope) && binding.keys.iter().any(|k| is(*k, key));
+    let (log, others) = (|b: &&Binding| b.scope == Scope::Log, |b: &&Binding| b.scope != Scope::Log);
+    let found = TABLE.iter().filter(log).find(fits).or_else(|| TABLE.iter().filter(others).find(fits));
     found.map(|binding| binding.intent)
 }
 
@@ -181,7 +213,8 @@ mod tests {
     fn no_key_means_two_things() {
         for replay in [false, true] {
             let mut seen: Vec<Key> = Vec::new();
-            let here = |b: &&Binding| b.scope == Scope::Always || (b.scope == Scope::Replay) == replay;
+            let place = Place { replay, log: false };
+            let here = |b: &&Binding| place.has(b.scope);
             for key in TABLE.iter().filter(here).flat_map(|binding| binding.keys) {
                 assert!(!seen.contains(key), "a key is bound twice");
                 seen.push(*key);
@@ -192,15 +225,19 @@ mod tests {
     #[test]
     fn keys_lead_to_intents() {
         let plain = |c| press(KeyCode::Char(c), KeyModifiers::NONE);
-        assert_eq!(intent(&plain('q'), false), Some(Intent::Quit));
-        assert_eq!(intent(&press(KeyCode::Char('c'), KeyModifiers::CONTROL), false), Some(Intent::Quit));
-        assert_eq!(intent(&plain('c'), false), Some(Intent::Do(Verb::Confirm)));
-        assert_eq!(intent(&plain('c'), true), None, "nothing can be done in a recording");
-        assert_eq!(intent(&plain(' '), true), Some(Intent::Pause));
+        let (live, replay) = (Place::default(), Place { replay: true, log: false });
+        assert_eq!(intent(&plain('q'), live), Some(Intent::Quit));
+        assert_eq!(intent(&press(KeyCode::Char('c'), KeyModifiers::CONTROL), live), Some(Intent::Quit));
+        assert_eq!(intent(&plain('c'), live), Some(Intent::Do(Verb::Confirm)));
+        assert_eq!(intent(&plain('c'), replay), None, "nothing can be done in a recording");
+        assert_eq!(intent(&plain(' '), replay), Some(Intent::Pause));
         assert_eq!(
-            intent(&press(KeyCode::Char('R'), KeyModifiers::SHIFT), false),
+            intent(&press(KeyCode::Char('R'), KeyModifiers::SHIFT), live),
             Some(Intent::Do(Verb::Rollback))
         );
-        assert_eq!(intent(&press(KeyCode::Char('q'), KeyModifiers::ALT), false), None);
+        assert_eq!(intent(&press(KeyCode::Char('q'), KeyModifiers::ALT), live), None);
+        let log = Place { replay: false, log: true };
+        assert_eq!(intent(&plain('n'), log), Some(Intent::NextHit), "nothing is denied in a log");
+        assert_eq!(intent(&plain('n'), live), Some(Intent::Do(Verb::Deny)));
     }
 }

@@ -26,6 +26,8 @@ pub(crate) enum Screen {
     Way(PipelineName, VersionLabel),
     /// One log.
     Log(RunId),
+    /// A file that is refused.
+    File(String),
     /// The keys.
     Help,
 }
@@ -120,11 +122,13 @@ pub(crate) struct Said {
     pub(crate) text: String,
     /// For what it waits: how long it still does is said when it is drawn.
     pub(crate) waits_for: Vec<Blocker>,
+    /// Of which deed; empty: the text says it.
+    pub(crate) of: String,
 }
 
 impl<T: Into<String>> From<T> for Said {
     fn from(text: T) -> Said {
-        Said { text: text.into(), waits_for: Vec::new() }
+        Said { text: text.into(), waits_for: Vec::new(), of: String::new() }
     }
 }
 
@@ -166,6 +170,16 @@ pub(crate) struct Look {
     /// What is searched for; with the place of the cursor while it is written.
     pub(crate) search: Input,
     pub(crate) searching: bool,
+    /// The screens below the one that is shown, and what was searched for in them.
+    kept: Vec<(Screen, Input)>,
+    /// The line of a log, counted since the beginning, that the search has come to.
+    pub(crate) hit: Option<u64>,
+    /// Of a log only the lines that the search finds are shown.
+    pub(crate) only_hits: bool,
+    /// Which of the hits of a log was shown, counted from one, and how many there are.
+    pub(crate) hits: (Option<usize>, usize),
+    /// What can be opened of the event of the history that was shown: a version's way, a log.
+    pub(crate) opens: (bool, bool),
     pub(crate) kinds: Kinds,
     pub(crate) by_attention: bool,
     /// What the last deed came to, until the next key.
@@ -196,6 +210,11 @@ impl Look {
             line: None,
             search: Input::default(),
             searching: false,
+            kept: Vec::new(),
+            hit: None,
+            only_hits: false,
+            hits: (None, 0),
+            opens: (false, false),
             kinds: Kinds::All,
             by_attention: true,
             said: None,
@@ -221,6 +240,7 @@ impl Look {
 
     pub(crate) fn open(&mut self, screen: Screen) {
         if *self.screen() != screen {
+            self.kept.push((self.screen().clone(), std::mem::take(&mut self.search)));
             self.stack.push(screen);
         }
         self.begin();
@@ -228,23 +248,35 @@ impl Look {
 
     pub(crate) fn tab(&mut self, screen: Screen) {
         self.stack = vec![screen];
+        self.kept.clear();
         self.begin();
     }
 
     fn begin(&mut self) {
         self.scroll = 0;
         self.line = None;
+        self.leave_search();
+    }
+
+    /// Everything is shown again.
+    pub(crate) fn leave_search(&mut self) {
         self.search = Input::default();
-        self.searching = false;
+        (self.searching, self.hit, self.only_hits, self.hits) = (false, None, false, (None, 0));
     }
 
     /// One step back; a search is left first.
     pub(crate) fn back(&mut self) {
         if !self.search.text.is_empty() {
-            self.search = Input::default();
+            self.leave_search();
         } else if self.stack.len() > 1 {
             self.stack.pop();
             self.begin();
+            // What was searched for there still is.
+            if let Some((screen, search)) = self.kept.pop()
+                && screen == *self.screen()
+            {
+                self.search = search;
+            }
         } else if *self.screen() != Screen::Board {
             self.tab(Screen::Board);
         }
@@ -257,7 +289,7 @@ impl Look {
 
     /// Selects something that waits, and where it does.
     pub(crate) fn wait(&mut self, waits: &Waits) {
-        self.pipeline = Some(waits.pipeline.clone());
+        self.pipeline = waits.pipeline.clone();
         (self.tier, self.version) = (waits.tier.clone(), None);
         self.waits = Some(waits.clone());
     }

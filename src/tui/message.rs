@@ -3,7 +3,7 @@
 use super::controller::{LogPart, Refusal};
 use crate::domain::{Envelope, EventId, PipelineName, RunId, VersionLabel};
 use crate::server::view::StateView;
-use crate::server::{Done, OnePipeline};
+use crate::server::{Done, OnePipeline, WhoView};
 use crate::wire::Live;
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub enum Message {
     Way(PipelineName, VersionLabel, Vec<Arc<Envelope>>),
     /// A part of a log; none: there is no log.
     Log(RunId, Option<LogPart>),
+    /// Who looks.
+    Who(Box<WhoView>),
     /// What came of something done by hand.
     Answer(super::act::Request, Result<Done, Refusal>),
 }
@@ -57,6 +59,8 @@ pub enum Want {
     Way(PipelineName, VersionLabel, EventId, EventId),
     /// A part of a log.
     Log(RunId, super::controller::LogWanted),
+    /// Who looks.
+    Who,
     /// Something done by hand.
     Act(super::act::Request),
 }

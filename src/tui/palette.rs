@@ -41,13 +41,16 @@ impl Palette {
         if self.colour { Style::new().fg(Color::Cyan) } else { Style::new().add_modifier(Modifier::BOLD) }
     }
 
-    /// Text with only characters that the terminal shows.
+    /// Text with only characters that the terminal shows. A text that is cut ends with `$`, which is no sign of anything
+    /// else.
     pub(crate) fn text(self, text: &str) -> String {
         if self.unicode {
             return text.to_owned();
         }
         let plain = |c: char| match c {
-            '…' => '~',
+            '…' => '$',
+            '▸' => '>',
+            '◂' => '<',
             '─' | '—' => '-',
             '│' => '|',
             '→' => '>',
@@ -61,6 +64,7 @@ impl Palette {
             c if c.is_ascii() => c,
             _ => '?',
         };
-        text.chars().map(plain).collect()
+        // Words that are followed by it are not cut.
+        text.replace(" …", " .").chars().map(plain).collect()
     }
 }

@@ -2,6 +2,7 @@
 //! or terminal: whoever has those tells it, asks what it wants, and lets it draw.
 
 mod deeds;
+mod hits;
 mod moves;
 mod play;
 #[cfg(test)]
@@ -49,6 +50,8 @@ pub struct Session {
     wake: Option<Time>,
     /// The first look back was asked for.
     looked_back: bool,
+    /// Who looks was asked for.
+    asked_who: bool,
     /// The version whose way is shown, and since when.
     rests: Option<(Key, Time)>,
 }
@@ -101,6 +104,7 @@ impl Session {
             dirty: true,
             wake: None,
             looked_back: false,
+            asked_who: false,
             rests: None,
         }
     }
@@ -125,6 +129,7 @@ impl Session {
                 self.answered(request, answer, here);
                 self.dirty = true;
             }
+            Message::Back => self.asked_who = false,
             Message::Anew => {
                 self.looked_back = false;
                 self.look.anew();
@@ -188,11 +193,11 @@ impl Session {
             (Some(Over::Dialog(_)), _) => self.dialog_key(key),
             (Some(Over::Menu(_)), _) => return self.menu_key(key, here),
             (None, true) => match key.code {
-                KeyCode::Enter => self.look.searching = false,
-                KeyCode::Esc => {
+                KeyCode::Enter => {
                     self.look.searching = false;
-                    self.look.search = Default::default();
+                    self.go_to_hit(None);
                 }
+                KeyCode::Esc => self.look.leave_search(),
                 KeyCode::Backspace if self.look.search.text.is_empty() => self.look.searching = false,
                 _ => {
                     self.look.search.key(key);
@@ -200,7 +205,7 @@ impl Session {
                 }
             },
             (None, false) => {
-                if let Some(intent) = keys::intent(key, self.player.is_some()) {
+                if let Some(intent) = keys::intent(key, self.place()) {
                     return self.intent(intent, here);
                 }
             }
@@ -234,13 +239,18 @@ impl Session {
         self.look.touched = true;
         let far = match (&self.look.over, self.look.screen()) {
             (Some(_), _) => return Flow::On,
-            (None, Screen::Log(_) | Screen::Way(..) | Screen::Help) => 3,
+            (None, Screen::Log(_) | Screen::Way(..) | Screen::File(_) | Screen::Help) => 3,
             _ => 1,
         };
         for _ in 0..far {
             self.intent(intent, here);
         }
         Flow::On
+    }
+
+    /// Where keys are pressed.
+    fn place(&self) -> keys::Place {
+        keys::Place { replay: self.player.is_some(), log: matches!(self.look.screen(), Screen::Log(_)) }
     }
 
     fn intent(&mut self, intent: Intent, here: Time) -> Flow {
@@ -258,6 +268,9 @@ impl Session {
             Intent::Search => self.look.searching = true,
             Intent::Sort => self.look.by_attention = !self.look.by_attention,
             Intent::Filter => self.look.kinds = self.look.kinds.next(),
+            Intent::NextHit => self.go_to_hit(Some(true)),
+            Intent::LastHit => self.go_to_hit(Some(false)),
+            Intent::OnlyHits => self.only_hits(),
             Intent::Menu => self.look.over = self.look.pipeline.is_some().then_some(Over::Menu(0)),
             Intent::Do(verb) => self.begin(verb),
             Intent::Pause

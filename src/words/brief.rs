@@ -1,8 +1,8 @@
 //! A tier, a pipeline or a version in a sign and a few words.
 
 use super::{Clock, Sign};
-use crate::domain::Blocker;
 use crate::domain::pipeline::Phase;
+use crate::domain::{Blocker, VersionLabel};
 use crate::server::view::{
     GateView, InsideView, NodeProgress, NodeTryView, NodeView, PipelineView, Progress, StageView,
     StandingView, TierView, VersionView, WaitingView,
@@ -36,7 +36,7 @@ pub(crate) fn rejected<'a>(p: &'a PipelineView, tier: &TierView) -> Option<(&'a 
 }
 
 /// The same, if it is newer than everything that waits: what is older is about to be replaced.
-fn rejected_last<'a>(p: &'a PipelineView, tier: &TierView) -> Option<(&'a str, &'a str)> {
+pub(crate) fn rejected_last<'a>(p: &'a PipelineView, tier: &TierView) -> Option<(&'a str, &'a str)> {
     let waits = |one: &VersionView| tier.waiting.iter().any(|waiting| waiting.version == one.version);
     newer(p, tier).take_while(|one| !waits(one)).find_map(|one| as_rejected(one, tier))
 }
@@ -155,6 +155,26 @@ pub fn tier(p: &PipelineView, tier: &TierView, clock: &Clock) -> Brief {
         Some(_) => brief(Sign::Fine, "ok", String::new()),
         None => brief(Sign::Nothing, "empty", String::new()),
     }
+}
+
+/// The version that a tier in brief is about: what goes on, what was turned away, what waits, else what is there.
+pub(crate) fn shown(p: &PipelineView, tier: &TierView) -> Option<VersionLabel> {
+    let under_way = tier.going_back.as_ref().map(|back| &back.from);
+    let under_way = under_way.or(tier.inside.as_ref().map(|inside| &inside.version));
+    let under_way = under_way.or(tier.redeploy.as_ref().map(|redeploy| &redeploy.version));
+    if let Some(version) = under_way.or(tier.adopting.as_ref()) {
+        return Some(version.clone());
+    }
+    let is_held = tier.hold.is_some() || p.hold.is_some();
+    let current = tier.current.as_ref().map(|current| current.version.clone());
+    if tier.nodes.iter().any(is_bad) && current.is_some() {
+        return current;
+    }
+    if let Some((version, _)) = rejected_last(p, tier).filter(|_| !is_held) {
+        return Some(version.into());
+    }
+    let waits = tier.waiting.iter().rev().find(|one| waits_for_a_person(one)).or(tier.waiting.last());
+    waits.map(|one| one.version.clone()).or(current)
 }
 
 /// A blocker in a word.

@@ -2,7 +2,7 @@
 //! holds the two together.
 
 use super::{Deed, Request, Verb, by_definition};
-use crate::domain::{Blocker, NodeName, VersionLabel};
+use crate::domain::{Blocker, NodeName, Role, VersionLabel};
 use crate::server::ActionRequest;
 use crate::server::view::{DefinitionView, PipelineView, Progress, StandingView, TierView, WaitingView};
 
@@ -15,7 +15,7 @@ pub(super) struct Place<'a> {
 impl Place<'_> {
     pub(super) fn deeds(&self, verb: Verb) -> Result<Vec<Deed>, String> {
         if self.tier.removed {
-            return Err(format!("{} is no longer in the definition", self.tier.name));
+            return Err("it is no longer in the definition".into());
         }
         match verb {
             Verb::Confirm => self.confirm(),
@@ -42,6 +42,7 @@ impl Place<'_> {
             will,
             by: Some(by_definition(self.definition)),
             why_needed: false,
+            role: Role::Operator,
         }
     }
 
@@ -82,6 +83,7 @@ impl Place<'_> {
         match left.is_empty() {
             true => format!("{version} enters {place} at once: {what}."),
             false => {
+                let what = what.replacen("its", "Its", 1);
                 format!("{version} enters {place} once this is out of the way: {}. {what}.", left.join(", "))
             }
         }
@@ -103,11 +105,14 @@ impl Place<'_> {
                 } else {
                     format!(" {} more must follow.", need - have - 1)
                 };
-                self.deed(Verb::Confirm, Some(&one.version), count + &then)
+                let mut deed = self.deed(Verb::Confirm, Some(&one.version), count + &then);
+                let role = self.tier.confirm.as_ref().and_then(|rule| rule.roles.iter().min().copied());
+                deed.role = deed.role.max(role.unwrap_or(deed.role));
+                deed
             })
             .collect();
         match all.is_empty() {
-            true if self.tier.confirm.is_none() => Err(format!("{} asks for no confirmation", self.name())),
+            true if self.tier.confirm.is_none() => Err("no confirmation is asked for here".into()),
             true => Err("no version waits for a confirmation".into()),
             false => Ok(all),
         }
@@ -126,14 +131,6 @@ impl Place<'_> {
     }
 
     fn promote(&self) -> Result<Vec<Deed>, String> {
-        let of_time = |blocker: &Blocker| {
-            matches!(
-                blocker,
-                Blocker::Manual | Blocker::Soak { .. } | Blocker::Window { .. } | Blocker::Hold { .. }
-            )
-        };
-        let of_admin =
-            |blocker: &Blocker| matches!(blocker, Blocker::Freeze { .. } | Blocker::NotPromoted { .. });
         let is_missing = |blocker: &Blocker| matches!(blocker, Blocker::NotPromoted { .. });
         let say = |one: &WaitingView| {
             let any = |what: fn(&Blocker) -> bool| one.blockers.iter().any(what);
@@ -148,7 +145,7 @@ impl Place<'_> {
                     "This will let it in: {will} It lifts a freeze or a tier that was not passed, which takes role admin."
                 );
                 let mut deed = self.deed(Verb::Promote, Some(&one.version), will);
-                (deed.request.fields.lift, deed.why_needed) = (true, true);
+                (deed.request.fields.lift, deed.why_needed, deed.role) = (true, true, Role::Admin);
                 deed
             });
             waits.into_iter().chain(lifts)
@@ -160,7 +157,7 @@ impl Place<'_> {
         let place = self.name();
         let back = self.tier.going_back.as_ref().filter(|back| !back.failed);
         if let (None, Some(back)) = (&self.tier.inside, back) {
-            return Err(format!("{place} goes back to {} already", back.to));
+            return Err(format!("it goes back to {} already", back.to));
         }
         if let (None, Some(redeploy)) = (&self.tier.inside, &self.tier.redeploy) {
             return Err(format!("{} is being deployed again", redeploy.version));
@@ -175,16 +172,16 @@ impl Place<'_> {
                 inside.version
             ),
             (Some(inside), None, _) => {
-                return Err(format!("nothing was in {place} before {}; cancel ends it", inside.version));
+                return Err(format!("nothing was here before {}; cancel ends it", inside.version));
             }
             (None, Some(current), Some(to)) => format!(
                 "This will send {place} back from {current} to {to}, on {}. {current} {held}.",
                 self.nodes()
             ),
             (None, Some(current), None) => {
-                return Err(format!("nothing is known that {place} could go back to from {current}"));
+                return Err(format!("nothing is known that it could go back to from {current}"));
             }
-            (None, None, _) => return Err(format!("nothing is in {place} that could be left")),
+            (None, None, _) => return Err("nothing is here that could be left".into()),
         };
         let left = self.tier.inside.as_ref().map(|inside| &inside.version).or(current);
         Ok(vec![self.deed(Verb::Rollback, left, will)])
@@ -290,13 +287,13 @@ impl Place<'_> {
     fn redeploy(&self) -> Result<Vec<Deed>, String> {
         let Some(current) = &self.tier.current else { return Err("nothing is current here".into()) };
         if !self.tier.deploys {
-            return Err(format!("nothing is deployed in {}", self.name()));
+            return Err("nothing is deployed here".into());
         }
         if let Some(inside) = &self.tier.inside {
             return Err(format!("{} is inside", inside.version));
         }
         if let Some(back) = &self.tier.going_back {
-            return Err(format!("{} goes back to {}", self.name(), back.to));
+            return Err(format!("it goes back to {}", back.to));
         }
         if let Some(redeploy) = &self.tier.redeploy {
             return Err(format!("{} is being deployed again", redeploy.version));
@@ -305,6 +302,21 @@ impl Place<'_> {
             format!("This will put {} there again, on {}, without gates.", current.version, self.nodes());
         Ok(vec![self.deed(Verb::Redeploy, Some(&current.version), will)])
     }
+}
+
+/// What an operator's promote lifts.
+fn of_time(blocker: &Blocker) -> bool {
+    matches!(blocker, Blocker::Manual | Blocker::Soak { .. } | Blocker::Window { .. } | Blocker::Hold { .. })
+}
+
+/// What an admin's lifts, too.
+fn of_admin(blocker: &Blocker) -> bool {
+    matches!(blocker, Blocker::Freeze { .. } | Blocker::NotPromoted { .. })
+}
+
+/// What promote lifts.
+pub(super) fn is_lifted(blocker: &Blocker) -> bool {
+    of_time(blocker) || of_admin(blocker)
 }
 
 fn non_empty(deeds: Vec<Deed>, else_why: &str) -> Result<Vec<Deed>, String> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::{Event, Fact, PipelineName, RunId, Time};
 use crate::server::view::StateView;
-use crate::server::{Done, OnePipeline};
+use crate::server::{Done, OnePipeline, WhoView};
 use crate::tui::controller::{LogPart, LogWanted};
 use serde_json::json;
 use std::collections::VecDeque;
@@ -70,6 +70,10 @@ impl Controller for Scripted {
             return Err(refusal(FUTURE));
         }
         Ok(journal.iter().filter(|one| one.id > after && one.id <= upto).cloned().collect())
+    }
+
+    fn who(&self) -> Result<WhoView, Refusal> {
+        Err(refusal("TG-ASK-009"))
     }
 
     fn log(&self, _: RunId, _: LogWanted) -> Result<Option<LogPart>, Refusal> {

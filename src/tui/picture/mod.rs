@@ -18,7 +18,8 @@ pub(crate) use ways::{Key, Ways, is_of};
 
 use super::message::{Message, Want};
 use crate::domain::event::Event;
-use crate::domain::{Envelope, EventId, PipelineName, Time, VersionLabel};
+use crate::domain::{Envelope, EventId, PipelineName, Role, Time, VersionLabel};
+use crate::server::WhoView;
 use crate::server::view::{PipelineView, StateView};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub(crate) struct Picture {
     pub(crate) logs: Logs,
     /// The events of versions that were looked at.
     pub(crate) ways: Ways,
+    /// Who looks; none: not known.
+    pub(crate) who: Option<WhoView>,
     /// What is to be asked for again.
     pub(crate) fresh: Fresh,
     /// What is odd about the picture, until the next key.
@@ -80,11 +83,24 @@ impl Picture {
             runs: Runs::default(),
             logs: Logs::default(),
             ways: Ways::default(),
+            who: None,
             fresh: Fresh::default(),
             note: None,
             unreadable: false,
             skew: chrono::TimeDelta::zero(),
             changes: 0,
+        }
+    }
+
+    /// Why whoever looks may not do what takes a role; none: they may, or it is not known.
+    pub(crate) fn may_not(&self, role: Role) -> Option<String> {
+        let who = self.who.as_ref()?;
+        match (&who.name, who.role) {
+            (Some(_), Some(own)) if own >= role => None,
+            (Some(name), Some(own)) => {
+                Some(format!("takes role {role}; your token is of role {own}: {name}"))
+            }
+            _ => Some(format!("takes a token of role {role}; none is shown")),
         }
     }
 
@@ -165,7 +181,8 @@ impl Picture {
             }
             Message::Anew => {
                 let changes = self.changes;
-                *self = Picture { changes, skew: self.skew, ..Picture::new(self.link.clone()) };
+                let who = self.who.take();
+                *self = Picture { changes, who, skew: self.skew, ..Picture::new(self.link.clone()) };
                 self.mark(here, Odd::Anew);
                 self.fresh.everything();
             }
@@ -176,6 +193,8 @@ impl Picture {
                     Want::Past(_) => self.history.asking = false,
                     Want::Way(pipeline, version, ..) => self.ways.unanswered(&(pipeline, version), here),
                     Want::Log(run, _) => self.logs.unanswered(run, here),
+                    // An older controller does not know: then it is not said.
+                    Want::Who => return,
                     Want::Act(_) => {}
                 }
                 if !refusal.absent {
@@ -189,6 +208,12 @@ impl Picture {
                 self.history.older(events, complete);
             }
             Message::Way(pipeline, version, events) => self.ways.older(&(pipeline, version), events),
+            Message::Who(who) => {
+                if self.who.as_ref().is_some_and(|it| (&it.name, it.role) == (&who.name, who.role)) {
+                    self.changes = before;
+                }
+                self.who = Some(*who);
+            }
             Message::Log(run, part) => self.logs.part(run, part),
             // What comes of deeds is the dialog's.
             Message::Answer(..) => {}

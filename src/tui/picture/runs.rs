@@ -1,7 +1,7 @@
 //! Tries of steps, from the events that begin and end them.
 
 use crate::domain::event::Event;
-use crate::domain::{Envelope, PipelineName, RunId, Status, Time, VersionLabel};
+use crate::domain::{Envelope, PipelineName, RunId, Status, TierName, Time, VersionLabel};
 use crate::wire::Live;
 use crate::words::Tone;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,10 +16,14 @@ const AT_MOST: usize = 2 * LIMIT;
 const UNHEARD: &str = "end not heard";
 
 /// One try of one step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Run {
     pub(crate) pipeline: Option<PipelineName>,
     pub(crate) version: Option<VersionLabel>,
+    /// In which tier; none: in a build, or not known yet.
+    pub(crate) tier: Option<TierName>,
+    /// It is a step of a build.
+    pub(crate) is_build: bool,
     /// Where and what: `host: test`, `build: make`, `prod: p1`.
     pub(crate) what: String,
     pub(crate) began: Option<Time>,
@@ -58,17 +62,12 @@ impl Runs {
     fn note(&mut self, envelope: &Envelope) {
         let event = &envelope.fact.event;
         let Some(id) = event.run() else { return };
-        let run = self.all.entry(id).or_insert_with(|| Run {
-            pipeline: None,
-            version: None,
-            what: String::new(),
-            began: None,
-            end: None,
-            said: None,
-        });
+        let run = self.all.entry(id).or_default();
         // One that wrote before its beginning was heard is known by less.
         run.pipeline = run.pipeline.take().or_else(|| envelope.fact.pipeline.clone());
         run.version = run.version.take().or_else(|| super::version_of(event).cloned());
+        run.tier = run.tier.take().or_else(|| event.tier().cloned());
+        run.is_build |= matches!(event, Event::StepStart { .. } | Event::StepDone { .. });
         match event {
             Event::StepStart { step, .. } => {
                 run.what = format!("build: {step}");
@@ -111,13 +110,13 @@ impl Runs {
 
     /// A run wrote something: it may be one whose beginning was not heard, and it goes on.
     pub(crate) fn wrote(&mut self, id: RunId, pipeline: Option<PipelineName>, live: &Live) {
-        let what = match live {
-            Live::GateLogChunk { tier, name, .. } => format!("{tier}: {name}"),
-            Live::DeployLogChunk { tier, node, .. } => format!("{tier}: {node}"),
-            Live::BuildLogChunk { step, .. } => format!("build: {step}"),
-            _ => return,
+        let (tier, what) = match live {
+            Live::GateLogChunk { tier, name, .. } => (Some(tier.clone()), format!("{tier}: {name}")),
+            Live::DeployLogChunk { tier, node, .. } => (Some(tier.clone()), format!("{tier}: {node}")),
+            Live::BuildLogChunk { step, .. } => (None, format!("build: {step}")),
+            Live::Lagged { .. } | Live::Gap { .. } | Live::Error { .. } => return,
         };
-        let new = Run { pipeline: None, version: None, what, began: None, end: None, said: None };
+        let new = Run { is_build: tier.is_none(), tier, what, ..Run::default() };
         let run = self.all.entry(id).or_insert(new);
         run.pipeline = run.pipeline.take().or(pipeline);
         if run.end.is_some_and(|(_, word, _)| word == UNHEARD) {

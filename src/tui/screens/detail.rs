@@ -1,6 +1,7 @@
 //! Everything about one tier, or one pipeline, as lines: what is there, what goes on, what waits and for what.
 
 use super::super::look::Spot;
+use super::file;
 use super::pen::{Line, Pen, wrapped};
 use crate::domain::pipeline::Mode;
 use crate::domain::{NodeName, RunId, Time};
@@ -54,11 +55,12 @@ pub(crate) fn pipeline(pen: &Pen<'_>, p: &PipelineView, width: u16) -> Vec<Line>
     }
     for file in &p.rejected {
         let count = words::counted(file.diagnostics.len(), "problem");
-        lines.sign(Sign::Failed, &format!("{} is refused: {count}; the last good one stays", file.file));
-        for problem in file.diagnostics.iter().take(3) {
-            let text = format!("{}:{}: {} [{}]", problem.line, problem.column, problem.message, problem.code);
-            lines.say(2, &text, Style::new());
-        }
+        lines.sign(Sign::Failed, &format!("refused, {count}; the last good one stays: {}", file.file));
+        let problems = file::problems(pen, file, width.saturating_sub(2));
+        lines.lines.extend(problems.into_iter().map(|mut line| {
+            line.pieces.insert(0, ("  ".into(), Style::new()));
+            line
+        }));
     }
     lines.held(p.hold.as_ref(), "the pipeline");
     if let Some(build) = &p.build {

@@ -1,6 +1,7 @@
 //! What lies over a screen: the menu of what can be done, and the dialog before it is.
 
-use super::super::act::{Verb, deeds};
+use super::super::act::{Deed, Verb, deeds};
+use super::super::here;
 use super::super::keys::{Intent, TABLE};
 use super::super::look::{Dialog, Look, Over, Spot, Stage};
 use super::super::picture::Picture;
@@ -17,7 +18,7 @@ pub(crate) fn draw(pen: &mut Pen<'_>, screen: Rect, picture: &Picture, look: &mu
             menu(pen, screen, picture, look, chosen);
         }
         Some(Over::Dialog(dialog)) => {
-            ask(pen, screen, dialog);
+            ask(pen, screen, picture, dialog);
             dialog.seen = true;
         }
         None => {}
@@ -50,37 +51,73 @@ fn frame(pen: &mut Pen<'_>, screen: Rect, title: &str, width: u16, height: u16) 
     Rect { x: x + 2, y: y + 1, width: width.saturating_sub(4), height: height.saturating_sub(2) }
 }
 
-fn key_of(verb: Verb) -> &'static str {
+pub(super) fn key_of(verb: Verb) -> &'static str {
     let binding = TABLE.iter().find(|binding| binding.intent == Intent::Do(verb));
     binding.map_or("", |binding| binding.shown)
 }
 
-fn menu(pen: &mut Pen<'_>, screen: Rect, picture: &Picture, look: &Look, chosen: usize) {
-    let Some(p) = look.pipeline.as_ref().and_then(|name| picture.pipeline(name)) else { return };
-    let tier = look.tier.as_ref().and_then(|name| p.tiers.iter().find(|tier| tier.name == *name));
-    let place = tier.map_or_else(|| p.name.to_string(), |tier| format!("{}/{}", p.name, tier.name));
-    let inside = frame(pen, screen, &format!("do with {place}"), 76, Verb::ALL.len() as u16);
-    for (row, verb) in Verb::ALL.into_iter().enumerate().take(usize::from(inside.height)) {
-        let area = Rect { y: inside.y + row as u16, height: 1, ..inside };
-        let found = deeds(verb, p, tier, look.version.as_ref());
-        let line = match &found {
-            Ok(deeds) => Line::of(format!("{} ", key_of(verb)), pen.palette.accent())
-                .add(format!("{:<9} ", verb.name()), pen.tone(Tone::Strong))
-                .add(deeds.first().map(|deed| deed.will.clone()).unwrap_or_default(), Style::new()),
-            Err(why) => {
-                let quiet = pen.tone(Tone::Quiet);
-                Line::of(format!("{} {:<9} cannot: {why}", key_of(verb), verb.name()), quiet)
-            }
-        };
-        pen.line(area, &line);
-        if row == chosen {
-            pen.select(area);
+/// A verb in the menu: its row, and all of it for whoever has chosen it.
+fn choice(pen: &Pen<'_>, picture: &Picture, verb: Verb, found: &Result<Vec<Deed>, String>) -> (Line, String) {
+    let quiet = pen.tone(Tone::Quiet);
+    let name = format!("{:<9} ", verb.name());
+    let all = match found {
+        Err(why) => {
+            let line = Line::of(format!("{} {name}cannot: {why}", key_of(verb)), quiet);
+            return (line, format!("cannot: {why}"));
         }
-        pen.spot(area, Spot::Menu(verb));
+        Ok(all) => all,
+    };
+    let Some(deed) = all.first() else { return (Line::default(), String::new()) };
+    let line = Line::of(format!("{} ", key_of(verb)), pen.palette.accent());
+    match picture.may_not(deed.role) {
+        Some(why) => {
+            let line = Line::of(format!("{} {name}{why}", key_of(verb)), quiet);
+            (line, format!("{why}. {}", deed.will))
+        }
+        None => {
+            let line = line.add(name, pen.tone(Tone::Strong)).add(deed.brief(), Style::new());
+            (line, deed.will.clone())
+        }
     }
 }
 
-fn ask(pen: &mut Pen<'_>, screen: Rect, dialog: &Dialog) {
+fn menu(pen: &mut Pen<'_>, screen: Rect, picture: &Picture, look: &Look, chosen: usize) {
+    let Some((p, tier)) = here::place(picture, look) else { return };
+    let place = tier.map_or_else(|| p.name.to_string(), |tier| format!("{}/{}", p.name, tier.name));
+    let width = screen.width.min(100);
+    let version = here::looked_at(look);
+    let all: Vec<(Verb, Line, String)> = Verb::ALL
+        .into_iter()
+        .map(|verb| {
+            let (line, whole) = choice(pen, picture, verb, &deeds(verb, p, tier, version));
+            (verb, line, whole)
+        })
+        .collect();
+    // All of what is chosen stands below: names may be long.
+    let columns = usize::from(width).saturating_sub(4);
+    let about = all.iter().map(|(.., whole)| wrapped(whole, columns));
+    let most = about.clone().map(|rows| rows.len()).max().unwrap_or(0) as u16;
+    let about = about.clone().nth(chosen).unwrap_or_default();
+    let inside = frame(pen, screen, &format!("do with {place}"), width, all.len() as u16 + 1 + most);
+    // Where room is short the list moves on with what is chosen, and the text is whole.
+    let low = (about.len() as u16).max(most.min(inside.height.saturating_sub(all.len() as u16 + 1)));
+    let high = inside.height.saturating_sub(low + 1).max(1).min(all.len() as u16);
+    let first = (chosen + 1).saturating_sub(usize::from(high));
+    for (row, (verb, line, _)) in all.iter().enumerate().skip(first).take(usize::from(high)) {
+        let area = Rect { y: inside.y + (row - first) as u16, height: 1, ..inside };
+        pen.line(area, line);
+        if row == chosen {
+            pen.select(area);
+        }
+        pen.spot(area, Spot::Menu(*verb));
+    }
+    let y = inside.y + high + 1;
+    for (row, text) in about.iter().enumerate().take(usize::from(inside.bottom().saturating_sub(y))) {
+        pen.text(inside.x, y + row as u16, inside.width, text, Style::new());
+    }
+}
+
+fn ask(pen: &mut Pen<'_>, screen: Rect, picture: &Picture, dialog: &Dialog) {
     let Some(deed) = dialog.deeds.get(dialog.chosen) else { return };
     let width = 72.min(screen.width);
     let columns = usize::from(width).saturating_sub(4);
@@ -92,6 +129,9 @@ fn ask(pen: &mut Pen<'_>, screen: Rect, dialog: &Dialog) {
     say(&deed.will, plain);
     if let Some(by) = &deed.by {
         say(by, pen.tone(Tone::Quiet));
+    }
+    if let Some(why) = picture.may_not(deed.role) {
+        say(&format!("{} {why}", pen.palette.sign(crate::words::Sign::Failed)), pen.tone(Tone::Bad));
     }
     if dialog.deeds.len() > 1 {
         let text = format!("{} of {}: ↑ ↓ choose another", dialog.chosen + 1, dialog.deeds.len());

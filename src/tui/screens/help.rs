@@ -1,21 +1,25 @@
 //! The keys, from their table, and what each sign means.
 
-use super::super::keys::{Scope, TABLE};
+use super::super::keys::{Place, TABLE};
 use super::super::look::Look;
+use super::super::picture::Picture;
+use super::Source;
 use super::pen::{Line, Pen};
 use crate::printable;
 use crate::words::{Sign, Tone};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, look: &mut Look, replay: bool) {
+pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut Look, source: &Source<'_>) {
+    let replay = source.played.is_some();
     let mut lines = Vec::new();
-    let here = |scope: Scope| match scope {
-        Scope::Always => true,
-        Scope::Live => !replay,
-        Scope::Replay => replay,
-    };
-    for binding in TABLE.iter().filter(|binding| here(binding.scope)) {
+    if let Some(who) = &picture.who {
+        let text = format!("  You are {} at {}, release {}", super::who_is(who), source.address, who.release);
+        lines.push(Line::of(text, pen.tone(Tone::Strong)));
+        lines.push(Line::default());
+    }
+    let place = Place { replay, log: !replay };
+    for binding in TABLE.iter().filter(|binding| place.has(binding.scope)) {
         let gap = 8_usize.saturating_sub(printable::width(binding.shown));
         lines.push(
             Line::of(format!("  {}{}", binding.shown, " ".repeat(gap)), pen.palette.accent())

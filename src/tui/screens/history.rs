@@ -1,7 +1,7 @@
 //! What happened, newest at the bottom; searched and filtered.
 
 use super::super::look::{Kinds, Look, Spot, finds};
-use super::super::picture::{Entry, Picture};
+use super::super::picture::{Entry, Picture, version_of};
 use super::pen::{Line, Pen, wrapped};
 use super::way;
 use crate::domain::{Envelope, Event};
@@ -66,11 +66,16 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut 
     pen.rule(Rect { height: 1, ..area }, &title);
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     if all.is_empty() {
+        look.opens = (false, false);
         let text = "Nothing that is kept here fits. f shows other kinds, Esc leaves a search.";
         pen.text(body.x + 2, body.y, body.width.saturating_sub(2), text, pen.tone(Tone::Quiet));
         return;
     }
     let at = selected(&all, look);
+    look.opens = match all[at] {
+        Entry::Event(one) => (version_of(&one.fact.event).is_some(), one.fact.event.run().is_some()),
+        Entry::Mark(..) => (false, false),
+    };
     let about = match all[at] {
         Entry::Event(envelope) => about(envelope),
         Entry::Mark(_, odd) => odd.text(),

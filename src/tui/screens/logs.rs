@@ -100,7 +100,7 @@ pub(crate) fn list(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut 
 /// What is there of a log; else why nothing is.
 fn lines_of(picture: &Picture, run: RunId) -> Result<&VecDeque<String>, &'static str> {
     if picture.link == super::super::picture::Link::Recorded {
-        return Err("A journal has no logs; `tidegate logs` with the number shows it, where it is kept.");
+        return Err("A journal has no logs: `tidegate logs` with its number may show it.");
     }
     match picture.logs.tail(run) {
         Some(tail) if tail.absent => Err("It has no log (any more), or wrote nothing yet."),
@@ -122,19 +122,55 @@ fn end_of(pen: &mut Pen<'_>, area: Rect, picture: &Picture, run: RunId) {
     }
 }
 
-/// The lines that the search finds.
-fn found<'a>(picture: &Picture, look: &mut Look, run: RunId, lines: &'a VecDeque<String>) -> Vec<&'a String> {
+/// The lines that the search finds, by their numbers since the beginning.
+pub(crate) fn hits(picture: &Picture, look: &mut Look, run: RunId) -> Vec<u64> {
     let search = &look.search.text;
-    let Some((tail, last)) = picture.logs.tail(run).zip(lines.len().checked_sub(1)) else {
-        return Vec::new();
-    };
+    let Some(tail) = picture.logs.tail(run).filter(|_| !search.is_empty()) else { return Vec::new() };
+    let lines = &tail.lines;
+    let Some(last) = lines.len().checked_sub(1) else { return Vec::new() };
     let first = tail.dropped as i64;
     let place = |number: i64| &lines[(number - first) as usize];
     // The last line may go on: it is read each time.
     let of = format!("run {run} from {}, {search}", tail.from);
     let all = look.found.numbers(&of, first..first + last as i64, |number| finds(search, place(number)));
-    let all = all.iter().map(|number| place(*number));
-    all.chain(lines.back().filter(|line| finds(search, line))).collect()
+    let all = all.iter().map(|number| *number as u64);
+    let open = lines.back().filter(|line| finds(search, line)).map(|_| tail.dropped + last as u64);
+    all.chain(open).collect()
+}
+
+/// A line in which the words of a search stand out.
+fn marked(text: &str, search: &str, mark: Style) -> Line {
+    let plain = Style::new();
+    if search.is_empty() {
+        return Line::of(text, plain);
+    }
+    // A small letter may be longer than its capital: each is known by where that stands.
+    let small = text.char_indices().flat_map(|(at, c)| c.to_lowercase().map(move |small| (at, small)));
+    let small: Vec<(usize, char)> = small.collect();
+    let mut is_hit = vec![false; text.len()];
+    for word in search.to_lowercase().split_whitespace() {
+        let word: Vec<char> = word.chars().collect();
+        for here in small.windows(word.len()).filter(|here| here.iter().map(|(_, c)| c).eq(&word)) {
+            here.iter().for_each(|(at, _)| is_hit[*at] = true);
+        }
+    }
+    let mut line = Line::default();
+    let mut piece = (String::new(), false);
+    for (at, c) in text.char_indices() {
+        if is_hit[at] != piece.1 && !piece.0.is_empty() {
+            line = line.add(std::mem::take(&mut piece.0), if piece.1 { mark } else { plain });
+        }
+        piece.1 = is_hit[at];
+        piece.0.push(c);
+    }
+    line.add(piece.0, if piece.1 { mark } else { plain })
+}
+
+/// A line of a log; the words of the search stand out, and most in the line that it has come to.
+fn log_line(pen: &mut Pen<'_>, area: Rect, look: &Look, number: u64, text: &str) {
+    let mark = if look.hit == Some(number) { pen.palette.selected() } else { pen.palette.accent() };
+    let line = marked(text, &look.search.text, mark);
+    pen.line(area, &line);
 }
 
 /// Draws one log.
@@ -160,13 +196,21 @@ pub(crate) fn log(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut L
     };
     let tail = picture.logs.tail(run);
     let dropped = tail.map_or(0, |tail| tail.dropped);
-    if !look.search.text.is_empty() {
-        let found = found(picture, look, run, lines);
+    let found = hits(picture, look, run);
+    look.hit = look.hit.filter(|hit| found.binary_search(hit).is_ok());
+    let nth = look.hit.and_then(|hit| found.binary_search(&hit).ok()).map(|at| at + 1);
+    look.hits = (nth, found.len());
+    let at = |row: usize| Rect { y: body.y + row as u16, height: 1, ..body };
+    if look.only_hits && !look.search.text.is_empty() {
         look.scroll_limit = found.len().saturating_sub(high);
         look.scroll = look.scroll.min(look.scroll_limit);
         let skip = look.scroll_limit - look.scroll;
-        for (row, line) in found.iter().skip(skip).take(high).enumerate() {
-            pen.text(body.x, body.y + row as u16, body.width, line, Style::new());
+        for (row, number) in found.iter().skip(skip).take(high).enumerate() {
+            log_line(pen, at(row), look, *number, &lines[(number - dropped) as usize]);
+        }
+        if found.is_empty() {
+            let text = "No line that is kept here has these words. f shows all of them.";
+            pen.text(body.x + 1, body.y, body.width.saturating_sub(1), text, pen.tone(Tone::Quiet));
         }
         return;
     }
@@ -174,11 +218,12 @@ pub(crate) fn log(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut L
     let all = dropped + lines.len() as u64;
     let end = look.line.map_or(all, |line| line.clamp(dropped + (high as u64).min(all - dropped), all));
     if look.line.is_some() {
-        look.line = if end == all { None } else { Some(end) };
+        // At its end it follows, but not away from what was found.
+        look.line = if end == all && look.hit.is_none() { None } else { Some(end) };
     }
     let skip = (end - dropped) as usize - high.min((end - dropped) as usize);
-    for (row, line) in lines.iter().skip(skip).take(high).enumerate() {
-        pen.text(body.x, body.y + row as u16, body.width, line, Style::new());
+    for (row, line) in lines.iter().enumerate().skip(skip).take(high) {
+        log_line(pen, at(row - skip), look, dropped + row as u64, line);
     }
     look.scroll_limit = lines.len().saturating_sub(high);
 }

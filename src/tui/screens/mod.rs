@@ -4,8 +4,10 @@
 pub(crate) mod board;
 mod detail;
 mod dialog;
+pub(crate) mod file;
 mod help;
 pub(crate) mod history;
+mod keys;
 pub(crate) mod logs;
 mod pen;
 pub(crate) mod pipeline;
@@ -16,6 +18,7 @@ use super::look::{Look, Over, Screen, Spot, TABS};
 use super::palette::Palette;
 use super::picture::{Link, Picture};
 use crate::printable;
+use crate::server::WhoView;
 use crate::words::{self, Clock, Tone, brief};
 use pen::{Line, Pen};
 use ratatui::buffer::Buffer;
@@ -77,13 +80,15 @@ pub(crate) fn draw(
         Screen::Pipeline => pipeline::draw(&mut pen, body, picture, look),
         Screen::Way(p, version) => way::draw(&mut pen, body, picture, look, (&p, &version)),
         Screen::Log(run) => logs::log(&mut pen, body, picture, look, run),
-        Screen::Help => help::draw(&mut pen, body, look, source.played.is_some()),
+        Screen::File(name) => file::draw(&mut pen, body, picture, look, &name),
+        Screen::Help => help::draw(&mut pen, body, picture, look, source),
     }
     if let Some((text, tone)) = note {
         let style = pen.tone(tone);
         pen.text(area.x, area.bottom() - 2, area.width, &format!(" {text}"), style);
     }
-    footer(&mut pen, Rect { y: area.bottom() - 1, height: 1, ..area }, look, source.played.is_some());
+    let low = Rect { y: area.bottom() - 1, height: 1, ..area };
+    keys::draw(&mut pen, low, picture, look, source.played.is_some());
     dialog::draw(&mut pen, body, picture, look);
     look.spots = std::mem::take(&mut pen.spots);
 }
@@ -93,7 +98,9 @@ fn note(picture: &Picture, look: &Look, clock: &Clock) -> Option<(String, Tone)>
     if let Some(said) = &look.said {
         let waits: Vec<String> = said.waits_for.iter().map(|it| clock.blocker(it)).collect();
         let waits = if waits.is_empty() { String::new() } else { format!(": {}", waits.join("; ")) };
-        return Some((format!("{}{waits}", said.text), Tone::Strong));
+        // The name comes last: it may be long.
+        let of = if said.of.is_empty() { String::new() } else { format!(" ({})", said.of) };
+        return Some((format!("{}{waits}{of}", said.text), Tone::Strong));
     }
     if let Some(note) = &picture.note {
         return Some((note.clone(), Tone::Wait));
@@ -107,11 +114,13 @@ fn note(picture: &Picture, look: &Look, clock: &Clock) -> Option<(String, Tone)>
     }
     if let Some(file) = view.rejected.first() {
         let count = words::counted(file.diagnostics.len(), "problem");
-        return Some((format!("{} is refused: {count}", file.file), Tone::Bad));
+        let more = if view.rejected.len() > 1 { ", and more files" } else { "" };
+        let text = format!("a file is refused, {count}; 2 shows it{more}: {}", file.file);
+        return Some((text, Tone::Bad));
     }
     let notice = view.notices.first()?;
     let trouble = notice.trouble.as_ref()?;
-    let text = format!("notice {} of {} is not taken: {}", notice.number, notice.pipeline, trouble.error);
+    let text = format!("not taken: {} (notice {} of {})", trouble.error, notice.number, notice.pipeline);
     Some((text, Tone::Wait))
 }
 
@@ -138,11 +147,23 @@ fn header(pen: &mut Pen<'_>, area: Rect, picture: &Picture, source: &Source<'_>)
     };
     let wide = usize::from(area.width);
     let state_wide = printable::width(&printable::line(&state)).min(wide * 2 / 3);
-    let name = Line::of(" tidegate ", pen.tone(Tone::Strong)).add(source.address, pen.tone(Tone::Quiet));
+    let quiet = pen.tone(Tone::Quiet);
+    let mut name = Line::of(" tidegate ", pen.tone(Tone::Strong)).add(source.address, quiet);
+    if let Some(who) = &picture.who {
+        name = name.add(format!("  {}", who_is(who)), quiet);
+    }
     pen.line(Rect { width: (wide - state_wide).saturating_sub(3) as u16, ..area }, &name);
     let x = area.x + (wide - state_wide - 1) as u16;
     let style = pen.tone(tone);
     pen.text(x, area.y, state_wide as u16, &state, style);
+}
+
+/// Whose token is shown, and what it may do.
+fn who_is(who: &WhoView) -> String {
+    match (&who.name, who.role) {
+        (Some(name), Some(role)) => format!("{role} {name}"),
+        _ => "nobody, without a token".into(),
+    }
 }
 
 fn tabs(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &Look) {
@@ -176,49 +197,4 @@ fn tabs(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &Look) {
         let at = area.right() - text.len() as u16 - 1;
         pen.text(at, area.y, text.len() as u16, text, pen.tone(Tone::Quiet));
     }
-}
-
-fn footer(pen: &mut Pen<'_>, area: Rect, look: &Look, replay: bool) {
-    if look.searching || !look.search.text.is_empty() {
-        if look.searching {
-            dialog::written(pen, area, " / ", &look.search);
-        } else {
-            let text = format!(" / {}   Esc shows all", look.search.text);
-            pen.text(area.x, area.y, area.width, &text, pen.palette.accent());
-        }
-        return;
-    }
-    let play = [("Space", "stop/go"), (". ,", "step"), ("[ ]", "seek"), ("+ -", "speed")];
-    let deeds = [("a", "do …"), ("c", "confirm"), ("p", "promote"), ("R", "rollback")];
-    let own: &[(&str, &str)] = match look.screen() {
-        Screen::Board => &[("Enter", "open"), ("o", "log"), ("v", "way"), ("s", "sort")],
-        Screen::Waiting => &[("Enter", "open")],
-        Screen::Runs => &[("Enter", "whole log")],
-        Screen::History => &[("f", "kinds"), ("Enter", "its way")],
-        Screen::Pipeline => &[("Esc", "back"), ("o", "log"), ("v", "way")],
-        Screen::Log(_) => &[("Esc", "back"), ("G", "follow")],
-        Screen::Way(..) | Screen::Help => &[("Esc", "back")],
-    };
-    let acts = matches!(look.screen(), Screen::Board | Screen::Waiting | Screen::Pipeline);
-    let more: &[(&str, &str)] = match (replay, acts) {
-        (true, _) => &play,
-        (false, true) => &deeds,
-        (false, false) => &[],
-    };
-    let rest = [("/", "search"), ("?", "help"), ("q", "quit")];
-    let mut line = Line::of(" ", Style::new());
-    let mut width = 1;
-    let last: usize = rest.iter().map(|(key, word)| key.len() + word.len() + 3).sum();
-    for (key, word) in own.iter().chain(more) {
-        let wide = printable::width(key) + printable::width(word) + 3;
-        if width + wide + last > usize::from(area.width) {
-            break;
-        }
-        width += wide;
-        line = line.add(*key, pen.palette.accent()).add(format!(" {word}  "), Style::new());
-    }
-    for (key, word) in rest {
-        line = line.add(key, pen.palette.accent()).add(format!(" {word}  "), Style::new());
-    }
-    pen.line(area, &line);
 }

@@ -2,6 +2,7 @@
 
 use super::super::look::{Look, Spot};
 use super::super::picture::Picture;
+use super::file;
 use super::pen::{Line, Pen};
 use crate::domain::{PipelineName, TierName, VersionLabel};
 use crate::words::{Clock, Sign, Tone, brief};
@@ -12,10 +13,13 @@ use std::collections::BTreeMap;
 /// What waits where: by this a row is known again while others come and go.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Waits {
-    pub(crate) pipeline: PipelineName,
+    /// None: it is a file of no pipeline.
+    pub(crate) pipeline: Option<PipelineName>,
     pub(crate) tier: Option<TierName>,
     /// The version that waits; none: it is something else that does.
     pub(crate) version: Option<VersionLabel>,
+    /// The file that is refused; none: it is something else.
+    pub(crate) file: Option<String>,
     what: String,
     /// Tells those apart that are alike in all of this.
     nth: usize,
@@ -31,21 +35,21 @@ pub(crate) struct Row {
 
 pub(crate) fn rows(picture: &Picture, look: &Look, clock: &Clock) -> Vec<Row> {
     let mut rows = Vec::new();
+    for file in file::all(picture) {
+        let (what, nth) = ("refused".to_owned(), 0);
+        let (pipeline, name) = (file.pipeline.clone(), file.file.clone());
+        let waits = Waits { pipeline, tier: None, version: None, file: Some(name), what, nth };
+        let count = crate::words::counted(file.diagnostics.len(), "problem");
+        let first = file.diagnostics.first();
+        let first = first.map(|it| format!(": line {}, column {}: {}", it.line, it.column, it.message));
+        let why = vec![format!("{count}{}", first.unwrap_or_default())];
+        rows.push(Row { sign: Sign::Failed, waits, why });
+    }
     for p in picture.pipelines() {
         let row = |sign, tier: Option<&TierName>, what: String, why: Vec<String>| {
-            let (pipeline, tier) = (p.name.clone(), tier.cloned());
-            Row { sign, waits: Waits { pipeline, tier, version: None, what, nth: 0 }, why }
+            let (pipeline, tier) = (Some(p.name.clone()), tier.cloned());
+            Row { sign, waits: Waits { pipeline, tier, version: None, file: None, what, nth: 0 }, why }
         };
-        for file in &p.rejected {
-            let first = file.diagnostics.first();
-            let why = first.map(|it| format!("{}:{}: {}", it.line, it.column, it.message));
-            rows.push(row(
-                Sign::Failed,
-                None,
-                format!("{} is refused", file.file),
-                why.into_iter().collect(),
-            ));
-        }
         if let Some(hold) = &p.hold {
             let why = if hold.why.is_empty() { Vec::new() } else { vec![hold.why.clone()] };
             rows.push(row(Sign::Held, None, format!("held by {}", hold.by), why));
@@ -79,14 +83,17 @@ pub(crate) fn rows(picture: &Picture, look: &Look, clock: &Clock) -> Vec<Row> {
         }
     }
     let mut alike = BTreeMap::new();
-    for Waits { pipeline, tier, what, nth, .. } in rows.iter_mut().map(|row| &mut row.waits) {
-        let before: &mut usize = alike.entry((pipeline.clone(), tier.clone(), what.clone())).or_default();
+    for Waits { pipeline, tier, file, what, nth, .. } in rows.iter_mut().map(|row| &mut row.waits) {
+        let of = (pipeline.clone(), tier.clone(), file.clone(), what.clone());
+        let before: &mut usize = alike.entry(of).or_default();
         (*nth, *before) = (*before, *before + 1);
     }
     rows.retain(|row| {
-        let Waits { pipeline, tier, what, .. } = &row.waits;
+        let Waits { pipeline, tier, file, what, .. } = &row.waits;
+        let pipeline = pipeline.as_ref().map(PipelineName::as_str).unwrap_or_default();
         let tier = tier.as_ref().map(TierName::as_str).unwrap_or_default();
-        look.finds(&format!("{pipeline} {tier} {what} {}", row.why.join(" ")))
+        let file = file.as_deref().unwrap_or_default();
+        look.finds(&format!("{pipeline} {tier} {file} {what} {}", row.why.join(" ")))
     });
     // Whom a person can help comes before what is lost.
     let rank = |sign: Sign| if sign == Sign::Person { 0 } else { 1 + sign as usize };
@@ -96,9 +103,11 @@ pub(crate) fn rows(picture: &Picture, look: &Look, clock: &Clock) -> Vec<Row> {
 
 /// The row that is selected.
 pub(crate) fn selected(rows: &[Row], look: &Look) -> usize {
-    let is_there =
-        |row: &Row| Some(&row.waits.pipeline) == look.pipeline.as_ref() && row.waits.tier == look.tier;
-    let is_it = |row: &Row| is_there(row) && Some(&row.waits) == look.waits.as_ref();
+    let is_there = |row: &Row| row.waits.pipeline == look.pipeline && row.waits.tier == look.tier;
+    // What is of no pipeline is nowhere.
+    let is_it = |row: &Row| {
+        (row.waits.pipeline.is_none() || is_there(row)) && Some(&row.waits) == look.waits.as_ref()
+    };
     rows.iter().position(is_it).or_else(|| rows.iter().position(is_there)).unwrap_or(0)
 }
 
@@ -122,7 +131,13 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut 
     for (row, one) in rows.iter().enumerate().skip(first).take(fit) {
         let y = area.y + ((row - first) * 2) as u16;
         let place = Rect { y, height: 2.min(area.bottom() - y), ..area };
-        let Waits { pipeline, tier, what, .. } = &one.waits;
+        let Waits { pipeline, tier, file, what, .. } = &one.waits;
+        let pipeline = pipeline.as_ref().map(PipelineName::as_str);
+        let pipeline = pipeline.or(file.as_deref()).unwrap_or_default();
+        let what = match (file, &one.waits.pipeline) {
+            (Some(file), Some(_)) => format!("{what}: {file}"),
+            _ => what.clone(),
+        };
         let place_name = tier.as_ref().map(|tier| format!("/{tier}")).unwrap_or_default();
         let (sign, tone) = pen.sign(one.sign, "");
         let head = Line::of(format!(" {sign}"), tone)

@@ -5,24 +5,22 @@ use crate::domain::Time;
 use crate::server::Done;
 use crate::tui::act::{Deed, Request, Verb, deeds};
 use crate::tui::controller::Refusal;
+use crate::tui::here;
 use crate::tui::input::Input;
 use crate::tui::keys::{self, Intent};
-use crate::tui::look::{Dialog, Over, Said, Screen, Stage};
+use crate::tui::look::{Dialog, Over, Said, Stage};
 use crate::tui::message::Want;
 use ratatui::crossterm::event::{KeyCode, KeyEvent};
 
 impl Session {
     /// Opens the dialog for something that can be done here; else says why it cannot.
     pub(super) fn begin(&mut self, verb: Verb) {
-        let Some(p) = self.look.pipeline.as_ref().and_then(|name| self.picture.pipeline(name)) else {
+        let Some((p, tier)) = here::place(&self.picture, &self.look) else {
             self.look.said = Some(format!("{}: choose a pipeline first", verb.name()).into());
             return;
         };
-        let tier = self.look.tier.as_ref().and_then(|name| p.tiers.iter().find(|tier| tier.name == *name));
         // Of several versions that wait, the one that is looked at comes first.
-        let waits = self.look.waits.as_ref().filter(|_| *self.look.screen() == Screen::Waiting);
-        let version = self.look.version.as_ref().or_else(|| waits?.version.as_ref());
-        match deeds(verb, p, tier, version) {
+        match deeds(verb, p, tier, here::looked_at(&self.look)) {
             Ok(deeds) => {
                 let (why, stage) = (Input::default(), Stage::Asks);
                 let dialog = Dialog { deeds, chosen: 0, why, stage, seen: false };
@@ -45,7 +43,7 @@ impl Session {
                 let verb = Verb::ALL[*chosen];
                 self.begin(verb);
             }
-            _ => match keys::intent(key, false) {
+            _ => match keys::intent(key, keys::Place::default()) {
                 Some(Intent::Do(verb)) => self.begin(verb),
                 Some(Intent::Quit) => return self.intent(Intent::Quit, here),
                 Some(Intent::Menu) => self.look.over = None,
@@ -122,7 +120,8 @@ impl Session {
         match (answer, asked) {
             (Err(refusal), Some(Over::Dialog(dialog))) => dialog.stage = Stage::Refused(refusal.clone()),
             (Err(refusal), _) => {
-                self.look.said = Some(format!("{name}: {} [{}]", refusal.message, refusal.code).into());
+                let text = format!("{} [{}]", refusal.message, refusal.code);
+                self.look.said = Some(Said { text, waits_for: Vec::new(), of: name });
             }
             (Ok(done), asked) => {
                 let now = self.picture.now(here);
@@ -136,7 +135,7 @@ impl Session {
                 if asked.is_some() {
                     self.look.over = None;
                 }
-                self.look.said = Some(Said { text: format!("{name}: {what}"), waits_for });
+                self.look.said = Some(Said { text: what.into(), waits_for, of: name });
             }
         }
     }

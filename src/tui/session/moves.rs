@@ -1,8 +1,9 @@
 //! Moving over what is shown: what is selected, what is scrolled, what is opened.
 
 use super::Session;
-use crate::domain::{Envelope, RunId, Time, VersionLabel};
-use crate::server::view::{NodeProgress, PipelineView, Progress, TierView};
+use crate::domain::{Envelope, Event, RunId, Time};
+use crate::server::view::PipelineView;
+use crate::tui::here;
 use crate::tui::keys::Intent;
 use crate::tui::look::{Screen, Spot};
 use crate::tui::message::Want;
@@ -10,6 +11,9 @@ use crate::tui::picture::{Entry, version_of};
 use crate::tui::screens::{board, history, logs, pipeline, waiting};
 use crate::words::{Clock, brief};
 use std::sync::Arc;
+
+/// What is said of an event that is about the controller, or a pipeline as a whole.
+const NOTHING_TO_OPEN: &str = "no version and no run in this event: it is told below; ↑ ↓ choose another";
 
 /// `at`, moved within `length` by an intent.
 fn step(at: usize, length: usize, page: usize, intent: Intent) -> usize {
@@ -41,7 +45,7 @@ impl Session {
             (intent, Screen::History) => self.on_history(intent),
             (intent, Screen::Pipeline) => self.on_pipeline(intent),
             (intent, Screen::Log(run)) => self.on_log(intent, run),
-            (intent, Screen::Way(..) | Screen::Help) => self.scrolled(intent),
+            (intent, Screen::Way(..) | Screen::File(_) | Screen::Help) => self.scrolled(intent),
         }
     }
 
@@ -153,7 +157,7 @@ impl Session {
     }
 
     fn on_log(&mut self, intent: Intent, run: RunId) {
-        if !self.look.search.text.is_empty() {
+        if self.look.only_hits {
             let limit = self.look.scroll_limit;
             // Counted from the end.
             let turned = match intent {
@@ -229,22 +233,28 @@ impl Session {
     fn opened(&mut self, screen: &Screen) {
         match screen {
             Screen::Board | Screen::Waiting => {
-                if self.look.pipeline.is_some() {
+                let waits = self.look.waits.as_ref().filter(|_| *screen == Screen::Waiting);
+                if let Some(file) = waits.and_then(|waits| waits.file.clone()) {
+                    self.look.open(Screen::File(file));
+                } else if self.look.pipeline.is_some() {
                     self.look.open(Screen::Pipeline);
                 }
             }
             Screen::Runs => self.open_log(screen),
             Screen::History => {
-                self.open_way(screen);
-                if self.look.screen() == screen {
-                    self.open_log(screen);
+                let entry = self.entry();
+                let event = entry.as_ref().map(|envelope| &envelope.fact.event);
+                match (event.and_then(version_of), event.and_then(Event::run)) {
+                    (Some(_), _) => self.open_way(screen),
+                    (None, Some(run)) => self.open_run(run),
+                    (None, None) => self.look.said = Some(NOTHING_TO_OPEN.into()),
                 }
             }
             Screen::Pipeline => match self.look.version {
                 Some(_) => self.open_way(screen),
                 None => self.open_log(screen),
             },
-            Screen::Way(..) | Screen::Log(_) | Screen::Help => {}
+            Screen::Way(..) | Screen::Log(_) | Screen::File(_) | Screen::Help => {}
         }
     }
 
@@ -258,11 +268,16 @@ impl Session {
         let run = match screen {
             Screen::Runs => self.look.run,
             Screen::History => self.entry().and_then(|envelope| envelope.fact.event.run()),
-            Screen::Board | Screen::Waiting | Screen::Pipeline => self.run_here(),
-            Screen::Way(..) | Screen::Log(_) | Screen::Help => None,
+            Screen::Board | Screen::Waiting | Screen::Pipeline => here::run(&self.picture, &self.look),
+            Screen::Way(..) | Screen::Log(_) | Screen::File(_) | Screen::Help => None,
         };
         match run {
             Some(run) => self.open_run(run),
+            None if *screen == Screen::History => {
+                let has_way = self.entry().is_some_and(|one| version_of(&one.fact.event).is_some());
+                let way = "no run in this event: Enter shows the way of its version";
+                self.look.said = Some(if has_way { way } else { NOTHING_TO_OPEN }.into());
+            }
             None => self.look.said = Some("nothing has run here that is known".into()),
         }
     }
@@ -275,25 +290,6 @@ impl Session {
         }
     }
 
-    /// The run that goes on in what is selected, or that was the last there.
-    fn run_here(&self) -> Option<RunId> {
-        let p = self.picture.pipeline(self.look.pipeline.as_ref()?)?;
-        let tier = self.look.tier.as_ref();
-        let found = match tier.and_then(|name| p.tiers.iter().find(|tier| tier.name == *name)) {
-            Some(tier) => run_in(tier),
-            None => p.build.as_ref().and_then(|build| {
-                let on = build.steps.iter().find(|step| step.progress.status == Progress::Running);
-                on.and_then(|step| step.progress.run_id)
-            }),
-        };
-        let start = tier.map_or_else(|| "build: ".to_owned(), |tier| format!("{tier}: "));
-        let is_here = |run: &crate::tui::picture::Run| {
-            run.pipeline.as_ref() == Some(&p.name) && run.what.starts_with(&start)
-        };
-        found
-            .or_else(|| self.picture.runs.all.iter().rev().find(|(_, run)| is_here(run)).map(|(run, _)| *run))
-    }
-
     fn open_way(&mut self, screen: &Screen) {
         let found = match screen {
             Screen::History => self.entry().and_then(|envelope| {
@@ -304,30 +300,13 @@ impl Session {
                 .run
                 .and_then(|run| self.picture.runs.all.get(&run))
                 .and_then(|run| Some((run.pipeline.clone()?, run.version.clone()?))),
-            _ => self.version_here(),
+            _ => here::version(&self.picture, &self.look),
         };
         match found {
             Some((p, version)) => self.look.open(Screen::Way(p, version)),
+            None if *screen == Screen::History => self.look.said = Some(NOTHING_TO_OPEN.into()),
             None => self.look.said = Some("there is no version here".into()),
         }
-    }
-
-    fn version_here(&self) -> Option<(crate::domain::PipelineName, VersionLabel)> {
-        let p = self.picture.pipeline(self.look.pipeline.as_ref()?)?;
-        if let Some(version) = &self.look.version {
-            return Some((p.name.clone(), version.clone()));
-        }
-        let tier = self.look.tier.as_ref().and_then(|name| p.tiers.iter().find(|tier| tier.name == *name));
-        let version = match tier {
-            Some(tier) => {
-                let inside = tier.inside.as_ref().map(|inside| &inside.version);
-                let back = tier.going_back.as_ref().map(|back| &back.from);
-                let waits = tier.waiting.last().map(|one| &one.version);
-                inside.or(back).or(waits).or(tier.current.as_ref().map(|current| &current.version))
-            }
-            None => p.versions.first().map(|one| &one.version),
-        };
-        version.map(|version| (p.name.clone(), version.clone()))
     }
 
     fn now(&self, here: Time) -> Time {
@@ -348,20 +327,4 @@ impl Session {
         self.look.tier = tier.map(|tier| tier.name.clone());
         self.look.pipeline = Some(p.name.clone());
     }
-}
-
-/// The run that goes on in a tier, or that was the last inside it.
-fn run_in(tier: &TierView) -> Option<RunId> {
-    let inside = tier.inside.as_ref();
-    let gates = inside.map(|inside| inside.gates.as_slice()).unwrap_or_default();
-    let redeploy = tier.redeploy.as_ref().map(|redeploy| redeploy.nodes.as_slice()).unwrap_or_default();
-    let back = tier.going_back.as_ref().map(|back| back.nodes.as_slice()).unwrap_or_default();
-    let nodes = inside.map(|inside| inside.nodes.as_slice()).unwrap_or_default();
-    let nodes = || nodes.iter().chain(redeploy).chain(back);
-    let gate = gates.iter().find(|gate| gate.progress.status == Progress::Running);
-    let node = nodes().find(|node| node.status == NodeProgress::Running);
-    let running = gate.and_then(|gate| gate.progress.run_id).or(node.and_then(|node| node.run_id));
-    let last_gate = gates.iter().filter_map(|gate| gate.progress.last_run_id).max();
-    let last_node = nodes().filter_map(|node| node.last_run_id).max();
-    running.or(last_gate.max(last_node))
 }

@@ -26,6 +26,10 @@ impl Session {
                 Fetch::Pipeline(name) => Want::Pipeline(name),
             });
         }
+        // Tokens come and go: it is asked each time that the stream is there anew.
+        if !std::mem::replace(&mut self.asked_who, true) {
+            self.wants.push(Want::Who);
+        }
         if !self.looked_back && self.picture.view.is_some() {
             self.looked_back = true;
             self.picture.history.asking = true;

@@ -15,7 +15,9 @@ fn waiting_in_prod() -> World {
 fn a_confirmation_with_its_reason_lands_in_the_journal() {
     let mut world = waiting_in_prod();
     let mut watcher = Watcher::new(&world, &[], (80, 24));
-    watcher.sees("prod confirm");
+    watcher.sees("confirm prod");
+    let is_known = |line: &str| line.contains("  admin ") || line.contains("  operator ");
+    watcher.until("who looks", |text| text.lines().next().is_some_and(is_known));
     watcher.press("c");
     let asked = watcher.sees("Enter does it");
     for words in
@@ -27,8 +29,8 @@ fn a_confirmation_with_its_reason_lands_in_the_journal() {
     let confirmed = world.wait("manual_confirm", &[("tier", "prod"), ("version", "1.0.0")]);
     assert_eq!(confirmed["why"], "seen q on staging", "{confirmed}");
     world.wait("promote_complete", &[("tier", "prod")]);
-    watcher.sees("prod ok");
-    watcher.sees("confirm shop/prod 1.0.0: done");
+    watcher.sees("ok prod");
+    watcher.sees("done (confirm shop/prod 1.0.0)");
 }
 
 #[test]
@@ -41,8 +43,8 @@ fn a_tier_is_sent_back_held_and_resumed() {
     world.good(&["confirm", "shop", "prod", "1.1.0"]);
     world.wait("promote_complete", &[("tier", "prod"), ("version", "1.1.0")]);
     let mut watcher = Watcher::new(&world, &[], (80, 24));
-    watcher.sees("prod ok");
-    let place = watcher.place("prod ok");
+    watcher.sees("ok prod");
+    let place = watcher.place("ok prod");
     watcher.click(place);
     watcher.sees("── shop / prod");
     watcher.press("R");
@@ -52,13 +54,13 @@ fn a_tier_is_sent_back_held_and_resumed() {
     let back = world.wait("rollback", &[("tier", "prod"), ("from", "1.1.0"), ("to", "1.0.0")]);
     assert_eq!(back["why"], "it is slow", "{back}");
     world.wait("rollback_complete", &[("tier", "prod")]);
-    watcher.sees("prod held");
+    watcher.sees("held prod");
     watcher.press("U");
     watcher.sees("lift the hold");
     watcher.press("\r");
     world.wait("hold_lifted", &[("tier", "prod")]);
-    watcher.sees("resume shop/prod: done");
-    watcher.sees("prod rejected");
+    watcher.sees("done (resume shop/prod)");
+    watcher.sees("rejected prod");
     // Esc leaves, and nothing is done.
     watcher.press("H");
     watcher.sees("This will hold shop/prod");
@@ -79,10 +81,10 @@ fn a_tier_is_sent_back_held_and_resumed() {
 fn what_cannot_be_done_says_why_and_a_refusal_is_shown_as_it_is() {
     let world = waiting_in_prod();
     let mut watcher = Watcher::new(&world, &[], (80, 24));
-    watcher.sees("prod confirm");
+    watcher.sees("confirm prod");
     watcher.press("a");
     let menu = watcher.sees("do with shop/prod");
-    assert!(menu.contains("rollback  cannot: nothing is in shop/prod"), "{menu}");
+    assert!(menu.contains("rollback  cannot: nothing is here"), "{menu}");
     watcher.press("\x1b");
     watcher.until("no menu", |text| !text.contains("do with"));
     watcher.press("c");

@@ -73,6 +73,7 @@ pub(super) fn press(session: &mut Session, w: &World, keys: &str) {
             '\n' => KeyCode::Enter,
             '\u{1b}' => KeyCode::Esc,
             '→' => KeyCode::Right,
+            '←' => KeyCode::Left,
             '↓' => KeyCode::Down,
             '↑' => KeyCode::Up,
             c => KeyCode::Char(c),
@@ -228,6 +229,10 @@ fn what_waits_runs_and_happened() {
         log_of(session, &w);
         press(session, &w, "3\n");
     });
+    golden("log-search", &w, |session| {
+        log_of(session, &w);
+        press(session, &w, "3\n/progress\n");
+    });
     golden("history", &w, |session| press(session, &w, "4"));
     golden("history-filtered", &w, |session| press(session, &w, "4f"));
     golden("help", &w, |session| press(session, &w, "?"));
@@ -265,6 +270,7 @@ fn what_is_about_to_be_done() {
         };
         session.take(Message::Answer(request, Err(refusal)), w.now);
     });
+    golden("menu-of-long-names", &w, |session| press(session, &w, "/much-too-long\n→→a↓↓"));
     golden("cannot", &w, |session| press(session, &w, "/shop\n→U"));
 }
 

@@ -2,10 +2,13 @@
 
 mod acts;
 mod agrees;
+mod board;
 mod drawn;
 mod ends;
+mod fits;
 mod offers;
 mod recorded;
+mod searches;
 mod shows;
 mod steered;
 

@@ -15,7 +15,7 @@ fn an_exported_journal_is_played_stopped_and_stepped_through() {
     world.kill();
     let file = "journal.jsonl";
     let mut watcher = Watcher::new(&world, &["--replay", file, "--speed", "1000"], (100, 30));
-    let end = watcher.sees("prod ok");
+    let end = watcher.sees("ok prod");
     assert!(end.contains("replay ") && !end.contains("live"), "{end}");
     watcher.sees("stopped");
     watcher.press("[[[[[[[[[[[[");
@@ -26,7 +26,7 @@ fn an_exported_journal_is_played_stopped_and_stepped_through() {
     watcher.sees(" 3/");
     watcher.press("c");
     watcher.press("]]]]]]]]]]]]");
-    let end = watcher.sees("prod ok");
+    let end = watcher.sees("ok prod");
     assert!(!end.contains("Enter does it"), "nothing can be done: {end}");
     watcher.press("4/seen\r");
     watcher.sees("by owner (seen)");

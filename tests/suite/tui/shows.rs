@@ -24,9 +24,9 @@ fn the_board_is_live_and_sees_a_push() {
     watcher.sees("live, event");
     watcher.sees("no version");
     world.push("1.0.0", &[]);
-    let board = watcher.sees("prod confirm");
+    let board = watcher.sees("confirm prod");
     for words in
-        ["shop", "host ok", "staging ok", "prod confirm", "← 1.0.0", "1 board", "0 of 1 confirmations"]
+        ["shop", "ok host", "ok staging", "confirm prod", "← 1.0.0", "1 board", "0 of 1 confirmations"]
     {
         assert!(board.contains(words), "{words}: {board}");
     }
@@ -72,15 +72,15 @@ fn a_controller_that_is_killed_and_comes_back_is_seen_and_nothing_is_lost() {
     world.push("1.0.0", &[]);
     world.wait("promote_blocked", &[("tier", "prod")]);
     let mut watcher = Watcher::new(&world, &[], (100, 30));
-    watcher.sees("prod confirm");
+    watcher.sees("confirm prod");
     world.kill();
     let cut = watcher.sees("CUT OFF for");
-    assert!(cut.contains("prod confirm"), "the picture stays: {cut}");
+    assert!(cut.contains("confirm prod"), "the picture stays: {cut}");
     watcher.sees("CUT OFF for 2s");
     world.start();
     watcher.sees("live, event");
     world.good(&["confirm", "shop", "prod", "1.0.0", "--why", "seen"]);
-    watcher.sees("prod ok");
+    watcher.sees("ok prod");
     watcher.press("4");
     watcher.sees("cut off for");
     let history = watcher.sees("started, tidegate");
@@ -92,7 +92,7 @@ fn any_size_is_drawn_on_and_a_small_one_says_so() {
     let world = World::new(SHOP);
     world.push("1.0.0", &[]);
     let mut watcher = Watcher::new(&world, &[], (80, 24));
-    watcher.sees("prod confirm");
+    watcher.sees("confirm prod");
     for (columns, rows) in
         [(160, 50), (60, 16), (61, 17), (20, 5), (1, 1), (300, 100), (59, 40), (90, 15), (60, 16)]
     {
@@ -103,7 +103,7 @@ fn any_size_is_drawn_on_and_a_small_one_says_so() {
     watcher.sees("59x15 is too small: 60x16 at least; q quits");
     watcher.resize(60, 16);
     // The tier that is selected is in sight, if not all of them.
-    watcher.sees("prod confirm");
+    watcher.sees("confirm prod");
     watcher.press("\r");
     watcher.sees("c confirms");
     watcher.press("q");
@@ -115,8 +115,8 @@ fn the_mouse_selects_opens_and_scrolls() {
     let world = World::new(SHOP);
     world.push("1.0.0", &[]);
     let mut watcher = Watcher::new(&world, &[], (100, 30));
-    watcher.sees("prod confirm");
-    let place = watcher.place("staging ok");
+    watcher.sees("confirm prod");
+    let place = watcher.place("ok staging");
     watcher.click(place);
     watcher.sees("── shop / staging");
     watcher.click(place);
@@ -179,7 +179,7 @@ fn nothing_is_said_while_nothing_changes() {
     world.push("1.0.0", &[]);
     world.wait("promote_blocked", &[("tier", "prod")]);
     let mut watcher = Watcher::new(&world, &[], (80, 24));
-    watcher.sees("prod confirm");
+    watcher.sees("confirm prod");
     watcher.press("?");
     watcher.sees("── help");
     // Nothing on this screen is about time: two seconds of it are silent.

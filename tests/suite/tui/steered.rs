@@ -99,7 +99,7 @@ fn an_answer_is_that_of_the_deed_that_it_was_for() {
     let confirm = sent(&mut session, &w).expect("a confirmation");
     session.take(Message::Answer(hold, Ok(done(Vec::new()))), w.now);
     let after = seen(&mut session, &w);
-    assert!(after.contains("hold shop/prod: done"), "{after}");
+    assert!(after.contains("done (hold shop/prod)"), "{after}");
     assert!(after.contains("The controller is asked"), "the confirmation goes on: {after}");
     let refusal =
         Refusal { code: "TG-X-001".into(), message: "no".into(), help: String::new(), absent: false };

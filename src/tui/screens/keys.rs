@@ -1,0 +1,127 @@
+//! The last line: the keys that do something for what is selected, or the search and what it found.
+
+use super::super::act::Verb;
+use super::super::here;
+use super::super::look::{Look, Screen};
+use super::super::picture::Picture;
+use super::dialog;
+use super::pen::{Line, Pen};
+use crate::printable;
+use crate::words;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &Look, replay: bool) {
+    if look.searching || !look.search.text.is_empty() {
+        return search(pen, area, look);
+    }
+    let mut keys = own(picture, look);
+    let acts = matches!(look.screen(), Screen::Board | Screen::Waiting | Screen::Pipeline);
+    if replay {
+        keys.extend([("Space", "stop/go"), (". ,", "step"), ("[ ]", "seek"), ("+ -", "speed")]);
+    } else if acts {
+        let verbs = here::verbs(picture, look);
+        keys.extend((!verbs.is_empty()).then_some(("a", "do …")));
+        keys.extend(verbs.into_iter().map(|verb: Verb| (dialog::key_of(verb), verb.name())));
+    }
+    // It counts less than what is most pressing, and more than all that could be done besides.
+    if *look.screen() == Screen::Board && !picture.pipelines().is_empty() {
+        keys.insert(keys.len().min(4), ("s", "sort"));
+    }
+    let rest = [("/", "search"), ("?", "help"), ("q", "quit")];
+    let mut line = Line::of(" ", Style::new());
+    let mut width = 1;
+    let last: usize = rest.iter().map(|(key, word)| key.len() + word.len() + 3).sum();
+    for (key, word) in keys {
+        let wide = printable::width(key) + printable::width(word) + 3;
+        if width + wide + last > usize::from(area.width) {
+            break;
+        }
+        width += wide;
+        line = line.add(key, pen.palette.accent()).add(format!(" {word}  "), Style::new());
+    }
+    for (key, word) in rest {
+        line = line.add(key, pen.palette.accent()).add(format!(" {word}  "), Style::new());
+    }
+    pen.line(area, &line);
+}
+
+/// What the screen itself has keys for, as far as they do something.
+fn own(picture: &Picture, look: &Look) -> Vec<(&'static str, &'static str)> {
+    let has_run = || here::run(picture, look).is_some();
+    let has_version = || here::version(picture, look).is_some();
+    let (log, way) = (("o", "log"), ("v", "way"));
+    let mut keys = Vec::new();
+    match look.screen() {
+        Screen::Board => {
+            let is_any = look.pipeline.is_some();
+            keys.extend(is_any.then_some(("Enter", "open")));
+            keys.extend(has_run().then_some(log));
+            keys.extend(has_version().then_some(way));
+        }
+        Screen::Waiting => {
+            keys.extend(look.waits.is_some().then_some(("Enter", "open")));
+            keys.extend(has_version().then_some(way));
+        }
+        Screen::Runs => {
+            let run = look.run.and_then(|run| picture.runs.all.get(&run));
+            keys.extend(run.is_some().then_some(("Enter", "whole log")));
+            keys.extend(run.is_some_and(|run| run.version.is_some()).then_some(way));
+        }
+        Screen::History => {
+            let (has_way, has_log) = look.opens;
+            keys.push(("f", "kinds"));
+            keys.extend(has_way.then_some(("Enter", "its way")));
+            keys.extend(has_log.then_some(if has_way { log } else { ("Enter", "its log") }));
+        }
+        Screen::Pipeline => {
+            keys.push(("Esc", "back"));
+            keys.extend((look.version.is_none() && has_run()).then_some(log));
+            keys.extend(has_version().then_some(way));
+        }
+        Screen::Log(run) => {
+            keys.push(("Esc", "back"));
+            let goes_on = picture.runs.all.get(run).is_none_or(|run| run.end.is_none());
+            let is_away = look.line.is_some();
+            keys.extend(is_away.then_some(("G", if goes_on { "follow" } else { "end" })));
+        }
+        Screen::Way(..) | Screen::File(_) | Screen::Help => keys.push(("Esc", "back")),
+    }
+    keys
+}
+
+fn search(pen: &mut Pen<'_>, area: Rect, look: &Look) {
+    let is_log = matches!(look.screen(), Screen::Log(_));
+    let found = match look.hits {
+        _ if look.search.text.is_empty() => String::new(),
+        (_, 0) => "no hit".to_owned(),
+        (Some(nth), count) => format!("hit {nth} of {count}"),
+        (None, count) => words::counted(count, "hit"),
+    };
+    let found = if is_log { found } else { String::new() };
+    if look.searching {
+        let wide = printable::width(&found) as u16;
+        let room = Rect { width: area.width.saturating_sub(wide + 2), ..area };
+        dialog::written(pen, room, " / ", &look.search);
+        pen.text(room.right() + 1, area.y, wide, &found, pen.palette.accent());
+        return;
+    }
+    let (accent, plain) = (pen.palette.accent(), Style::new());
+    let mut rest = Line::default();
+    if is_log {
+        rest = rest.add(format!("   {found}"), accent);
+        if look.hits.1 > 0 && !look.only_hits {
+            rest = rest.add("  n", accent).add(" next  ", plain).add("N", accent).add(" back", plain);
+        }
+        let only = if look.only_hits { " all" } else { " only" };
+        rest = rest.add("  f", accent).add(only, plain).add("  Esc", accent).add(" leaves", plain);
+    } else {
+        rest = rest.add("   Esc", accent).add(" shows all", plain);
+    }
+    let text = printable::line(&look.search.text);
+    let room = usize::from(area.width).saturating_sub(rest.width() + 3).max(6);
+    let text = printable::truncate_width(&text, room);
+    let mut line = Line::of(format!(" / {text}"), accent);
+    line.pieces.extend(rest.pieces);
+    pen.line(area, &line);
+}
