@@ -56,9 +56,12 @@ const WATCH: &str = r"
         if (rows && isLive) done([performance.now(), rows]); else requestAnimationFrame(look);
     })());";
 
+/// Measures with a browser of its own.
+type Part = fn(&Browser);
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let parts: [(&str, fn(&Browser)); 3] = [("board", board), ("memory", memory), ("pages", pages)];
+    let parts: [(&str, Part); 3] = [("board", board), ("memory", memory), ("pages", pages)];
     for (name, part) in parts {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {
             let Some(browser) = Browser::open() else { return };

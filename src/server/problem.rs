@@ -157,8 +157,13 @@ impl Problem {
     /// The path does not take that method.
     pub(super) fn wrong_method(allow: &str) -> Problem {
         let detail = format!("this path takes {allow} only");
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "TG-HTTP-010", detail, "`/openapi.json` describes every path")
-            .with(header::ALLOW, allow)
+        Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "TG-HTTP-010",
+            detail,
+            "`/openapi.json` describes every path",
+        )
+        .with(header::ALLOW, allow)
     }
 
     /// A change must name its version.
