@@ -114,7 +114,7 @@ function take(state) {
   skew = Date.parse(state.at) - Date.now();
 }
 
-async function refresh() {
+async function refresh(also) {
   timer = 0;
   if (asking) return;
   asking = true;
@@ -149,6 +149,7 @@ async function refresh() {
       socket?.close();
     }
   }
+  await also;
   asking = false;
   tell();
   if ((dirty.size || everything) && picture.link === "live") schedule();
@@ -212,10 +213,9 @@ export async function begin() {
   picture.link = "starting";
   picture.problem = null;
   everything = true;
-  // Side by side: who one is says nothing of what is where.
-  const who = ask("/api/whoami").catch(() => null);
-  await refresh();
-  picture.who = await who;
+  // Side by side: who one is says nothing of what is where. Nothing is drawn before both are known.
+  const who = ask("/api/whoami").catch(() => null).then((who) => void (picture.who = who));
+  await refresh(who);
   if (picture.link === "refused") return;
   if (!picture.state) return cut();
   last = picture.state.id;
