@@ -2,7 +2,8 @@
 
 mod short;
 
-use super::client::{Client, Where, segment};
+use super::actions::in_pipeline;
+use super::client::{Client, Where, segment, shaped};
 use super::talk::{self, tinted};
 use super::trouble::Trouble;
 use super::{Exit, wait};
@@ -54,21 +55,22 @@ fn ask(args: &Args) -> Result<(), Trouble> {
     let client = args.place.client()?;
     let path = args.pipeline.as_ref().map(|name| format!("/api/pipelines/{}", segment(name)));
     if args.place.json {
-        talk::json(client.get(path.as_deref().unwrap_or("/api/state"))?);
+        let mut answer = client.get(path.as_deref().unwrap_or("/api/state"))?;
+        if let Some(tier) = &args.tier {
+            in_pipeline(&shaped::<OnePipeline>(answer.clone())?.pipeline, tier)?;
+            if let Some(tiers) = answer["pipeline"]["tiers"].as_array_mut() {
+                tiers.retain(|one| one["name"] == tier.as_str());
+            }
+        }
+        talk::json(answer);
         return Ok(());
     }
     if args.short {
-        return say_short(&client, path.as_deref());
+        return say_short(&client, path.as_deref(), args.tier.as_deref());
     }
     let colour = talk::colours(&std::io::stdout());
     let lines = match path {
-        Some(path) => {
-            let mut one: OnePipeline = client.read(&path)?;
-            if let Some(tier) = &args.tier {
-                one.pipeline.tiers = vec![super::actions::in_pipeline(&one.pipeline, tier)?];
-            }
-            overview::one(&one, colour)
-        }
+        Some(path) => overview::one(&only(client.read(&path)?, args.tier.as_deref())?, colour),
         None => overview::everything(&client.read("/api/state")?, colour),
     };
     if lines.is_empty() {
@@ -78,11 +80,19 @@ fn ask(args: &Args) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn say_short(client: &Client, pipeline: Option<&str>) -> Result<(), Trouble> {
+/// A pipeline with the tier that is named, or all of it.
+fn only(mut one: OnePipeline, tier: Option<&str>) -> Result<OnePipeline, Trouble> {
+    if let Some(tier) = tier {
+        one.pipeline.tiers = vec![in_pipeline(&one.pipeline, tier)?];
+    }
+    Ok(one)
+}
+
+fn say_short(client: &Client, pipeline: Option<&str>, tier: Option<&str>) -> Result<(), Trouble> {
     let (unicode, versions) = (talk::unicode(), short::VERSIONS);
     let line = match pipeline {
         Some(path) => {
-            let one: OnePipeline = client.read(&format!("{path}?limit={versions}"))?;
+            let one = only(client.read(&format!("{path}?limit={versions}"))?, tier)?;
             short::pipeline(&one.pipeline, one.at, unicode)
         }
         None => short::everything(&client.read(&format!("/api/state?limit={versions}"))?, unicode),

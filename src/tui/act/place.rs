@@ -5,6 +5,7 @@ use super::{Deed, Request, Verb, by_definition};
 use crate::domain::{Blocker, NodeName, Role, VersionLabel};
 use crate::server::ActionRequest;
 use crate::server::view::{DefinitionView, PipelineView, Progress, StandingView, TierView, WaitingView};
+use crate::words;
 
 pub(super) struct Place<'a> {
     pub(super) p: &'a PipelineView,
@@ -239,17 +240,9 @@ impl Place<'_> {
             |standing: Option<&StandingView>| matches!(standing, Some(StandingView::Rejected { .. }));
         let rejected = newer.filter(|one| is_rejected(one.tiers.get(&self.tier.name)));
         let not_judged = self.waiting().filter(|one| {
-            one.blockers.iter().any(|blocker| {
-                matches!(
-                    blocker,
-                    Blocker::MissingTool { .. }
-                        | Blocker::StepSays { .. }
-                        | Blocker::Unreachable { .. }
-                        | Blocker::NotVerified { .. }
-                        | Blocker::NodeLocked { .. }
-                        | Blocker::BackupStale { .. }
-                )
-            })
+            // That the disk is full keeps everything out, also what no gate has looked at.
+            let says_so = |blocker: &&Blocker| **blocker != Blocker::DiskFull;
+            one.blockers.iter().filter(says_so).any(words::is_no_judgement)
         });
         let again = |version: &VersionLabel| {
             let will = format!(

@@ -39,8 +39,15 @@ fn waiting_ends_with_how_the_version_ends() {
     assert!(said.contains("TG-ASK-004"), "{said}");
     let one = world.good(&["status", "shop", "prod"]);
     assert!(one.contains("  prod  ") && !one.contains("staging"), "{one}");
-    let (exit, said) = world.ends(&["status", "shop", "pord"]);
-    assert!(exit == 2 && said.contains("TG-ASK-002"), "{exit} {said}");
+    let json: serde_json::Value =
+        serde_json::from_str(&world.good(&["status", "shop", "prod", "--json"])).expect("JSON");
+    let tiers = json["pipeline"]["tiers"].as_array().expect("tiers");
+    assert!(tiers.len() == 1 && tiers[0]["name"] == "prod", "{json}");
+    assert!(!world.good(&["status", "--short", "shop", "prod"]).contains("staging"));
+    for more in [&[][..], &["--json"], &["--short"]] {
+        let (exit, said) = world.ends(&[&["status", "shop", "pord"], more].concat());
+        assert!(exit == 2 && said.contains("TG-ASK-002"), "{exit} {said}");
+    }
 }
 
 #[test]
