@@ -24,9 +24,11 @@ fn signals_and_keys_end_it_and_give_the_terminal_back() {
     }
 }
 
-/// Begins it, says when it is stopped, and goes on with it at Enter.
-const JOB: &str =
-    r#""$0" watch; while jobs %1 >/dev/null 2>&1; do echo "(stopped)"; read -r _; fg >/dev/null; done"#;
+/// Begins it, says which stop it is when it is stopped, and goes on with it at Enter. The number is what tells a
+/// stop from the one before, whose line is still on the screen: an Enter that comes before the shell has taken the
+/// terminal back is thrown away with what else was typed.
+const JOB: &str = r#""$0" watch; n=0
+while jobs %1 >/dev/null 2>&1; do n=$((n+1)); echo "(stop $n)"; read -r _; fg >/dev/null; done"#;
 
 #[test]
 fn it_is_suspended_and_comes_back() {
@@ -40,7 +42,7 @@ fn it_is_suspended_and_comes_back() {
             0 => watcher.press("\x1a"),
             _ => kill_process(job, Signal::TSTP).expect("told"),
         }
-        watcher.sees("(stopped)");
+        watcher.sees(&format!("(stop {})", round + 1));
         watcher.is_given_back();
         watcher.press("\n");
         watcher.sees("live, event");
@@ -57,11 +59,11 @@ fn one_that_was_stopped_by_force_takes_the_terminal_anew() {
     let mut watcher = Watcher::in_shell(&world, JOB, (80, 24));
     watcher.sees("live, event");
     kill_process(watcher.job(), Signal::STOP).expect("told");
-    watcher.sees("(stopped)");
+    watcher.sees("(stop 1)");
     // Whoever comes by sets the terminal as a shell has it.
     tcsetattr(&watcher.theirs, OptionalActions::Now, &watcher.before).expect("set");
     watcher.press("\n");
-    watcher.until("the screen", |text| text.contains("live, event") && !text.contains("(stopped)"));
+    watcher.until("the screen", |text| text.contains("live, event") && !text.contains("(stop 1)"));
     let modes = tcgetattr(&watcher.theirs).expect("its modes").local_modes;
     assert!(!modes.contains(LocalModes::ICANON), "keys would come by the line");
     watcher.press("q");
