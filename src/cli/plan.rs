@@ -7,7 +7,9 @@ use super::talk::{self, Tone, tinted};
 use super::trouble::Trouble;
 use crate::clock::{Clock, SystemClock};
 use crate::definition::{self, Loaded};
-use crate::domain::plan::{Edit, Ends, Ground, NextVersion, Plan, TierPlan, TooLarge, WaitingChange, plan};
+use crate::domain::plan::{
+    Edit, Ends, Ground, KeyChange, NextVersion, Plan, TierPlan, TooLarge, WaitingChange, plan,
+};
 use crate::domain::{Digest, Severity, State, Time};
 use crate::printable;
 use crate::server::PlanRequest;
@@ -132,6 +134,7 @@ fn edit(edit: &Edit, now: Time) {
             edit.changes.iter().for_each(|change| talk::data(format_args!("  {}", safe(change))));
         }
     }
+    edit.keys.iter().for_each(|one| talk::data(format_args!("    {}", key(one))));
     for one in &edit.under_way {
         let (version, digest) = (safe(&one.version), short(&one.digest));
         let what = match (&one.tier, one.going_back) {
@@ -146,6 +149,26 @@ fn edit(edit: &Edit, now: Time) {
         talk::data(format_args!("  {}", tint(&what, Tone::Wait)));
     }
     edit.waiting.iter().for_each(|one| talk::data(format_args!("  {}", waiting(one, now))));
+}
+
+/// Longer values are cut: whoever wants them whole has both files, or `--json`.
+const VALUE_LIMIT: usize = 48;
+
+fn key(one: &KeyChange) -> String {
+    let value = |value: &Option<String>| {
+        let value = value.as_deref()?;
+        let cut: String = value.chars().take(VALUE_LIMIT).collect();
+        let more = if cut.len() < value.len() { "…" } else { "" };
+        Some(format!("{}{more}", safe(cut)))
+    };
+    let name = safe(&one.key);
+    match (value(&one.before), value(&one.after)) {
+        (None, after) => format!("{name} = {}", tint(&after.unwrap_or_default(), Tone::Good)),
+        (Some(before), None) => format!("{name} was {}", tint(&before, Tone::Bad)),
+        (Some(before), Some(after)) => {
+            format!("{name}: {}, now {}", tint(&before, Tone::Bad), tint(&after, Tone::Good))
+        }
+    }
 }
 
 fn waiting(one: &WaitingChange, now: Time) -> String {

@@ -94,6 +94,10 @@ fn print(view: &WhyView) {
                 talk::data(format_args!("      {}", tinted(&printable::line(&way), Tone::Quiet, colour)));
             }
         }
+        for gate in &one.unjudged {
+            let line = format!("gate `{}` could not judge{}", gate.gate, log(None, Some(gate.run_id)));
+            talk::data(format_args!("    - {}", printable::line(&line)));
+        }
         if let Some(again) = tried_again(one, view) {
             talk::data(format_args!("    {}", tinted(&printable::line(&again), Tone::Quiet, colour)));
         }

@@ -11,10 +11,12 @@
 //! | `names`, `graph` | single words; what comes after what |
 //! | `support` | keys that this release does not execute yet |
 //! | [`outdated`](fn@outdated) | what a good file says that is over by now |
+//! | [`differences`](fn@differences) | what an edit changes, key by key |
 //! | `report`, `codes`, `places` | collecting problems, their stable codes, where things stand |
 //! | `render` | drawing problems for people |
 
 mod codes;
+mod differences;
 mod graph;
 mod lower;
 mod names;
@@ -29,6 +31,7 @@ mod shape;
 mod support;
 mod text;
 
+pub use differences::differences;
 pub use outdated::outdated;
 pub use render::render;
 pub(crate) use report::nearest;

@@ -61,8 +61,10 @@ impl Trouble {
         ssh_said: &str,
         printed: &str,
     ) -> Trouble {
-        if let Some((kind, help)) = known(ssh_said) {
-            return Trouble::new(kind, format!("`{host}`: {}; {help}", telling(ssh_said)));
+        if let Some((_, (words, kind, help))) = found(ssh_said) {
+            let exact = if *words == CHANGED_KEY { forget(ssh_said) } else { None };
+            let help = exact.as_deref().unwrap_or(help);
+            return Trouble::new(*kind, format!("`{host}`: {}; {help}", telling(ssh_said)));
         }
         match status.and_then(|status| status.code()) {
             Some(255) | None => {
@@ -142,7 +144,7 @@ const KNOWN: [(&str, Kind, &str); 15] = [
         "sshd there allows too few sessions on one connection; `MaxSessions` must be 3 at least",
     ),
     (
-        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        CHANGED_KEY,
         Kind::Refused,
         "if the node was replaced on purpose: `ssh-keygen -R HOST`, and add its new key to known_hosts",
     ),
@@ -181,6 +183,24 @@ const KNOWN: [(&str, Kind, &str); 15] = [
     ),
 ];
 
+/// How ssh begins to speak of a key that is not the one that it knows.
+const CHANGED_KEY: &str = "REMOTE HOST IDENTIFICATION HAS CHANGED";
+
+/// The way out of a changed key, with the file and the name that ssh has just named: `Offending ED25519 key in FILE:LINE`
+/// and `Host key for NAME has changed and …`. None where it said neither, or something that no shell would take as it is.
+fn forget(ssh_said: &str) -> Option<String> {
+    let place = ssh_said.lines().find(|line| line.starts_with("Offending "))?.split_once(" key in ")?.1;
+    let file = place.trim_end().rsplit_once(':')?.0;
+    let named = ssh_said.lines().find_map(|line| line.strip_prefix("Host key for "))?;
+    let name = named.split_once(" has changed")?.0;
+    if [file, name].iter().any(|word| word.contains(['\'', '`']) || word.chars().any(char::is_control)) {
+        return None;
+    }
+    Some(format!(
+        "if the node was replaced on purpose: `ssh-keygen -f '{file}' -R '{name}'`, then add its new key there"
+    ))
+}
+
 /// The one of ssh's words that ends it, for a key that is not to be trusted: what is wrong with it was said before.
 const NO_KEY: &str = "Host key verification failed";
 
@@ -197,10 +217,6 @@ fn found(text: &str) -> Option<(&str, Known)> {
     }
     let mut others = KNOWN.iter().filter(|known| known.0 != NO_KEY);
     others.find_map(|known| Some((lines.clone().find(|line| line.contains(known.0))?, known))).or(Some(last))
-}
-
-fn known(ssh_said: &str) -> Option<(Kind, &'static str)> {
-    found(ssh_said).map(|(_, (_, kind, help))| (*kind, *help))
 }
 
 /// The line that tells most: the last that is not decoration.
@@ -222,13 +238,22 @@ mod tests {
     #[test]
     fn what_ssh_says_has_a_kind_and_a_way_out() {
         let changed = "@@@@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@@@@\n\
-                       Offending key in /root/.ssh/known_hosts:1\nHost key verification failed.\n";
+                       Host key verification failed.\n";
         let trouble = before_start(255, changed, "");
         assert_eq!(trouble.kind, Kind::Refused);
         assert!(
             trouble.message.contains("IDENTIFICATION HAS CHANGED!; if the node was replaced"),
             "{trouble}"
         );
+        let named = changed.replace(
+            "Host key ver",
+            "Offending ED25519 key in /root/.ssh/known_hosts:3\r\n  remove with:\r\n\
+             Host key for [::1]:2222 has changed and you have requested strict checking.\r\nHost key ver",
+        );
+        let command = "`ssh-keygen -f '/root/.ssh/known_hosts' -R '[::1]:2222'`, then add";
+        assert!(before_start(255, &named, "").message.contains(command));
+        let hostile = named.replace("known_hosts:3", "x' -R y; id #:3");
+        assert!(before_start(255, &hostile, "").message.contains("`ssh-keygen -R HOST`"));
         let trouble = before_start(255, "ssh: connect to host a1 port 22: Connection refused\r\n", "");
         assert_eq!(trouble.kind, Kind::Unreachable);
         assert!(trouble.message.contains("is the node up"), "{trouble}");

@@ -64,7 +64,7 @@ pub use rebuild::{Accepted, Ignored, RebuildAnswer, RebuildRequest};
 pub use runs::{RunEnd, RunView, Said, TaskView};
 pub use state::OnePipeline;
 pub use webhook::DeliveryAnswer;
-pub use why::{Unbuilt, UnbuiltStage, WhyTier, WhyView};
+pub use why::{Unbuilt, UnbuiltStage, Unjudged, WhyTier, WhyView};
 
 use crate::clock::Clock;
 use crate::disk::Gauge;

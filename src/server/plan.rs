@@ -49,9 +49,14 @@ pub(super) async fn plan(
     let now = server.options.clock.now();
     let disk_full = server.engine.standstill().is_some_and(|why| why.is_disk_full());
     // Following a version through many tiers is work of its own.
-    let (plan, _) =
-        blocking(permit, move || planned(&ground, &loaded.digest, &loaded.pipeline, now, disk_full)).await;
-    plan.map(axum::Json).map_err(|error| {
+    let work = move || {
+        let mut plan = planned(&ground, &loaded.digest, &loaded.pipeline, now, disk_full)?;
+        let before = ground.text(&loaded.pipeline);
+        plan.edit.keys = before.map(|text| definition::differences(text, &loaded.text)).unwrap_or_default();
+        Ok(plan)
+    };
+    let (plan, _) = blocking(permit, work).await;
+    plan.map(axum::Json).map_err(|error: TooLarge| {
         let detail = format!("failed to {error}");
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, TooLarge::CODE, detail, TooLarge::HELP)
     })

@@ -11,7 +11,7 @@ use super::view::{
 use crate::domain::pipeline::{Confirm, Pipeline, Tier};
 use crate::domain::state::{GoingBack, PipelineState, Request, Stage, TierState, Version};
 use crate::domain::{
-    Blocker, EventId, PipelineName, Rejection, Sha, TierName, Time, VersionLabel, promotion,
+    Blocker, EventId, GateName, PipelineName, Rejection, RunId, Sha, TierName, Time, VersionLabel, promotion,
 };
 use crate::engine::Standstill;
 use axum::Json;
@@ -109,12 +109,24 @@ pub struct WhyTier {
     /// The earliest moment at which time alone lifts one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
+    /// The gates that could not judge it when it was inside last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unjudged: Vec<Unjudged>,
     /// Whose confirmation it needs there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Confirm>,
     /// Whose word it has there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub confirmations: Vec<ConfirmationView>,
+}
+
+/// A gate that could not judge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unjudged {
+    /// The gate.
+    pub gate: GateName,
+    /// Its last run there, whose log says more.
+    pub run_id: RunId,
 }
 
 impl WhyView {
@@ -279,6 +291,7 @@ fn step(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Wh
     };
     let inside = t.inside.as_ref().filter(|_| standing == Some(StandingView::Inside));
     let is_left = matches!(standing, Some(StandingView::GoingBack { .. }));
+    let waits = matches!(standing, Some(StandingView::Waiting));
     let left = |back: &&GoingBack| is_left || !back.failed && back.from == *version;
     WhyTier {
         tier: tier.name.clone(),
@@ -288,9 +301,17 @@ fn step(p: &PipelineState, tier: &Tier, version: &VersionLabel, now: Time) -> Wh
         confirmations: confirmation_views(p, t, tier, version, now),
         inside: inside.map(|inside| inside_view(p, &tier.name, inside)),
         going_back: t.going_back.as_ref().filter(left).map(|back| going_back_view(p, &tier.name, back)),
+        unjudged: if waits { unjudged(t, version) } else { Vec::new() },
         standing,
         blockers,
     }
+}
+
+/// The gates that could not judge a version when it was inside last.
+fn unjudged(t: &TierState, version: &VersionLabel) -> Vec<Unjudged> {
+    let back = t.standings.get(version).and_then(|standing| standing.stepped_back.as_ref());
+    let gates = back.map(|back| back.gates.as_slice()).unwrap_or_default();
+    gates.iter().map(|(gate, run_id)| Unjudged { gate: gate.clone(), run_id: *run_id }).collect()
 }
 
 /// What the gates inside say that keeps them from judging.

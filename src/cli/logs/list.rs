@@ -31,12 +31,9 @@ pub(super) fn list(place: &Where, pipeline: Option<&str>) -> Result<(), Trouble>
     let client = place.client()?;
     let state: StateView = client.read("/api/state?limit=0")?;
     if let Some(name) = pipeline
-        && !state.pipelines.iter().any(|one| one.name == *name)
+        && !is_known(&state, name)
     {
-        let all: Vec<String> = state.pipelines.iter().map(|one| format!("`{}`", one.name)).collect();
-        let message = format!("`{name}` is neither the number of a run nor a pipeline");
-        let help = format!("pipelines: {}; `tidegate logs` lists the last runs", all.join(", "));
-        return Err(Trouble::new("TG-ASK-001", message, help, crate::cli::Exit::Usage));
+        return Err(unknown(&state, &format!("`{name}` is neither the number of a run nor a pipeline")));
     }
     let kinds: String = KINDS.iter().map(|kind| format!("&kind={kind}")).collect();
     let of = pipeline.map(|name| format!("&pipeline={}", segment(name))).unwrap_or_default();
@@ -56,6 +53,17 @@ pub(super) fn list(place: &Where, pipeline: Option<&str>) -> Result<(), Trouble>
         talk::data(line(*number, run, state.at));
     }
     Ok(())
+}
+
+pub(super) fn is_known(state: &StateView, pipeline: &str) -> bool {
+    state.pipelines.iter().any(|one| one.name == *pipeline)
+}
+
+/// What is meant is not known; those that are.
+pub(super) fn unknown(state: &StateView, message: &str) -> Trouble {
+    let all: Vec<String> = state.pipelines.iter().map(|one| format!("`{}`", one.name)).collect();
+    let help = format!("pipelines: {}; `tidegate logs` lists the last runs", all.join(", "));
+    Trouble::new("TG-ASK-001", message, help, crate::cli::Exit::Usage)
 }
 
 fn line(number: RunId, run: &Run, now: Time) -> String {

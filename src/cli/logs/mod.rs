@@ -78,7 +78,13 @@ fn last_failed(place: &Where, pipeline: &str) -> Result<u64, Trouble> {
         let Some(next) = page.before else {
             let message = match pipeline {
                 "" => "no run has failed that the journal still knows of".to_owned(),
-                name => format!("no run of `{name}` has failed that the journal still knows of"),
+                name => {
+                    let state = client.read("/api/state?limit=0")?;
+                    if !list::is_known(&state, name) {
+                        return Err(list::unknown(&state, &format!("there is no pipeline `{name}`")));
+                    }
+                    format!("no run of `{name}` has failed that the journal still knows of")
+                }
             };
             let help = "`tidegate status` shows what goes on, and names runs";
             return Err(Trouble::new("TG-CLI-040", message, help, Exit::Failed));

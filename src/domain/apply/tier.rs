@@ -4,8 +4,9 @@ use super::{Moment, adopt, attempt_ended, backoff, by_hand};
 use crate::domain::Time;
 use crate::domain::event::{Action, DeployMode, Event, PromotionEnd};
 use crate::domain::id::*;
-use crate::domain::outcome::{Classification, Failure, Outcome};
+use crate::domain::outcome::{Classification, Failure, Outcome, Status};
 use crate::domain::state::*;
+use std::collections::BTreeMap;
 
 pub(super) fn apply(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) {
     let Some(name) = event.tier().cloned() else { return };
@@ -298,13 +299,20 @@ fn promote_blocked(
         return;
     }
     let times = standing.stepped_back.as_ref().map_or(0, |s| s.times) + 1;
-    standing.stepped_back =
-        Some(SteppedBack { times, not_before: at + backoff(times), blockers: blockers.to_vec() });
-    if let Some(inside) = t.inside.take()
-        && inside.version != *version
-    {
-        t.inside = Some(inside);
-    }
+    let not_before = at + backoff(times);
+    let inside = t.inside.take_if(|inside| inside.version == *version);
+    let gates = inside.map(|inside| unjudged(&inside.gates)).unwrap_or_default();
+    t.standing(version).stepped_back =
+        Some(SteppedBack { times, not_before, blockers: blockers.to_vec(), gates });
+}
+
+/// The gates that could not judge, with their last runs.
+fn unjudged(gates: &BTreeMap<GateName, Attempts>) -> Vec<(GateName, RunId)> {
+    let is_unjudged = |attempts: &Attempts| {
+        attempts.outcome.as_ref().is_some_and(|outcome| outcome.status == Status::Blocked)
+    };
+    let unjudged = gates.iter().filter(|(_, attempts)| is_unjudged(attempts));
+    unjudged.filter_map(|(name, attempts)| Some((name.clone(), attempts.last?))).collect()
 }
 
 fn promote_complete(t: &mut TierState, version: &VersionLabel, moment: &Moment<'_>) {

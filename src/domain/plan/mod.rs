@@ -54,12 +54,28 @@ pub struct Edit {
     pub in_force: Option<Digest>,
     /// What differs, for people; empty: nothing.
     pub changes: Vec<String>,
+    /// The keys of the file that differ, where both files have what they belong to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyChange>,
     /// What is under way and finishes with the definition that it began with.
     pub under_way: Vec<UnderWay>,
     /// What waits in front of the tiers, before and after the edit.
     pub waiting: Vec<WaitingChange>,
     /// Confirmations that would no longer count.
     pub voided: Vec<Voided>,
+}
+
+/// A key of a pipeline file that an edit changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeyChange {
+    /// Where it stands, as in `tier.prod.promote.soak`.
+    pub key: String,
+    /// Its value as TOML; none: it was not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// Its value as TOML; none: it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// A version that is under way.
@@ -126,6 +142,12 @@ impl Ground {
         let file = found.map_or(file, |in_force| &in_force.file).to_owned();
         Ground { state: trial::excerpt(state, &file, definition), file }
     }
+
+    /// The text that is in force for a definition.
+    pub fn text(&self, definition: &Pipeline) -> Option<&str> {
+        let p = before(&self.state, definition)?;
+        Some(&p.in_force.as_ref()?.text)
+    }
 }
 
 /// A definition is too large to be planned with: following a version through it takes too long.
@@ -157,7 +179,7 @@ pub fn plan(
     disk_full: bool,
 ) -> Result<Plan, TooLarge> {
     let (state, file, name) = (&ground.state, ground.file.as_str(), &definition.name);
-    let before = state.pipelines.get(name).or_else(|| state.pipelines.get(definition.was.as_ref()?));
+    let before = before(state, definition);
     let mut trial = Trial::of(state.clone(), name, now, disk_full);
     let load = Command::Load {
         file: file.into(),
@@ -172,6 +194,7 @@ pub fn plan(
     let mut edit = Edit {
         in_force: before.and_then(|p| p.in_force.as_ref()).map(|in_force| in_force.digest.clone()),
         changes,
+        keys: Vec::new(),
         under_way: before.map(under_way).unwrap_or_default(),
         waiting: Vec::new(),
         voided: Vec::new(),
@@ -186,6 +209,11 @@ pub fn plan(
     let scheduled = |schedule: &Schedule| Scheduled { schedule: schedule.clone(), next: schedule.next(now) };
     let schedules = definition.schedule.iter().map(scheduled).collect();
     Ok(Plan { pipeline: name.clone(), digest: digest.clone(), edit, next, schedules })
+}
+
+/// What a definition takes the place of.
+fn before<'a>(state: &'a State, definition: &Pipeline) -> Option<&'a PipelineState> {
+    state.pipelines.get(&definition.name).or_else(|| state.pipelines.get(definition.was.as_ref()?))
 }
 
 fn changes_in(event: &Event) -> Vec<String> {

@@ -90,6 +90,9 @@ pub struct SteppedBack {
     pub not_before: Time,
     /// What stood in the way.
     pub blockers: Vec<Blocker>,
+    /// The gates that could not judge, and their last runs.
+    #[serde(default)]
+    pub gates: Vec<(GateName, RunId)>,
 }
 
 /// One person's word for one version in one tier.

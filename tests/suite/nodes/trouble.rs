@@ -13,7 +13,7 @@ fn a_changed_host_key_is_refused_before_anything_is_sent() {
     fleet.node("a1").change_key();
     world.push("1.0.0", &[BUILD]);
     let failed = fails(&mut world, "a1", "auth", "IDENTIFICATION HAS CHANGED");
-    assert!(failed["message"].as_str().unwrap().contains("ssh-keygen -R"), "{failed}");
+    assert!(failed["message"].as_str().unwrap().contains("ssh-keygen -f '"), "{failed}");
     let ended = world.wait("promote_failed", &[("tier", "prod")]);
     assert_eq!(ended["nodes"]["a1"], serde_json::Value::Null, "{ended}");
     assert!(!fleet.node("a1").home.join("touched").exists());

@@ -191,6 +191,9 @@ fn an_edit_is_held_against_what_is_in_force_and_changes_nothing() {
           tier `prod`: promotion rule changed
           tier `prod`: node `p3` is new, and waits for a version
           tier `prod`: node `p2` is removed
+            tier.stage.name: "staging", now "stage"
+            tier.stage.was = "staging"
+            tier.prod.promote.confirm.count was 1
           1.0.0 in front of prod would enter at once
         the next version:
           build
