@@ -1,6 +1,7 @@
 //! What the runner costs, as ratios to a small C program that makes only the unavoidable system calls, measured by turns
 //! in one go, so that a noisy machine shifts both. Also what the same bulk output costs through `tokio-process-stream`:
-//! the reason why steps have a reader of their own.
+//! the reason why steps have a reader of their own; and what it costs that steps are kept by a process of their own, so
+//! that they outlive the controller, beside the same in one process.
 //!
 //! `cargo bench --bench runner` (needs `cc`); after `--` a number says how many turns, a text which comparisons: those
 //! whose names begin with it.
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidegate::domain::{EventId, RunId};
 use tidegate::journal::{Journal, Record, SqliteJournal};
-use tidegate::runner::{How, LocalRunner, Report, Runner, Start};
+use tidegate::runner::{How, KeptRunner, LocalRunner, Report, Runner, Start};
 use tokio::sync::mpsc::channel;
 
 const TWIN: &str = r#"
@@ -81,7 +82,9 @@ struct Place {
     dir: tempfile::TempDir,
     twin: PathBuf,
     runtime: tokio::runtime::Runtime,
-    runner: Arc<LocalRunner>,
+    /// As children of this process, and of another one.
+    here: Arc<dyn Runner>,
+    kept: Arc<dyn Runner>,
 }
 
 fn main() {
@@ -96,14 +99,20 @@ fn main() {
     assert!(compiled.success());
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
-    let place = Place { dir, twin, runtime, runner: Arc::new(LocalRunner::new()) };
+    let keeper = {
+        let _within = runtime.enter();
+        let program = Path::new(env!("CARGO_BIN_EXE_tidegate"));
+        KeptRunner::reach_by(&dir.path().join("state"), program).expect("a runner")
+    };
+    let place =
+        Place { dir, twin, runtime, here: Arc::new(LocalRunner::new()), kept: Arc::new(keeper.clone()) };
     let gigabyte = (1u64 << 30).to_string();
     compare(
         turns,
         "1 GiB",
         "≤ 1.15×",
         || place.twin_bulk("bulk-out", &gigabyte),
-        || place.run_bulk("bulk-out", &gigabyte),
+        || place.run_bulk(&*place.here, "bulk-out", &gigabyte),
     );
     compare(
         turns,
@@ -117,7 +126,7 @@ fn main() {
         "1 M lines",
         "≤ 0.95×",
         || place.twin_bulk("lines", "1000000"),
-        || place.run_bulk("lines", "1000000"),
+        || place.run_bulk(&*place.here, "lines", "1000000"),
     );
     let steps = [(1_000, 2, "≤ 1.15×"), (1_000, 1, "≤ 1.08×"), (10_000, 2, "≤ 1.1×")];
     for (count, lanes, goal) in steps {
@@ -126,7 +135,7 @@ fn main() {
             continue;
         }
         let how = if lanes == 1 { "in a chain" } else { "two at a time" };
-        let ours = || place.run_steps(count, lanes);
+        let ours = || place.run_steps(&*place.here, count, lanes);
         let what = format!("{count} steps {how}, with log and two events each");
         compare(
             turns,
@@ -137,6 +146,25 @@ fn main() {
         );
         compare(turns, &format!("{what}; twin with log"), "", || place.twin_steps(count, lanes, true), ours);
     }
+    for (what, much, name) in [("bulk-out", gigabyte.as_str(), "1 GiB"), ("lines", "1000000", "1 M lines")] {
+        compare(
+            turns,
+            &format!("{name}, kept by another process; twin here"),
+            "",
+            || place.run_bulk(&*place.here, what, much),
+            || place.run_bulk(&*place.kept, what, much),
+        );
+    }
+    for (lanes, how) in [(1, "in a chain"), (2, "two at a time")] {
+        compare(
+            turns,
+            &format!("1000 steps {how}, kept by another process; twin here"),
+            "",
+            || place.run_steps(&*place.here, 1_000, lanes),
+            || place.run_steps(&*place.kept, 1_000, lanes),
+        );
+    }
+    keeper.leave();
 }
 
 fn compare(
@@ -214,9 +242,10 @@ impl Place {
         }
     }
 
-    async fn one(&self, start: Start) -> u64 {
+    async fn one(&self, runner: &dyn Runner, start: Start) -> u64 {
         let (sender, mut reports) = channel(16);
-        self.runner.start(start, sender);
+        let run = start.run;
+        runner.start(start, sender);
         let mut live = 0;
         while let Some(report) = reports.recv().await {
             match report {
@@ -228,20 +257,21 @@ impl Place {
                 _ => {}
             }
         }
+        runner.forget(run);
         live
     }
 
-    fn run_bulk(&self, what: &str, much: &str) -> Duration {
+    fn run_bulk(&self, runner: &dyn Runner, what: &str, much: &str) -> Duration {
         let logs = tempfile::tempdir_in(self.path()).expect("a folder");
         let twin = self.twin.display().to_string();
         let begin = Instant::now();
-        self.runtime.block_on(self.one(self.order(1, &[&twin, what, much], logs.path())));
+        self.runtime.block_on(self.one(runner, self.order(1, &[&twin, what, much], logs.path())));
         begin.elapsed()
     }
 
     /// Each step with a log and, as in the controller, two events that are committed before it goes on and durable in
     /// the end.
-    fn run_steps(&self, count: usize, lanes: usize) -> Duration {
+    fn run_steps(&self, runner: &dyn Runner, count: usize, lanes: usize) -> Duration {
         let logs = self.kept_folder();
         let journal = SqliteJournal::open(&logs.join("state")).expect("a journal");
         let last = std::cell::Cell::new(0);
@@ -252,7 +282,7 @@ impl Place {
         let lane = async |lane: usize| {
             for run in (lane..count).step_by(lanes) {
                 note("step_start", run).await.expect("committed");
-                self.one(self.order(run as u64, &["/bin/sh", "-c", "true"], &logs)).await;
+                self.one(runner, self.order(run as u64, &["/bin/sh", "-c", "true"], &logs)).await;
                 note("step_done", run).await.expect("committed");
             }
         };

@@ -74,7 +74,7 @@ impl Server {
             limits: Limits { connections: 2_048, subscribers: 2_048, ..Limits::default() },
         };
         let address = runtime.block_on(async {
-            let options_of_engine = engine::Options { jobs: 1, release: "0.0.0".into() };
+            let options_of_engine = engine::Options { jobs: 1, release: "0.0.0".into(), runner: None };
             let (engine, work) = engine::start(State::default(), parts, options_of_engine);
             tokio::spawn(async move {
                 let _reporter = reporter;

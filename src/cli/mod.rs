@@ -23,6 +23,7 @@ mod narrate;
 mod plan;
 mod rebuild;
 mod run;
+mod runner;
 mod schema;
 mod serve;
 mod serving;
@@ -102,6 +103,9 @@ enum Command {
     /// Run a command on a node through an ssh connection that is there
     #[command(hide = true)]
     RemoteStep(remote_step::Args),
+    /// Keep the steps of a state folder while controllers come and go
+    #[command(hide = true)]
+    Runner(runner::Args),
     /// Check pipeline files: every problem of every file at once
     #[command(after_help = manual::CHECK)]
     Check(check::Args),
@@ -215,6 +219,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::CargoGate(args) => return cargo_gate::run(&args),
         Command::DryRunGate(args) => return dry_run_gate::run(&args),
         Command::RemoteStep(args) => return remote_step::run(args),
+        Command::Runner(args) => runner::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),

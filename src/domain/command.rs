@@ -148,6 +148,8 @@ pub enum Command {
         run: RunId,
         /// What.
         said: StepSaid,
+        /// Which of all that it said, where it may be told again; what is known already is passed over.
+        number: Option<u32>,
     },
     /// A gate fetched a backup, found it good, and has it in the store.
     BackupKept {
@@ -165,10 +167,12 @@ pub enum Command {
         /// So many of each pipeline, the newest, stay in any case.
         keep: usize,
     },
-    /// The controller began: whatever runs according to the journal does not.
+    /// The controller began: what runs according to the journal does not, unless it outlived the one before.
     Started {
         /// Its release.
         release: String,
+        /// What tells the place where its runs are noted from every other.
+        runner: Option<String>,
     },
     /// The controller ends on purpose.
     Stopping {

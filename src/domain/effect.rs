@@ -35,6 +35,8 @@ pub struct Work {
     pub sha: Sha,
     /// The ref that was pushed.
     pub ref_name: Option<RefName>,
+    /// Whether an earlier process of the controller began it, and it goes on.
+    pub taken_up: bool,
     /// What is to be done.
     pub job: Job,
 }
@@ -166,6 +168,7 @@ pub fn work(state: &State, effect: &Effect) -> Option<Work> {
                 definition: p.definition()?.clone(),
                 sha: front.sha.clone(),
                 ref_name: front.ref_name.clone(),
+                taken_up: false,
                 job: Job::Prepare { request: *request },
             })
         }
@@ -193,6 +196,7 @@ fn work_of(
         definition: p.known.get(digest)?.clone(),
         sha: v.sha.clone(),
         ref_name: v.ref_name.clone(),
+        taken_up: false,
         job,
     })
 }
@@ -202,7 +206,7 @@ fn run_work(state: &State, run: RunId) -> Option<Work> {
     let name = &place.pipeline;
     let p = state.pipelines.get(name)?;
     let version = &place.version;
-    match &place.task {
+    let work = match &place.task {
         Task::Step(step) => {
             let build = p.build.as_ref()?;
             let definition = p.known.get(&build.digest)?;
@@ -213,7 +217,8 @@ fn run_work(state: &State, run: RunId) -> Option<Work> {
         }
         Task::Gate(tier, gate) => gate_work(p, name, run, version, tier, gate),
         Task::Deploy(tier, node, mode) => deploy_work(p, name, run, version, tier, node, *mode),
-    }
+    };
+    Some(Work { taken_up: place.taken_up, ..work? })
 }
 
 fn gate_work(

@@ -19,6 +19,7 @@ pub mod promotion;
 pub mod command;
 pub mod rejection;
 pub mod effect;
+pub mod outliving;
 pub mod plan;
 mod apply;
 mod decide;

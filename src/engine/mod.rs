@@ -55,6 +55,8 @@ pub struct Options {
     pub jobs: u32,
     /// This release, as it stands in `controller_started`.
     pub release: String,
+    /// What tells the place where runs are noted that outlive the controller from every other; none: all end with it.
+    pub runner: Option<String>,
 }
 
 /// A handle on the engine. Clones are the same engine.
@@ -175,7 +177,12 @@ enum Message {
     /// A command of somebody who waits for the answer.
     Ask(Command, oneshot::Sender<Result<Receipt, Refusal>>),
     /// Nothing new begins any more; what runs has so long to end.
-    Drain(Duration),
+    Drain {
+        /// So long.
+        time: Duration,
+        /// What outlives the controller is left running.
+        leaves: bool,
+    },
     /// Somebody wants to know whether the loop goes round.
     Ping(oneshot::Sender<()>),
 }
@@ -298,7 +305,16 @@ impl Engine {
 
     /// Begins nothing new from now on, and ends when what runs has ended or the time is over.
     pub async fn drain(&self, time: Duration) {
+        self.end(time, false).await;
+    }
+
+    /// The same, and what outlives the controller is left running.
+    pub async fn leave(&self, time: Duration) {
+        self.end(time, true).await;
+    }
+
+    async fn end(&self, time: Duration, leaves: bool) {
         // An error means that the engine has ended already.
-        let _ = self.inbox.send(Message::Drain(time)).await;
+        let _ = self.inbox.send(Message::Drain { time, leaves }).await;
     }
 }

@@ -113,6 +113,7 @@ impl<'a> Boot<'a> {
             leave_running: false,
             append: false,
             mask: self.mask.clone(),
+            lasts: false,
         };
         let mut ear = Ear::new(true, secrets);
         let (exit, seen) = {

@@ -18,6 +18,7 @@ use crate::domain::event::{Artifact, DeployMode};
 use crate::domain::pipeline::{Check, Exec, Gate, Node, Step};
 use crate::domain::state::Backup;
 use crate::domain::{EventId, Outcome, RunId, Span, TierName, VersionLabel};
+use crate::runner::Exit;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
@@ -45,6 +46,9 @@ pub(super) async fn step(
     step: &Step,
 ) -> Outcome {
     let began = Instant::now();
+    if let Some(outcome) = go_on(task, run, &step.exec, |secrets| Ear::new(false, secrets), began).await {
+        return outcome;
+    }
     let folder = task.places.build(request);
     let ready = async {
         workspace::provide(task, &folder, &[]).await?;
@@ -68,8 +72,8 @@ pub(super) async fn step(
         secrets: &secrets,
     };
     let env = environment(task, &[], &about);
-    let command =
-        Command { argv: argv(&step.run), env, ear: Ear::new(false, secrets.clone()), mask: secrets.words() };
+    let ear = Ear::new(false, secrets.clone());
+    let command = Command { argv: argv(&step.run), env, ear, mask: secrets.words(), lasts: true };
     execute(task, run, &folder, &step.exec, command, began).await
 }
 
@@ -99,6 +103,8 @@ pub(super) struct Command {
     pub(super) env: Env,
     pub(super) ear: Ear,
     pub(super) mask: Vec<Vec<u8>>,
+    /// It outlives the controller.
+    pub(super) lasts: bool,
 }
 
 async fn command(
@@ -109,6 +115,11 @@ async fn command(
     began: Instant,
 ) -> Outcome {
     let folder = task.places.gate(gate.run);
+    let ear = |secrets| if is_cargo { Ear::of_ours(secrets) } else { Ear::new(true, secrets) };
+    if let Some(outcome) = go_on(task, gate.run, &gate.gate.exec, ear, began).await {
+        workspace::remove(task, gate.run, &folder).await;
+        return outcome;
+    }
     let outcome = match furnish(task, gate, &folder, began).await {
         Err(unready) => unready,
         Ok(secrets) => {
@@ -118,8 +129,7 @@ async fn command(
             let preset = if is_cargo { &preset[..] } else { &[] };
             let env = gate_environment(task, gate, &folder, None, preset, &secrets);
             let mask = secrets.words();
-            let ear = if is_cargo { Ear::of_ours(secrets) } else { Ear::new(true, secrets) };
-            let command = Command { argv, env, ear, mask };
+            let command = Command { argv, env, ear: ear(secrets), mask, lasts: true };
             execute(task, gate.run, &folder, &gate.gate.exec, command, began).await
         }
     };
@@ -190,12 +200,31 @@ pub(super) async fn execute(
         leave_running: false,
         append: false,
         mask: command.mask,
+        lasts: command.lasts,
     };
     let mut ear = command.ear;
     let exit = process::run(task, order, exec, &command.env, &mut ear).await;
+    judged(task, run, exec, &exit, &ear, began)
+}
+
+/// Goes on with a run that an earlier process of the controller began. None: it did not come so far as to start it.
+async fn go_on(
+    task: &Task,
+    run: RunId,
+    exec: &Exec,
+    ear: impl FnOnce(Secrets) -> Ear,
+    began: Instant,
+) -> Option<Outcome> {
+    let (mask, reports) = process::take_up(task, run)?;
+    let mut ear = ear(Secrets::of_words(mask));
+    let exit = process::go_on(task, run, reports, &mut ear).await;
+    Some(judged(task, run, exec, &exit, &ear, began))
+}
+
+fn judged(task: &Task, run: RunId, exec: &Exec, exit: &Exit, ear: &Ear, began: Instant) -> Outcome {
     let evidence =
         Evidence { places: &task.places, run, exec, began, blocked: ear.blocked(), cargo: ear.verdict() };
-    let mut outcome = verdict::of_exit(&exit, &evidence);
+    let mut outcome = verdict::of_exit(exit, &evidence);
     outcome.message = outcome.message.map(|message| ear.hide(&message));
     outcome
 }

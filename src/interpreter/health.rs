@@ -158,6 +158,7 @@ async fn command(patient: &Patient<'_>, script: &Script, left: Duration) -> Resu
                 leave_running: patient.deploy.leave_running,
                 append: true,
                 mask: patient.secrets.words(),
+                lasts: false,
             };
             process::run(patient.task, order, exec, patient.env, &mut ear).await
         }
@@ -172,7 +173,9 @@ async fn command(patient: &Patient<'_>, script: &Script, left: Duration) -> Resu
         How::Code(status) => format!("exited with status {status}"),
         How::Signal(number) => format!("ended by signal {number}"),
         How::Stopped(runner::StopCause::Canceled) => return Err(Cut::Stopped(StopCause::Canceled)),
-        How::Stopped(runner::StopCause::Interrupted) => return Err(Cut::Stopped(StopCause::Interrupted)),
+        How::Stopped(runner::StopCause::Interrupted) | How::Lost => {
+            return Err(Cut::Stopped(StopCause::Interrupted));
+        }
         How::Stopped(runner::StopCause::Timeout) if to_deadline.is_some_and(|rest| rest <= left) => {
             return Err(Cut::Late);
         }

@@ -46,6 +46,7 @@ impl LocalInterpreter {
         let shop = Arc::new(Shop {
             state,
             runner,
+            lasting: None,
             store,
             workspaces,
             remote,
@@ -66,6 +67,14 @@ impl LocalInterpreter {
         self
     }
 
+    /// Has runs that outlive the controller run there.
+    #[must_use]
+    pub fn lasting_by(mut self, lasting: Arc<dyn Runner>) -> Self {
+        let shop = Arc::get_mut(&mut self.shop).expect("BUG: said before any work");
+        shop.lasting = Some(lasting);
+        self
+    }
+
     fn under_way(&self) -> MutexGuard<'_, HashMap<Effect, Arc<Stop>>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,6 +89,7 @@ impl LocalInterpreter {
             definition: work.definition.clone(),
             sha: work.sha.clone(),
             ref_name: work.ref_name.clone(),
+            taken_up: work.taken_up,
         }
     }
 }
@@ -110,6 +120,12 @@ impl Interpreter for LocalInterpreter {
         let stop = self.under_way().get(effect).cloned();
         if let Some(stop) = stop {
             stop.ask(cause);
+        }
+    }
+
+    fn forget(&self, run: RunId) {
+        if let Some(lasting) = &self.shop.lasting {
+            lasting.forget(run);
         }
     }
 }
@@ -168,7 +184,9 @@ impl Broken {
         match self {
             Broken::Command(command) => command,
             Broken::Run(run) => {
-                shop.runner.stop(run, for_runner(StopCause::Canceled));
+                for runner in [&shop.runner].into_iter().chain(&shop.lasting) {
+                    runner.stop(run, for_runner(StopCause::Canceled));
+                }
                 let outcome = Outcome::of(Classification::Infrastructure).saying(message);
                 Command::RunEnded { run, outcome }
             }

@@ -81,4 +81,7 @@ pub trait Interpreter: Send + Sync {
 
     /// Ends an effect that was begun; returns at once. Its end is still reported, as whatever it came to.
     fn stop(&self, effect: &Effect, cause: StopCause);
+
+    /// The end of a run is in the journal: it need not be kept anywhere else.
+    fn forget(&self, _run: RunId) {}
 }

@@ -7,8 +7,9 @@ use super::places::Folder;
 use super::said::Ear;
 use super::task::{Task, for_runner};
 use crate::domain::RunId;
+use crate::domain::event::StepSaid;
 use crate::domain::pipeline::Exec;
-use crate::runner::{self, Exit, Fence, How, Start};
+use crate::runner::{self, Exit, Fence, How, Runner, Start};
 use std::ffi::OsString;
 use std::future::pending;
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ pub(super) struct Order {
     pub(super) append: bool,
     /// Byte strings that are hidden in the log.
     pub(super) mask: Vec<Vec<u8>>,
+    /// It outlives the controller: this is the only process of its run.
+    pub(super) lasts: bool,
 }
 
 /// Runs it to its end. A wish to stop that comes before its start keeps it from starting.
@@ -63,16 +66,49 @@ async fn run_fenced(
     ear: &mut Ear,
 ) -> Exit {
     let run = order.run;
+    let lasting = task.shop.lasting.as_ref().filter(|_| order.lasts);
     let (sender, receiver) = mpsc::channel(QUEUE);
     let start = Start { fence: fenced.fence.clone(), ..start(task, order, exec, env) };
-    task.shop.runner.start(start, sender);
+    let runner = lasting.unwrap_or(&task.shop.runner);
+    runner.start(start, sender);
+    attend(task, run, &**runner, receiver, lasting.is_some(), ear).await
+}
+
+/// What is hidden in what a run says, and what it reports from now on, if it was begun by an earlier process of the
+/// controller. None: it has not begun.
+pub(super) fn take_up(task: &Task, run: RunId) -> Option<(Vec<Vec<u8>>, mpsc::Receiver<runner::Report>)> {
+    let lasting = task.shop.lasting.as_ref().filter(|_| task.taken_up)?;
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    Some((lasting.take_up(run, sender)?, receiver))
+}
+
+/// Goes on with a run that was taken up, to its end.
+pub(super) async fn go_on(
+    task: &Task,
+    run: RunId,
+    reports: mpsc::Receiver<runner::Report>,
+    ear: &mut Ear,
+) -> Exit {
+    let lasting = task.shop.lasting.as_ref().expect("BUG: it was taken up from there");
+    attend(task, run, &**lasting, reports, true, ear).await
+}
+
+/// Hears a run to its end, and passes a wish for that down.
+async fn attend(
+    task: &Task,
+    run: RunId,
+    runner: &dyn Runner,
+    reports: mpsc::Receiver<runner::Report>,
+    lasts: bool,
+    ear: &mut Ear,
+) -> Exit {
     let pass_down = async {
         let cause = task.stop.wait().await;
-        task.shop.runner.stop(run, for_runner(cause));
+        runner.stop(run, for_runner(cause));
         pending::<()>().await;
     };
     tokio::select! {
-        exit = listen(task, receiver, ear) => exit,
+        exit = listen(task, reports, lasts, ear) => exit,
         () = pass_down => unreachable!("BUG: passing a stop down never ends"),
     }
 }
@@ -101,19 +137,27 @@ pub(super) fn output_limit(task: &Task, exec: &Exec) -> u64 {
     exec.limits.and_then(|limits| limits.output).unwrap_or(task.shop.output_limit)
 }
 
-async fn listen(task: &Task, mut reports: mpsc::Receiver<runner::Report>, ear: &mut Ear) -> Exit {
+async fn listen(
+    task: &Task,
+    mut reports: mpsc::Receiver<runner::Report>,
+    lasts: bool,
+    ear: &mut Ear,
+) -> Exit {
     while let Some(report) = reports.recv().await {
         match report {
             runner::Report::Started { .. } => {}
             runner::Report::Output { run, offset, bytes } => {
                 task.show(run, offset, bytes).await;
             }
-            runner::Report::StepLine { run, line } => {
+            runner::Report::StepLine { run, line, number } => {
                 if let Some(said) = ear.hear(&line) {
-                    task.say(run, said).await;
+                    task.say_again(run, said, lasts.then_some(number)).await;
                 }
             }
-            runner::Report::Warning { run, message } => task.warn(run, ear.hide(&message)).await,
+            runner::Report::Warning { run, message, number } => {
+                let said = StepSaid::Warning { message: ear.hide(&message) };
+                task.say_again(run, said, lasts.then_some(number)).await;
+            }
             runner::Report::Exited { exit, .. } => return exit,
         }
     }

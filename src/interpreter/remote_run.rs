@@ -90,6 +90,7 @@ impl Remote<'_> {
             leave_running: false,
             append: true,
             mask: self.secrets.words(),
+            lasts: false,
         };
         let exec = Exec { grace: Some(Span::seconds((grace + LONGER).as_secs() + 1)), ..self.exec.clone() };
         let exit = process::run(self.task, order, &exec, &env, ear).await;

@@ -38,6 +38,11 @@ impl<'a> RunLog<'a> {
         Ok(RunLog { task, run, path, limit, truncated: false, secrets })
     }
 
+    /// Goes on with the log of a run that was begun before.
+    pub(super) fn go_on(task: &'a Task, run: RunId, limit: u64, secrets: Secrets) -> RunLog<'a> {
+        RunLog { task, run, path: task.places.log(run), limit, truncated: false, secrets }
+    }
+
     /// Writes one line after whatever is there, and shows it. The line may hold text from outside: of that only what
     /// can be printed gets into the log.
     pub(super) async fn line(&mut self, text: &str) -> io::Result<()> {

@@ -154,8 +154,13 @@ impl Secrets {
             values.iter().flat_map(|(_, value)| disguises::of(value.as_bytes())).collect();
         words.sort();
         words.dedup();
+        Secrets { values, ..Secrets::of_words(words) }
+    }
+
+    /// Those of a run that was begun before, of which only what is hidden is known.
+    pub(super) fn of_words(words: Vec<Vec<u8>>) -> Secrets {
         let ready = Words::new(&words);
-        Secrets { values, words, ready }
+        Secrets { values: Vec::new(), words, ready }
     }
 
     /// Which cannot be hidden, by name.

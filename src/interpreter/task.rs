@@ -20,6 +20,8 @@ use tokio::sync::mpsc::Sender;
 pub(super) struct Shop {
     pub(super) state: StateDir,
     pub(super) runner: Arc<dyn Runner>,
+    /// For runs that outlive the controller; none: they end with it.
+    pub(super) lasting: Option<Arc<dyn Runner>>,
     pub(super) store: Store,
     pub(super) workspaces: Workspaces,
     /// The way to nodes that are not this machine.
@@ -47,12 +49,19 @@ pub(super) struct Task {
     pub(super) definition: Arc<Pipeline>,
     pub(super) sha: Sha,
     pub(super) ref_name: Option<RefName>,
+    /// Whether an earlier process of the controller began it.
+    pub(super) taken_up: bool,
 }
 
 impl Task {
     /// Tells what a step said. When nobody listens any more, nobody needs to know.
     pub(super) async fn say(&self, run: RunId, said: StepSaid) {
-        let _ = self.shop.reports.send(Report::Command(Command::RunSaid { run, said })).await;
+        self.say_again(run, said, None).await;
+    }
+
+    /// Tells what may have been told before, by the number that it had then.
+    pub(super) async fn say_again(&self, run: RunId, said: StepSaid, number: Option<u32>) {
+        let _ = self.shop.reports.send(Report::Command(Command::RunSaid { run, said, number })).await;
     }
 
     /// Tells something that a person should know and that fails nothing.

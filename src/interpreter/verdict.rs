@@ -49,7 +49,9 @@ pub(super) fn of_exit(exit: &Exit, evidence: &Evidence<'_>) -> Outcome {
         outcome.log_sha256 = Some(exit.log_sha256.clone());
         outcome.log_truncated = exit.log_truncated;
     }
-    outcome.elapsed_ms = millis(evidence.began);
+    // One that was begun by an earlier process of the controller is older than our beginning.
+    let of_process = u64::try_from(exit.elapsed.as_millis()).unwrap_or(u64::MAX);
+    outcome.elapsed_ms = millis(evidence.began).max(of_process);
     outcome
 }
 
@@ -85,6 +87,8 @@ fn of_end(how: &How, evidence: &Evidence<'_>, tail: &str) -> Outcome {
         How::NotStarted { message, missing_program: true, .. } => missing_program(message),
         How::NotStarted { message, errno, .. } => infrastructure(message, *errno == libc::ENOSPC),
         How::LogFailed { message } => infrastructure(message, message.contains("No space left")),
+        How::Lost => Outcome::of(Classification::Interrupted)
+            .saying("the process that ran it was killed, so nobody knows how it ended"),
     };
     match evidence.cargo.and_then(|verdict| verdict.signal) {
         Some(number) if matches!(how, How::Code(_)) => with_status(&mut outcome, &How::Signal(number)),

@@ -13,7 +13,7 @@ use crate::domain::pipeline::VersionRule;
 use crate::domain::{EventId, PipelineName, RunId};
 use crate::settings::StateDir;
 use crate::source::{self, Git, Location, Repo, mirror};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -226,23 +226,32 @@ pub(super) fn folders_in(path: &Path) -> Vec<Folder> {
 }
 
 /// Ends the processes, and removes the folders, that an earlier process of the controller left when it was killed. To be
-/// called before anything begins. `running`: the runs without an end. The workspaces of the builds that go on are kept,
+/// called before anything begins. `running`: the runs without an end, of which those `kept` go on. The workspaces of the builds that go on are kept,
 /// so that a step that passed need not run again, and so are those of deploys that may have left something running.
 /// Pipelines go by what their folders are called.
 pub async fn sweep(
     state: &StateDir,
     going_on: &[(PipelineName, EventId)],
     running: &[(PipelineName, RunId)],
+    kept: &HashSet<RunId>,
 ) {
-    end_leftovers(state, running).await;
+    end_leftovers(state, running.iter().filter(|(_, run)| !kept.contains(run))).await;
     if let Err(error) = fencing::close_beside_ways(state) {
         tracing::warn!(%error, "what lies beside the ways of accounts through the state folder may be open");
     }
     let build = |(pipeline, request): &(PipelineName, EventId)| Places::new(state, pipeline).build(*request);
-    let kept: BTreeSet<PathBuf> = going_on.iter().map(|one| build(one).path().to_owned()).collect();
+    let builds: BTreeSet<PathBuf> = going_on.iter().map(|one| build(one).path().to_owned()).collect();
+    // The folder of a gate or a deploy is called after its run.
+    let is_kept = |folder: &Folder| {
+        let run = folder.path().file_name().and_then(|name| name.to_str()?.parse().ok());
+        let is_of_run = !["builds", "versions"]
+            .iter()
+            .any(|kind| folder.path().parent().is_some_and(|p| p.ends_with(kind)));
+        builds.contains(folder.path()) || is_of_run && run.is_some_and(|run| kept.contains(&RunId(run)))
+    };
     let work = state.work();
     let left = blocking(move || leftovers(&work)).await;
-    for folder in left.into_iter().filter(|folder| !kept.contains(folder.path())) {
+    for folder in left.into_iter().filter(|folder| !is_kept(folder)) {
         if let Err(error) = dry_run::outside::remove(folder.path()) {
             tracing::warn!(folder = %folder.path().display(), %error, "its scratch folder stays");
         }
@@ -267,7 +276,7 @@ pub async fn remove_ended(state: &StateDir, is_under_way: impl Fn(EventId) -> bo
 }
 
 /// Each process that a run started is told by the file for its events, which no other run has.
-async fn end_leftovers(state: &StateDir, running: &[(PipelineName, RunId)]) {
+async fn end_leftovers(state: &StateDir, running: impl Iterator<Item = &(PipelineName, RunId)>) {
     for (pipeline, run) in running {
         let mut variable = b"TIDEGATE_EVENTS=".to_vec();
         variable.extend(Places::new(state, pipeline).events(*run).as_os_str().as_encoded_bytes());

@@ -176,7 +176,7 @@ fn ended(how: &How) -> String {
         How::Code(code) => format!("it ended with exit status {code}"),
         How::Signal(signal) => format!("it was ended by signal {signal}"),
         How::Stopped(StopCause::Timeout) => "it did not end in time".into(),
-        How::Stopped(_) => "it was ended".into(),
+        How::Stopped(_) | How::Lost => "it was ended".into(),
         How::LimitPassed(passed) => format!("it was killed: {passed}"),
         How::NotStarted { message, .. } | How::LogFailed { message } => {
             format!("failed to {}", printable::line(message))

@@ -1,6 +1,7 @@
 //! The pipes of steps that were allowed to leave something running: read and thrown away for as long as somebody holds
 //! the writing end, since a server whose output is shut dies at its next line. All on one thread, which is there only
-//! while there is such a pipe. When this process ends so does this service: a step should redirect what it leaves.
+//! while there is such a pipe. When this process ends so does this service, for which a keeper of runs stays: a step should
+//! redirect what it leaves all the same.
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -27,6 +28,11 @@ pub(super) fn keep(pipe: OwnedFd) {
         None => pipe,
     };
     *pipes = begin(pipe);
+}
+
+/// Whether there is such a pipe.
+pub(super) fn is_at_work() -> bool {
+    PIPES.lock().unwrap_or_else(PoisonError::into_inner).is_some()
 }
 
 /// Starts the thread. Without one the pipe is closed, as it would be without this file.

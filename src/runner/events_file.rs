@@ -5,8 +5,8 @@
 //! its creation only: a symlink, a FIFO or another file put in its place is never opened.
 
 use super::fence::Account;
+use super::outbox::Outbox;
 use super::spares::{Spare, Spares, is_at};
-use super::{Report, outbox::Outbox};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -75,7 +75,7 @@ impl EventsFile {
         }
         if !self.partial.is_empty() {
             let line = std::mem::take(&mut self.partial);
-            out.put(Report::StepLine { run: out.run, line });
+            out.line(line);
         }
         let there = is_at(&self.file, &self.path);
         if there == Some(false) {
@@ -138,7 +138,7 @@ impl EventsFile {
             }
             if whole && !std::mem::replace(&mut self.skipping, false) {
                 let line = std::mem::take(&mut self.partial);
-                out.put(Report::StepLine { run: out.run, line });
+                out.line(line);
             }
         }
     }
@@ -159,6 +159,7 @@ fn create_fresh(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Report;
     use super::*;
     use crate::domain::RunId;
     use std::io::Write;

@@ -127,8 +127,8 @@ impl FakeRunner {
                     hash.update(&bytes);
                     Report::Output { run, offset, bytes }
                 }
-                Act::Line(line) => Report::StepLine { run, line },
-                Act::Warning(message) => Report::Warning { run, message },
+                Act::Line(line) => Report::StepLine { run, line, number: 0 },
+                Act::Warning(message) => Report::Warning { run, message, number: 0 },
             });
         }
         for report in all {

@@ -10,6 +10,7 @@ mod landlock;
 
 use super::spawn::not_started;
 use super::{How, Start};
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use std::thread;
 pub use landlock::Landlock;
 
 /// What keeps a process from the rest of its machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fence {
     /// Nothing: it may what this process may.
     #[default]
@@ -31,18 +32,21 @@ pub enum Fence {
 }
 
 /// Where a process with Landlock may do what. A place that is not there is left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ground {
     /// Not to be read, with all below; everything else is. The folders that lead there cannot be listed.
+    #[serde(with = "super::keeper::text::many")]
     pub closed: Vec<PathBuf>,
     /// To be read and executed all the same.
+    #[serde(with = "super::keeper::text::many")]
     pub readable: Vec<PathBuf>,
     /// To be written, too. The events file is, without being named.
+    #[serde(with = "super::keeper::text::many")]
     pub writable: Vec<PathBuf>,
 }
 
 /// Who a process is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// For people.
     pub name: String,

@@ -6,6 +6,7 @@
 //! runtimes reserve far more than they use, and would fail; `RLIMIT_NPROC` counts what else its user runs.
 
 use super::kin::{Kin, Process};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ const PAUSE: u32 = 4;
 const OOM_SCORE_ADJUSTMENT: &str = "500";
 
 /// What all processes of a run may use together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes in RAM. What several processes share counts once.
     pub memory: Option<u64>,
@@ -30,7 +31,7 @@ pub struct Limits {
 }
 
 /// Which limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Limit {
     /// [`Limits::memory`].
     Memory,
@@ -39,7 +40,7 @@ pub enum Limit {
 }
 
 /// A limit that was passed: what was granted, and what was seen. `Display` says it in a sentence without a full stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passed {
     /// Which.
     pub limit: Limit,

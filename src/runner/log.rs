@@ -90,10 +90,7 @@ impl Log {
     }
 
     pub(super) fn close(self) -> Finished {
-        let sha256 = self.hash.finish().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("BUG: a string takes all");
-            hex
-        });
+        let sha256 = in_hex(&self.hash.finish());
         let truncated = self.truncated || self.failed.is_some();
         Finished { bytes: self.size, sha256, truncated, failed: self.failed }
     }
@@ -155,6 +152,19 @@ fn open_or_create(path: &Path, append: bool) -> io::Result<File> {
 /// Makes a folder with its parents, for us alone: who may pass is said elsewhere.
 pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Size and SHA-256 of a log as it is.
+pub(super) fn measured(path: &Path) -> io::Result<(u64, String)> {
+    let (size, hash) = hash_existing(&mut File::open(path)?)?;
+    Ok((size, in_hex(&hash.finalize().into())))
+}
+
+fn in_hex(hash: &[u8; 32]) -> String {
+    hash.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("BUG: a string takes all");
+        hex
+    })
 }
 
 fn hash_existing(file: &mut File) -> io::Result<(u64, Sha256)> {

@@ -25,6 +25,7 @@
 //! nothing for them.
 
 pub mod fake;
+pub mod keeper;
 pub mod tool;
 mod capture;
 mod control;
@@ -47,6 +48,7 @@ mod threads;
 mod tests;
 
 use crate::domain::RunId;
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -54,6 +56,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 pub use fence::{Account, Fence, Ground, Landlock};
+pub use keeper::KeptRunner;
 pub use limits::{Limit, Limits, Passed};
 pub use local::LocalRunner;
 pub use mask::Words;
@@ -65,19 +68,24 @@ pub use tokio_util::bytes::Bytes;
 pub const RUN_ID_VARIABLE: &str = "TIDEGATE_RUN_ID";
 
 /// Order to start one run.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Start {
     /// Who it is for; at most one process at a time per run.
     pub run: RunId,
     /// Program and arguments, never empty. A program without `/` is looked up in the `PATH` of [`Start::env`].
+    #[serde(with = "keeper::text::many")]
     pub argv: Vec<OsString>,
     /// The whole environment; nothing is inherited.
+    #[serde(with = "keeper::text::pairs")]
     pub env: Vec<(OsString, OsString)>,
     /// Working directory.
+    #[serde(with = "keeper::text")]
     pub dir: PathBuf,
     /// The log file. Created (0600) with its parent folders, emptied unless `append`.
+    #[serde(with = "keeper::text")]
     pub log: PathBuf,
     /// The file for typed events from inside, created empty (0600). The caller names it in `env`.
+    #[serde(with = "keeper::text")]
     pub events: PathBuf,
     /// How long the process may live, by the monotonic clock.
     pub timeout: Option<Duration>,
@@ -90,6 +98,7 @@ pub struct Start {
     /// The log file exists already: output goes after its end, and offsets go on from there.
     pub append: bool,
     /// Byte strings that become `***` in the log and in chunks. Empty strings are ignored.
+    #[serde(with = "keeper::text::many")]
     pub mask: Vec<Vec<u8>>,
     /// What keeps it from the rest of the machine.
     pub fence: Fence,
@@ -110,7 +119,7 @@ impl fmt::Debug for Start {
 }
 
 /// Why a run is stopped before its own end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum StopCause {
     /// Somebody or something no longer wants it.
     Canceled,
@@ -146,6 +155,8 @@ pub enum Report {
         run: RunId,
         /// At most 64 KiB, unchecked.
         line: Vec<u8>,
+        /// Of this and the warnings of the run, counted from 0: who heard it already knows it again.
+        number: u32,
     },
     /// Something that a person should know and that fails nothing.
     Warning {
@@ -153,6 +164,8 @@ pub enum Report {
         run: RunId,
         /// A sentence without a full stop; may hold names from outside.
         message: String,
+        /// As of a line.
+        number: u32,
     },
     /// The run is over: the log is complete and nothing of it lives on that `exit` does not name.
     Exited {
@@ -164,7 +177,7 @@ pub enum Report {
 }
 
 /// The end of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     /// In which way.
     pub how: How,
@@ -181,7 +194,7 @@ pub struct Exit {
 }
 
 /// A process that a step left behind.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stray {
     /// Its id while it lived.
     pub pid: u32,
@@ -190,7 +203,7 @@ pub struct Stray {
 }
 
 /// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum How {
     /// By itself, with this exit status.
     Code(i32),
@@ -214,6 +227,8 @@ pub enum How {
         /// For people: reads after "failed to".
         message: String,
     },
+    /// Nobody can say: whoever watched it is gone, and so is the process by now.
+    Lost,
 }
 
 /// The seam: whoever can run steps.
@@ -225,4 +240,14 @@ pub trait Runner: Send + Sync {
     /// Asks for the end of a run: SIGTERM to its group, SIGKILL after the grace. A run that is over, or unknown, or asked
     /// already, is left alone; the first cause counts.
     fn stop(&self, run: RunId, cause: StopCause);
+
+    /// Goes on with a run that an earlier process of the controller began, as if it had been started here, from its first
+    /// line and the first byte of output that was not told to that one. Gives what is hidden in what it says. None: it
+    /// was never started, or is told about already.
+    fn take_up(&self, _run: RunId, _reports: mpsc::Sender<Report>) -> Option<Vec<Vec<u8>>> {
+        None
+    }
+
+    /// The end of a run is kept elsewhere: nobody will ask for it again.
+    fn forget(&self, _run: RunId) {}
 }

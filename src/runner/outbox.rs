@@ -23,11 +23,13 @@ pub(super) struct Outbox {
     full_since: Option<Instant>,
     /// The consumer stalled: chunks go only where there is room at once.
     stalled: bool,
+    /// Of lines and warnings so far.
+    said: u32,
 }
 
 impl Outbox {
     pub(super) fn new(run: RunId, channel: Sender<Report>) -> Self {
-        Self { run, channel, waiting: VecDeque::new(), full_since: None, stalled: false }
+        Self { run, channel, waiting: VecDeque::new(), full_since: None, stalled: false, said: 0 }
     }
 
     /// Sends a chunk of output, or keeps it for a while.
@@ -49,7 +51,20 @@ impl Outbox {
     }
 
     pub(super) fn warn(&mut self, message: String) {
-        self.put(Report::Warning { run: self.run, message });
+        let number = self.count();
+        self.put(Report::Warning { run: self.run, message, number });
+    }
+
+    /// Sends a line that the step said.
+    pub(super) fn line(&mut self, line: Vec<u8>) {
+        let number = self.count();
+        self.put(Report::StepLine { run: self.run, line, number });
+    }
+
+    fn count(&mut self) -> u32 {
+        let number = self.said;
+        self.said += 1;
+        number
     }
 
     /// Sends what the channel takes without waiting.
@@ -142,6 +157,6 @@ mod tests {
         let mut outbox = Outbox::new(RunId(1), sender);
         chunk(&mut outbox, 0);
         assert!(!outbox.is_behind());
-        outbox.finish(Report::Warning { run: RunId(1), message: String::new() });
+        outbox.finish(Report::Warning { run: RunId(1), message: String::new(), number: 0 });
     }
 }

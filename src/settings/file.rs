@@ -51,7 +51,7 @@ pub(super) struct SettingsFile {
     /// Who may read what is where, and what happens.
     #[schemars(extend("default" = "open"))]
     pub(super) read: Option<ReadAccess>,
-    /// How long running steps may go on after SIGTERM.
+    /// How long what runs may go on when the controller stops; after SIGTERM only what does not outlive it.
     #[schemars(extend("default" = "60s"))]
     pub(super) drain: Option<Span>,
     /// How long a subscriber that reads nothing is kept.

@@ -250,8 +250,16 @@ fn defined(envelope: &Envelope) -> Line {
             }
             None => ("gone", Tone::Quiet, file.clone()),
         },
-        Event::ControllerStarted { release } => {
-            ("controller", Tone::Strong, format!("started, tidegate {release}"))
+        Event::ControllerStarted { release, kept, .. } => {
+            let kept = match kept.len() {
+                0 => String::new(),
+                some => format!(
+                    "; {} of before {}",
+                    words::counted(some, "run"),
+                    if some == 1 { "goes on" } else { "go on" }
+                ),
+            };
+            ("controller", Tone::Strong, format!("started, tidegate {release}{kept}"))
         }
         Event::ControllerStopping { .. } => ("controller", Tone::Strong, "stopping".into()),
         other => (other.kind(), Tone::Quiet, String::new()),

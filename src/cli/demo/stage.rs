@@ -4,6 +4,7 @@
 use super::hosts::Hosts;
 use crate::cli::trouble::Trouble;
 use crate::cli::{Exit, talk};
+use crate::runner::keeper;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -244,6 +245,7 @@ impl Drop for Stage {
         if self.folder.as_os_str().is_empty() {
             return;
         }
+        keeper::end(&self.state());
         for node in NODES {
             let pid = fs::read_to_string(self.nodes().join(node).join("pid")).ok();
             let pid = pid.and_then(|text| text.trim().parse().ok()).and_then(rustix::process::Pid::from_raw);

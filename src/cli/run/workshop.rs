@@ -25,7 +25,7 @@ use crate::settings::{self, Overrides, Settings};
 use crate::source::{self, Git, Location, Repo};
 use crate::wire;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +80,7 @@ pub(super) async fn work(args: &Args, file: &Path, pipeline: Pipeline) -> Result
 }
 
 async fn begin(args: &Args, place: &Place, git: Git, ssh: &[String]) -> Result<(Engine, Working), Trouble> {
-    sweep(&place.state, &[], &[]).await;
+    sweep(&place.state, &[], &[], &HashSet::new()).await;
     let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
     let (reporter, reports) = mpsc::channel(256);
     let interpreter = LocalInterpreter::new(
@@ -109,6 +109,7 @@ async fn begin(args: &Args, place: &Place, git: Git, ssh: &[String]) -> Result<(
     let options = engine::Options {
         jobs: args.jobs.unwrap_or(cores).max(1),
         release: env!("CARGO_PKG_VERSION").into(),
+        runner: None,
     };
     let (engine, task) = engine::start(Default::default(), parts, options);
     let working = tokio::spawn(task);

@@ -12,6 +12,7 @@ use crate::cli::Exit;
 use crate::cli::trouble::Trouble;
 use crate::clock::{Clock, SystemClock};
 use crate::disk::{FolderDisk, Gauge};
+use crate::domain::outliving::outlives;
 use crate::domain::{EventId, PipelineName, RunId, State};
 use crate::engine::{self, Engine, Parts};
 use crate::interpreter::fencing::secret_files;
@@ -20,11 +21,13 @@ use crate::interpreter::{LocalInterpreter, sweep};
 use crate::journal::{self, Journal, SqliteJournal};
 use crate::notice::{self, Courier};
 use crate::remote::Client;
-use crate::runner::{LocalRunner, Runner};
+use crate::runner::keeper::Unreached;
+use crate::runner::{KeptRunner, LocalRunner, Runner};
 use crate::server::{self, Limits, Pushes, ServerOptions};
 use crate::settings::{Settings, StateDir, Tokens};
 use crate::source::Git;
 use crate::watch::{Change, Watch};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -44,6 +47,7 @@ pub(super) struct Controller {
     address: SocketAddr,
     watch: Watch,
     courier: Courier,
+    keeper: KeptRunner,
     background: Background,
     troubles: Troubles,
     /// Ends the server, and what belongs to it.
@@ -63,11 +67,13 @@ impl Controller {
             git: Git::default().with_ssh_command(&settings.ssh_command),
             clock: Arc::new(SystemClock::new()),
             runner: Arc::new(LocalRunner::new()),
+            keeper: opened.keeper.clone(),
             store: opened.store.clone(),
             gauge: Gauge::default(),
             troubles: Troubles::default(),
         };
         let begin = opened.state.last;
+        let keeper = opened.keeper.clone();
         let (engine, working) = begin_engine(settings, &common, opened.state, journal.clone());
         let courier = Courier::start(notice::Parts {
             engine: engine.clone(),
@@ -88,6 +94,7 @@ impl Controller {
             address,
             watch,
             courier,
+            keeper,
             background,
             troubles,
             shutdown,
@@ -117,16 +124,23 @@ impl Controller {
     }
 
     /// Lets whoever looks know that it is about to stop.
-    pub(super) fn say_stopping(&self, time: Duration) {
+    pub(super) fn say_stopping(&self, time: Duration, leaves: bool) {
         let time = crate::words::took(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-        let message =
-            format!("the controller is stopping: nothing new begins, what runs has up to {time} to end");
+        let left = if leaves { "build steps and gates go on without it, " } else { "" };
+        let message = format!(
+            "the controller is stopping: nothing new begins, {left}what else runs has up to {time} to end"
+        );
         self.troubles.begin("TG-SERVE-007", message, "what is interrupted runs again after the next start");
     }
 
     /// Begins nothing new; ends when what runs has ended or the time is over. The second time: ends what runs at once.
     pub(super) async fn drain(&self, time: Duration) {
         self.engine.drain(time).await;
+    }
+
+    /// The same, but what outlives a controller is left running for the next one.
+    pub(super) async fn leave(&self, time: Duration) {
+        self.engine.leave(time).await;
     }
 
     /// Resolves once the engine has drained, or something cannot go on. Nothing is lost when this is dropped before.
@@ -167,6 +181,8 @@ impl Controller {
             tracing::warn!(%error, "the server did not end well");
         }
         self.courier.stop().await;
+        let keeper = self.keeper.clone();
+        blocking(move || keeper.leave()).await;
         worked?;
         self.journal.close().await?;
         Ok(())
@@ -188,6 +204,7 @@ struct Opened {
     journal: Arc<SqliteJournal>,
     /// What the journal comes to.
     state: State,
+    keeper: KeptRunner,
     tokens: Arc<Tokens>,
     store: Store,
     listener: TcpListener,
@@ -205,9 +222,30 @@ impl Opened {
         let store = Store::open(settings.state.artifacts()).await?;
         let for_replay = journal.clone();
         let state = blocking(move || engine::replay(&*for_replay)).await?;
-        sweep(&settings.state, &builds(&state), &runs(&state)).await;
-        Ok(Opened { journal, state, tokens, store, listener, address })
+        let keeper = reach_keeper(settings).await?;
+        let kept = kept_runs(&state, &keeper);
+        keeper.forget_others(&kept);
+        sweep(&settings.state, &builds(&state), &runs(&state), &kept).await;
+        Ok(Opened { journal, state, keeper, tokens, store, listener, address })
     }
+}
+
+/// The process that runs steps, so that they outlive this one.
+async fn reach_keeper(settings: &Settings) -> Result<KeptRunner, Trouble> {
+    let folder = settings.state.path().to_owned();
+    blocking(move || KeptRunner::reach(&folder)).await.map_err(|unreached| {
+        let help =
+            "look at what it says above, and at `runner` in the state folder; it is this program once more";
+        Trouble::new(Unreached::CODE, format!("failed to {unreached}"), help, Exit::Failed)
+    })
+}
+
+/// The runs that outlived the controller before, if that is where it had them.
+fn kept_runs(state: &State, keeper: &KeptRunner) -> HashSet<RunId> {
+    if state.runner.as_deref() != Some(keeper.id()) {
+        return HashSet::new();
+    }
+    state.running.keys().filter(|run| outlives(state, **run)).copied().collect()
 }
 
 /// What several parts work with.
@@ -215,6 +253,7 @@ struct Common {
     git: Git,
     clock: Arc<dyn Clock>,
     runner: Arc<dyn Runner>,
+    keeper: KeptRunner,
     store: Store,
     gauge: Gauge,
     troubles: Troubles,
@@ -238,7 +277,7 @@ fn begin_engine(
         reporter,
     );
     let (private, late) = (settings.private(), Arc::new(OnceLock::new()));
-    let interpreter = interpreter.keeping({
+    let interpreter = interpreter.lasting_by(Arc::new(common.keeper.clone())).keeping({
         let late = late.clone();
         move || [private.clone(), late.get().map(secrets_of_all).unwrap_or_default()].concat()
     });
@@ -253,7 +292,11 @@ fn begin_engine(
         interpreter: Arc::new(interpreter),
         reports,
     };
-    let options = engine::Options { jobs: jobs(settings), release: env!("CARGO_PKG_VERSION").into() };
+    let options = engine::Options {
+        jobs: jobs(settings),
+        release: env!("CARGO_PKG_VERSION").into(),
+        runner: Some(common.keeper.id().to_owned()),
+    };
     let (engine, work) = engine::start(state, parts, options);
     let _ = late.set(engine.clone());
     (engine, tokio::spawn(work))

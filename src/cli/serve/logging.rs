@@ -5,7 +5,7 @@ use crate::settings::SettingsError;
 use tracing_subscriber::filter::LevelFilter;
 
 /// From here on what happens is logged. An error: it is not told how much; then as much as usual is.
-pub(super) fn begin() -> Result<(), SettingsError> {
+pub(in crate::cli) fn begin() -> Result<(), SettingsError> {
     let wanted = std::env::var("TIDEGATE_LOG").ok().filter(|wanted| !wanted.is_empty());
     let level = wanted.as_deref().map_or(Ok(LevelFilter::INFO), str::parse);
     let log = tracing_subscriber::fmt()

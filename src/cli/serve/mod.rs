@@ -14,6 +14,7 @@ use super::trouble::Trouble;
 use super::{Exit, talk};
 use crate::settings::{Overrides, Settings};
 use controller::Controller;
+pub(super) use logging::begin as begin_logging;
 use std::path::PathBuf;
 use supervisor::Supervisor;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -113,8 +114,15 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
                 Word::Stop => {
                     tracing::info!("stopping: nothing new begins, what runs has {:?} to end", settings.drain);
                     supervisor.stopping();
-                    controller.say_stopping(settings.drain);
+                    controller.say_stopping(settings.drain, false);
                     controller.drain(settings.drain).await;
+                }
+                Word::Leave => {
+                    let time = settings.drain;
+                    tracing::info!("stopping: build steps and gates go on, what else runs has {time:?} to end");
+                    supervisor.stopping();
+                    controller.say_stopping(settings.drain, true);
+                    controller.leave(settings.drain).await;
                 }
             },
         }
@@ -124,8 +132,10 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
 
 /// What a signal means.
 enum Word {
-    /// SIGTERM or SIGINT; a second one means at once.
+    /// SIGINT, as from a terminal; a second one means at once.
     Stop,
+    /// SIGTERM, as from what starts it again; a second one means at once.
+    Leave,
     /// SIGHUP.
     LookAgain,
 }
@@ -157,7 +167,8 @@ impl Signals {
 
     async fn next(&mut self) -> Word {
         tokio::select! {
-            _ = self.terminate.recv() => Word::Stop,
+            // When the first process of a container ends, nothing in it goes on.
+            _ = self.terminate.recv() => if std::process::id() == 1 { Word::Stop } else { Word::Leave },
             _ = self.interrupt.recv() => Word::Stop,
             _ = self.hang_up.recv() => Word::LookAgain,
         }

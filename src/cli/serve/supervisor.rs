@@ -178,7 +178,7 @@ mod tests {
             interpreter: Arc::new(Idle),
             reports,
         };
-        let options = Options { jobs: 1, release: "0.0.0".into() };
+        let options = Options { jobs: 1, release: "0.0.0".into(), runner: None };
         // Its loop is there, and does not go round.
         let (engine, hanging) = engine::start(State::default(), parts, options);
         let alive = supervisor.keep_alive(engine);

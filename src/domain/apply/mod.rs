@@ -57,8 +57,21 @@ pub fn apply(state: &mut State, envelope: &Envelope) {
             };
             state.keeping_holdings(std::slice::from_ref(name), remove);
         }
-        Event::StepEvent { run_id, event: StepSaid::NodeLocked { by } } => {
+        Event::StepEvent { run_id, event: StepSaid::NodeLocked { by }, .. } => {
             node_locked(state, *run_id, by.as_ref())
+        }
+        Event::StepEvent { run_id, number: Some(number), .. } => {
+            if let Some(place) = state.running.get_mut(run_id) {
+                place.heard = number.saturating_add(1);
+            }
+        }
+        Event::ControllerStarted { runner, kept, .. } => {
+            state.runner.clone_from(runner);
+            for run in kept {
+                if let Some(place) = state.running.get_mut(run) {
+                    place.taken_up = true;
+                }
+            }
         }
         event => {
             let Some(name) = &envelope.fact.pipeline else { return };
@@ -87,7 +100,7 @@ impl Moment<'_> {
 
 /// Keeps whether a deploy, or a gate that fetches a backup, waits for its node's lock.
 fn node_locked(state: &mut State, run: RunId, by: Option<&String>) {
-    let Some(Place { pipeline, version, task }) = state.running.get(&run) else { return };
+    let Some(Place { pipeline, version, task, .. }) = state.running.get(&run) else { return };
     let Some(p) = state.pipelines.get_mut(pipeline) else { return };
     let locked_by = match task {
         Task::Deploy(tier, node, mode) => {
@@ -135,7 +148,8 @@ fn count_runs(state: &mut State, envelope: &Envelope) {
             pipeline.last_slot = run;
         }
     }
-    state.running.insert(run, Place { pipeline: pipeline.clone(), version: version.clone(), task });
+    let (pipeline, version) = (pipeline.clone(), version.clone());
+    state.running.insert(run, Place { pipeline, version, task, taken_up: false, heard: 0 });
 }
 
 fn apply_to_pipeline(p: &mut PipelineState, event: &Event, moment: &Moment<'_>) {

@@ -66,12 +66,12 @@ pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, R
         Command::DeployEnded { run, result, log_ref } => {
             Decision::done(reports::deploy_ended(state, *run, result, log_ref.as_deref()))
         }
-        Command::RunSaid { run, said } => reports::run_said(state, *run, said),
+        Command::RunSaid { run, said, number } => reports::run_said(state, *run, said, *number),
         Command::BackupKept { run, source, byte_size, sha256 } => {
             reports::backup_kept(state, *run, source, *byte_size, sha256)
         }
         Command::Prune { keep } => prune::decide(state, *keep, now),
-        Command::Started { release } => reports::started(state, release),
+        Command::Started { release, runner } => reports::started(state, release, runner.as_deref()),
         Command::Stopping { release } => reports::stopping(release),
     })
 }

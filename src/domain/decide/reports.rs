@@ -6,6 +6,7 @@ use crate::domain::Time;
 use crate::domain::event::{Artifact, DeployMode, Event, Fact, StepSaid};
 use crate::domain::id::*;
 use crate::domain::outcome::{Classification, Failure, Outcome, Status};
+use crate::domain::outliving::outlives;
 use crate::domain::pipeline::Exec;
 use crate::domain::state::{Attempts, Build, PipelineState, Place, Request, State, Task};
 
@@ -252,9 +253,13 @@ fn deploy_will_retry(
     retry_allows(&deploy.exec, class, tries)
 }
 
-pub(super) fn run_said(state: &State, run: RunId, said: &StepSaid) -> Decision {
+pub(super) fn run_said(state: &State, run: RunId, said: &StepSaid, number: Option<u32>) -> Decision {
     let Some(place) = state.running.get(&run) else { return Decision::already() };
-    let mut facts = vec![Fact::of(&place.pipeline, Event::StepEvent { run_id: run, event: said.clone() })];
+    if number.is_some_and(|number| number < place.heard) {
+        return Decision::already();
+    }
+    let event = Event::StepEvent { run_id: run, event: said.clone(), number };
+    let mut facts = vec![Fact::of(&place.pipeline, event)];
     if let StepSaid::BackupFetched { source, byte_size } = said {
         facts.push(Fact::of(&place.pipeline, backup_fetched(state, run, place, source, *byte_size, None)));
     }
@@ -296,11 +301,19 @@ fn backup_fetched(
     }
 }
 
-/// Whatever runs according to the journal does not run any more (rule 33).
-pub(super) fn started(state: &State, release: &str) -> Decision {
-    let event = Event::ControllerStarted { release: release.into() };
+/// Whatever runs according to the journal does not run any more (rule 33), but for what outlives a controller, where the
+/// one before had it noted in the same place.
+pub(super) fn started(state: &State, release: &str, runner: Option<&str>) -> Decision {
+    let is_noted = runner.is_some() && runner == state.runner.as_deref();
+    let kept: Vec<RunId> =
+        state.running.keys().filter(|run| is_noted && outlives(state, **run)).copied().collect();
+    let event = Event::ControllerStarted {
+        release: release.into(),
+        runner: runner.map(str::to_owned),
+        kept: kept.clone(),
+    };
     let mut facts = vec![Fact { pipeline: None, by: None, why: None, event }];
-    for (run, place) in &state.running {
+    for (run, place) in state.running.iter().filter(|(run, _)| !kept.contains(run)) {
         facts.extend(match place.task {
             Task::Deploy(..) => {
                 let message = "the controller stopped while it was under way".to_owned();

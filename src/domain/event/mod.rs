@@ -494,6 +494,9 @@ pub enum Event {
         run_id: RunId,
         /// What it said.
         event: StepSaid,
+        /// Which of all that it said, from 0, where that outlives the controller.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<u32>,
     },
     /// A backup is fetched. One with `sha256` is kept by a gate of that kind; without, a step says so of one of its own.
     BackupFetched {
@@ -527,6 +530,12 @@ pub enum Event {
     ControllerStarted {
         /// Its release.
         release: String,
+        /// What tells the place where its runs are noted from every other; none: they end with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        runner: Option<String>,
+        /// Runs of the one before that go on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        kept: Vec<RunId>,
     },
     /// The controller ends on purpose.
     ControllerStopping {

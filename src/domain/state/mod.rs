@@ -59,6 +59,9 @@ pub struct State {
     pub rejected: BTreeMap<String, RejectedFile>,
     /// Runs that have begun and not ended.
     pub running: BTreeMap<RunId, Place>,
+    /// Where the controller that began last has its runs noted; none: nowhere, they end with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runner: Option<String>,
     /// Which files and folders the pipelines have.
     #[serde(skip)]
     pub holdings: super::holdings::Holdings,
@@ -84,6 +87,17 @@ pub struct Place {
     pub version: VersionLabel,
     /// What runs.
     pub task: Task,
+    /// Whether it was begun by an earlier process of the controller, and goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_up: bool,
+    /// How much of what it said itself is known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub heard: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What runs.

@@ -12,6 +12,7 @@ use super::dirty::Dirty;
 use super::publish::{self, Outgoing};
 use super::{Message, Options, Parts, Receipt, Refusal};
 use crate::domain::event::DeployMode;
+use crate::domain::outliving::outlives;
 use crate::domain::state::Task as RunTask;
 use crate::domain::*;
 use crate::interpreter::{Report, StopCause};
@@ -89,6 +90,8 @@ struct Loop {
     patience: Option<Instant>,
     /// Whether what runs was told to end because the controller stops.
     interrupted: bool,
+    /// Set while draining: what outlives the controller is not waited for.
+    leaves: bool,
 }
 
 struct PartsInUse {
@@ -137,6 +140,7 @@ pub(super) async fn run(
         draining: None,
         patience: None,
         interrupted: false,
+        leaves: false,
     };
     this.begin().await?;
     loop {
@@ -177,9 +181,9 @@ impl Loop {
 
     /// The first thing said; then everything that should be in flight begins.
     async fn begin(&mut self) -> Result<(), journal::Error> {
-        let release = self.options.release.clone();
+        let Options { release, runner, .. } = self.options.clone();
         self.mark(self.look(|state| state.pipelines.keys().cloned().collect::<Vec<_>>()));
-        self.take(Command::Started { release }).await?;
+        self.take(Command::Started { release, runner }).await?;
         self.signs.ready.send_replace(self.trouble.is_none());
         Ok(())
     }
@@ -192,8 +196,9 @@ impl Loop {
                 let _ = reply.send(());
                 Ok(())
             }
-            Message::Drain(time) => {
+            Message::Drain { time, leaves } => {
                 self.signs.ready.send_replace(false);
+                self.leaves = leaves && self.options.runner.is_some();
                 if self.draining.is_none() {
                     self.draining = Some(Instant::now() + time);
                     self.patience = Some(Instant::now() + time.min(PATIENCE));
@@ -331,6 +336,12 @@ impl Loop {
                     self.signs.builds.send_modify(|count| *count += 1);
                 }
                 Event::ScheduleDue { .. } => self.signs.due.send_modify(|count| *count += 1),
+                Event::StepDone { run_id, .. }
+                | Event::GateDone { run_id, .. }
+                | Event::DeployOk { run_id, .. }
+                | Event::DeployFailed { run_id, .. } => {
+                    self.parts.interpreter.forget(run_id);
+                }
                 _ => {}
             }
             if matches!(envelope.fact.event, Event::BackupFetched { sha256: Some(_), .. }) {

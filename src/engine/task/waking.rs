@@ -59,14 +59,22 @@ impl Loop {
         if std::mem::replace(&mut self.interrupted, true) {
             return;
         }
-        for effect in self.in_flight.values().flatten() {
+        for effect in self.in_flight.values().flatten().filter(|effect| !self.is_left(effect)) {
             self.parts.interpreter.stop(effect, StopCause::Interrupted);
         }
     }
 
-    /// Whether nothing is in flight.
+    /// Whether nothing is in flight that is waited for.
     fn has_landed(&self) -> bool {
-        self.in_flight.values().all(HashSet::is_empty)
+        self.in_flight.values().flatten().all(|effect| self.is_left(effect))
+    }
+
+    /// Whether it goes on when the controller has ended.
+    fn is_left(&self, effect: &Effect) -> bool {
+        match effect {
+            Effect::Run(run) => self.leaves && self.look(|state| outlives(state, *run)),
+            Effect::Prepare(_) | Effect::Collect(_) => false,
+        }
     }
 
     pub(super) fn has_drained(&self) -> bool {

@@ -270,6 +270,7 @@ impl<'a> Backup<'a> {
             leave_running: false,
             append: true,
             mask: self.secrets.words(),
+            lasts: false,
         };
         let mut ear = Ear::new(true, self.secrets.clone());
         let exit = process::run(task, order, exec, env, &mut ear).await;

@@ -28,6 +28,7 @@ use crate::runner::{self, Exit, How};
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 use there::There;
+use tokio::sync::mpsc;
 
 /// A deploy's run.
 pub(super) struct DeployRun {
@@ -51,16 +52,19 @@ pub(super) async fn deploy(task: &Task, job: &DeployRun) -> (Result<u64, Failed>
         let message = "the tier has no deploy in the definition that this version goes by".to_owned();
         return (Err((Failure::Unreachable, message)), None);
     };
-    let secrets = match secrets::provide(task, job.run, &deploy.exec).await {
-        Ok(secrets) => secrets,
-        Err(Unready::Cut(cut)) => return (Err(of_cut(cut, &deploy.exec)), None),
-        // The nearest that the node was not changed and that it is a matter of what we may.
-        Err(Unready::Artifact(message) | Unready::Failed { message, .. }) => {
-            return (Err((Failure::Auth, format!("failed to {message}; the node was not touched"))), None);
-        }
+    let begun = process::take_up(task, job.run);
+    let secrets = match (secrets::provide(task, job.run, &deploy.exec).await, &begun) {
+        (Ok(secrets), _) => secrets,
+        // What runs has them; what comes after it does without.
+        (Err(_), Some((mask, _))) => Secrets::of_words(mask.clone()),
+        (Err(unready), None) => return (Err(untouched(unready, &deploy.exec)), None),
     };
     let limit = process::output_limit(task, &deploy.exec);
-    let mut log = match RunLog::create(task, job.run, limit, secrets.clone()) {
+    let log = match &begun {
+        Some(_) => Ok(RunLog::go_on(task, job.run, limit, secrets.clone())),
+        None => RunLog::create(task, job.run, limit, secrets.clone()),
+    };
+    let mut log = match log {
         Ok(log) => log,
         Err(error) => {
             let help = match error.kind() {
@@ -76,7 +80,10 @@ pub(super) async fn deploy(task: &Task, job: &DeployRun) -> (Result<u64, Failed>
     let folder = task.places.deploy(&job.tier.name, &job.node.name, job.run);
     let deadline = after(deploy.exec.timeout.map(|timeout| timeout.duration()));
     let work = Work { task, job, deploy, folder: &folder, secrets: &secrets, deadline };
-    let result = work.put(&mut log).await;
+    let result = match begun {
+        Some(begun) => work.go_on_here(begun, &mut log).await,
+        None => work.put(&mut log).await,
+    };
     if let Err((_, message)) = &result {
         // The outcome says the same: a log that cannot be written loses nothing.
         let _ = log.line(&format!("tidegate: {message}")).await;
@@ -156,13 +163,32 @@ impl Work<'_> {
         if let Some(script) = &self.deploy.run {
             self.activate(script, &env).await?;
         }
+        self.wait_here(&env, log).await
+    }
+
+    /// Goes on with a command that an earlier process of the controller started.
+    async fn go_on_here(
+        &self,
+        (mask, reports): (Vec<Vec<u8>>, mpsc::Receiver<runner::Report>),
+        log: &mut RunLog<'_>,
+    ) -> Result<(), Failed> {
+        let began = Instant::now();
+        let mut ear = Ear::new(false, Secrets::of_words(mask));
+        let exit = process::go_on(self.task, self.job.run, reports, &mut ear).await;
+        self.judge(&exit, began)?;
+        let env = self.environment(&self.task.shop.inherited, Some(self.folder));
+        self.wait_here(&env, log).await
+    }
+
+    /// Waits until the version is healthy, where that is asked for.
+    async fn wait_here(&self, env: &Env, log: &mut RunLog<'_>) -> Result<(), Failed> {
         let Some(health) = &self.deploy.health else { return Ok(()) };
         let dir = match &health.probe {
             Probe::Run(_) => working_dir(self.folder, &self.deploy.exec)
                 .map_err(|message| (Failure::Unhealthy, format!("failed to {message}")))?,
             _ => self.folder.checkout(),
         };
-        self.wait_until_healthy(health, &env, Where::Here(self.folder, dir), log).await
+        self.wait_until_healthy(health, env, Where::Here(self.folder, dir), log).await
     }
 
     async fn provide(&self) -> Result<(), Failed> {
@@ -231,6 +257,7 @@ impl Work<'_> {
             leave_running: self.deploy.leave_running,
             append: true,
             mask: self.secrets.words(),
+            lasts: true,
         };
         let began = Instant::now();
         let mut ear = Ear::new(false, self.secrets.clone());
@@ -243,7 +270,7 @@ impl Work<'_> {
         let failure = match exit.how {
             How::Code(0) => return Ok(()),
             How::Stopped(runner::StopCause::Canceled) => Failure::Canceled,
-            How::Stopped(runner::StopCause::Interrupted) => Failure::Interrupted,
+            How::Stopped(runner::StopCause::Interrupted) | How::Lost => Failure::Interrupted,
             How::Stopped(runner::StopCause::Timeout) => Failure::Timeout,
             _ => Failure::Activate,
         };
@@ -276,6 +303,17 @@ impl Work<'_> {
             }
             Err(Ill::Cut(cut)) => Err(self.cut(cut)),
             Err(Ill::Unhealthy(message)) => Err((Failure::Unhealthy, message)),
+        }
+    }
+}
+
+/// Why nothing was begun.
+fn untouched(unready: Unready, exec: &Exec) -> Failed {
+    match unready {
+        Unready::Cut(cut) => of_cut(cut, exec),
+        // The nearest that the node was not changed and that it is a matter of what we may.
+        Unready::Artifact(message) | Unready::Failed { message, .. } => {
+            (Failure::Auth, format!("failed to {message}; the node was not touched"))
         }
     }
 }

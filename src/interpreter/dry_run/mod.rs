@@ -149,7 +149,7 @@ fn command(task: &Task, gate: &GateRun, folder: &Folder, secrets: &Secrets) -> R
     let words = [OsStr::new(SUBCOMMAND), OsStr::new("--folder"), folder.path().as_os_str()];
     let program = cargo::own_program().into_os_string();
     let argv = std::iter::once(program).chain(words.map(OsString::from)).collect();
-    Ok(gate::Command { argv, env, ear: Ear::of_ours(secrets.clone()), mask: secrets.words() })
+    Ok(gate::Command { argv, env, ear: Ear::of_ours(secrets.clone()), mask: secrets.words(), lasts: false })
 }
 
 fn order(task: &Task, gate: &GateRun, env: &Env) -> Result<Order, String> {

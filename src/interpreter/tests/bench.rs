@@ -98,6 +98,7 @@ impl Bench {
             definition: Arc::new(self.pipeline.clone()),
             sha: self.sha.clone(),
             ref_name: Some(self.ref_name.clone()),
+            taken_up: false,
             job,
         };
         self.interpreter.begin(effect.clone(), work);

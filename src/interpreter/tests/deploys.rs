@@ -158,7 +158,7 @@ async fn what_is_left_running_keeps_its_folder_until_the_next_deploy() {
     let alive = || std::path::Path::new("/proc").join(left.trim()).join("stat").exists();
     let workspace = fs::read_to_string(&folder).unwrap();
     assert!(alive() && std::path::Path::new(workspace.trim()).is_dir());
-    crate::interpreter::sweep(&bench.state(), &[], &[]).await;
+    crate::interpreter::sweep(&bench.state(), &[], &[], &Default::default()).await;
     assert!(std::path::Path::new(workspace.trim()).is_dir());
     let told = bench.carry_out(deploy(leaves(format!("kill {}", left.trim())), &[])).await;
     assert_eq!(told.deployed(), Ok(()), "{}", told.text());

@@ -120,11 +120,11 @@ async fn sweeping_keeps_the_builds_that_go_on() {
     for other in &others {
         std::fs::create_dir_all(other.checkout()).unwrap();
     }
-    sweep(&bench.state(), &[(bench.pipeline.name.clone(), REQUEST)], &[]).await;
+    sweep(&bench.state(), &[(bench.pipeline.name.clone(), REQUEST)], &[], &Default::default()).await;
     assert_eq!(others.iter().find(|other| other.path().exists()), None);
     assert!(build.checkout().join("made").exists());
     assert_eq!(bench.carry_out(step("two", "cat made")).await.text(), "made\n");
-    sweep(&bench.state(), &[], &[]).await;
+    sweep(&bench.state(), &[], &[], &Default::default()).await;
     assert!(!build.path().exists());
 }
 

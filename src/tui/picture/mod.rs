@@ -286,7 +286,7 @@ impl Picture {
             }
             (_, Some(name)) => self.fresh.dirty(name, envelope.id),
         }
-        if let Event::ControllerStarted { release } = &envelope.fact.event {
+        if let Event::ControllerStarted { release, .. } = &envelope.fact.event {
             self.note = Some(format!("the controller has started again, release {release}"));
         }
         self.runs.happened(&envelope);

@@ -44,9 +44,9 @@ pub(crate) struct Runs {
 impl Runs {
     /// An event that is newer than all that are known.
     pub(crate) fn happened(&mut self, envelope: &Envelope) {
-        // A controller that begins has no runs: those of the one before are over.
-        if let Event::ControllerStarted { .. } = &envelope.fact.event {
-            self.end_all(envelope.at, "cut off");
+        // A controller that begins has no runs but those that it takes over: the others are over.
+        if let Event::ControllerStarted { kept, .. } = &envelope.fact.event {
+            self.end_all_but(kept, envelope.at, "cut off");
         }
         self.note(envelope);
         self.trim();
@@ -128,14 +128,14 @@ impl Runs {
 
     /// Events were lost, among them maybe the ends of those that go on.
     pub(crate) fn lost(&mut self, at: Time) {
-        self.end_all(at, UNHEARD);
+        self.end_all_but(&[], at, UNHEARD);
     }
 
-    fn end_all(&mut self, at: Time, how: &'static str) {
-        for run in self.all.values_mut().filter(|run| run.end.is_none()) {
+    fn end_all_but(&mut self, kept: &[RunId], at: Time, how: &'static str) {
+        for (id, run) in self.all.iter_mut().filter(|(id, run)| run.end.is_none() && !kept.contains(id)) {
             run.end = Some((at, how, Tone::Wait));
+            self.over.insert(*id);
         }
-        self.over = self.all.keys().copied().collect();
     }
 
     fn trim(&mut self) {

@@ -52,7 +52,7 @@ fn words(w: &mut World, tier: &str, version: &VersionLabel, people: &[&str]) {
 }
 
 fn half(w: &mut World, n: usize) {
-    w.tell(Command::Started { release: "0.1.0".into() });
+    w.tell(Command::Started { release: "0.1.0".into(), runner: None });
     builds(w, n);
     production(w, n);
     ways_back(w, n);
@@ -73,9 +73,9 @@ fn builds(w: &mut World, n: usize) {
     w.push(&commit(n, 4));
     let run = *w.state.running.keys().next().unwrap();
     let said = StepSaid::Progress { percent: 40.0, note: Some("half way".into()) };
-    w.tell(Command::RunSaid { run, said });
+    w.tell(Command::RunSaid { run, said, number: None });
     let said = StepSaid::BackupFetched { source: "ssh://a1/shop.dump".into(), byte_size: 4096 };
-    w.tell(Command::RunSaid { run, said });
+    w.tell(Command::RunSaid { run, said, number: None });
     w.push(&commit(n, 5));
     w.let_go("compile");
 }

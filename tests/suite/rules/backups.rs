@@ -110,7 +110,7 @@ fn one_that_a_step_says_it_fetched_is_told_of_and_not_kept() {
     w.push("c1");
     let run = run_of(&w, "db");
     let said = event::StepSaid::BackupFetched { source: "elsewhere".into(), byte_size: 7 };
-    w.tell(Command::RunSaid { run, said });
+    w.tell(Command::RunSaid { run, said, number: None });
     w.saw(&["backup_fetched prod db 1.0.1"]);
     assert_eq!(kept(&w, "prod"), [""; 0]);
 }

@@ -218,7 +218,7 @@ impl World {
         }
         assert_eq!(state, self.state, "the fold of the journal is the state");
         self.state = state;
-        self.tell(Command::Started { release: "test".into() });
+        self.tell(Command::Started { release: "test".into(), runner: None });
     }
 
     /// A push of commit `c1`, `c2`, … to `main`.

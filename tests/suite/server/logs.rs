@@ -31,7 +31,7 @@ async fn a_run_is_shown_from_its_start_to_its_end() {
     let json = stand.get(&path).await.json();
     assert_eq!((json["task"].as_str(), json["step"].as_str()), (Some("step"), Some("compile")));
     let said = event::StepSaid::Progress { percent: 50.0, note: None };
-    stand.hands.report(Command::RunSaid { run, said });
+    stand.hands.report(Command::RunSaid { run, said, number: None });
     stand.hands.let_go(run, Outcome::of(Classification::CompileError).saying("no"));
     stand.until("it ended", |state| !state.running.contains_key(&run)).await;
     let json = stand.get(&path).await.json();

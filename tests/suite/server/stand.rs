@@ -87,7 +87,7 @@ impl Stand {
             interpreter: Arc::new(hands.clone()),
             reports,
         };
-        let options = engine::Options { jobs: 4, release: "0.0.0".into() };
+        let options = engine::Options { jobs: 4, release: "0.0.0".into(), runner: None };
         let (engine, task) = engine::start(State::default(), parts, options);
         tokio::spawn(task);
         engine.until_ready().await;

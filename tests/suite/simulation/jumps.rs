@@ -226,5 +226,5 @@ fn draw(chance: &mut Chance) -> Vec<Schedule> {
 }
 
 fn start(journal: &Arc<MemoryJournal>, clock: &Arc<JumpingClock>) -> Controller {
-    Controller::start(journal, clock.clone(), &ToldDisk::new(), 2)
+    Controller::start(journal, clock.clone(), &ToldDisk::new(), 2, None)
 }

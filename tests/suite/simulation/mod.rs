@@ -81,7 +81,13 @@ struct Controller {
 }
 
 impl Controller {
-    fn start(journal: &Arc<MemoryJournal>, clock: Arc<dyn Clock>, disk: &ToldDisk, jobs: u32) -> Controller {
+    fn start(
+        journal: &Arc<MemoryJournal>,
+        clock: Arc<dyn Clock>,
+        disk: &ToldDisk,
+        jobs: u32,
+        runner: Option<String>,
+    ) -> Controller {
         let state = engine::replay(&**journal).unwrap();
         let (hands, reports) = Hands::new();
         let parts = Parts {
@@ -92,7 +98,7 @@ impl Controller {
             interpreter: Arc::new(hands.clone()),
             reports,
         };
-        let (engine, task) = engine::start(state, parts, Options { jobs, release: "test".into() });
+        let (engine, task) = engine::start(state, parts, Options { jobs, release: "test".into(), runner });
         Controller { hands, engine, task: tokio::spawn(task) }
     }
 }

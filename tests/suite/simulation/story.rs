@@ -72,6 +72,10 @@ struct Story {
     clock: Arc<StoryClock>,
     disk: ToldDisk,
     controller: Controller,
+    /// Where runs are noted that outlive a controller, if they do.
+    runner: Option<String>,
+    /// Runs that earlier controllers had begun.
+    begun: BTreeSet<RunId>,
     promises: Promises,
     begin: Time,
     told: BTreeSet<EventId>,
@@ -231,7 +235,9 @@ impl Story {
         let begin = clock.now();
         let shape = Shape::draw(&mut chance, clock.now());
         let disk = ToldDisk::new();
-        let controller = Controller::start(&journal, clock.clone(), &disk, JOBS);
+        // In every other story what outlives a controller does.
+        let runner = (seed % 2 == 1).then(|| "kept".to_owned());
+        let controller = Controller::start(&journal, clock.clone(), &disk, JOBS, runner.clone());
         let mut story = Story {
             chance,
             aloud,
@@ -239,6 +245,8 @@ impl Story {
             clock,
             disk,
             controller,
+            runner,
+            begun: BTreeSet::new(),
             promises: Promises::new(JOBS),
             begin,
             told: BTreeSet::new(),
@@ -299,6 +307,9 @@ impl Story {
         for (effect, work) in self.controller.hands.begun() {
             if let Effect::Run(run) = effect {
                 assert!(self.promises.has_started(run), "promise 12: run {run} begins before its start");
+                let is_new = !self.begun.contains(&run);
+                assert!(is_new || work.taken_up, "promise 12: run {run} begins twice");
+                assert!(!work.taken_up || self.runner.is_some(), "run {run} outlived what ends with it");
             }
             if let Job::Deploy { run, .. } = work.job {
                 let start = self.start_of(run).await;
@@ -456,7 +467,13 @@ impl Story {
         assert!(folded == before, "promise 2: the fold of the journal is the state");
         self.cut_somewhere(&folded);
         assert!(self.told.iter().all(|id| *id <= folded.last), "promise 11: what was told is kept");
-        self.controller = Controller::start(&self.journal, self.clock.clone(), &self.disk, JOBS);
+        let runs = self.controller.hands.begun().into_iter().filter_map(|(effect, _)| match effect {
+            Effect::Run(run) => Some(run),
+            Effect::Prepare(_) | Effect::Collect(_) => None,
+        });
+        self.begun.extend(runs);
+        let runner = self.runner.clone();
+        self.controller = Controller::start(&self.journal, self.clock.clone(), &self.disk, JOBS, runner);
         self.settle().await;
     }
 

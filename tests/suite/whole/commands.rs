@@ -447,13 +447,16 @@ fn the_log_of_what_failed_last_is_a_word_away() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains("step `make` of shop 2.0.0"), "{said}");
     }
-    assert_eq!(world.ends(&["logs", "--failed", "other"]).0, 1);
+    let (exit, said) = world.ends(&["logs", "--failed", "other"]);
+    assert!(exit == 2 && said.contains("there is no pipeline `other`"), "{exit} {said}");
     let listed = world.good(&["logs"]);
     let lines: Vec<&str> = listed.lines().collect();
-    assert!(lines[0].contains("  failed      shop 2.0.0  build: make  "), "{listed}");
+    // What goes on with 1.0.0 may begin later.
+    let failed = |line: &&str| line.contains("  failed      shop 2.0.0  build: make  ");
+    assert!(lines.iter().any(failed), "{listed}");
     let first = lines.last().expect("a line").trim_start();
     assert!(first.starts_with("1  passed      shop 1.0.0  build: make  "), "{listed}");
-    assert_eq!(world.good(&["logs", "shop"]).lines().count(), lines.len());
+    assert!(world.good(&["logs", "shop"]).lines().count() >= lines.len());
     let (exit, said) = world.ends(&["logs", "shpo"]);
     assert!(exit == 2 && said.contains("neither the number of a run nor a pipeline"), "{exit} {said}");
     let (exit, said) = world.ends(&["logs", "--follow"]);

@@ -150,7 +150,7 @@ fn a_lost_folder_and_a_stop_under_way_are_shown() {
     world.commit("1.0.0", &[]);
     world.git("work", &["push", "-q", "origin", "main"]);
     world.wait("step_start", &[]);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("told");
     world.until_logged("stopping");
     let said = world.good(&["status"]);
     assert!(said.contains("the controller is stopping") && said.contains("has up to 1m 0s to end"), "{said}");

@@ -1,4 +1,4 @@
-//! The controller is killed (SIGKILL) at random instants while pushes, deliveries of a forge, confirmations, saves of the
+//! The controller, the process that runs its steps, or both are killed (SIGKILL) at random instants while pushes, deliveries of a forge, confirmations, saves of the
 //! pipeline, gates and deploys go on; then everything that it said, and everything that the steps wrote into a ledger, must fit together.
 //!
 //! `TIDEGATE_KILLS=N` kills so often, `TIDEGATE_KILL_SEED=S` draws other instants.
@@ -103,7 +103,15 @@ fn nothing_acknowledged_is_lost_however_often_the_controller_is_killed() {
             pushes.push(push(&world, &commits[life as usize / 2], say.clone()));
         }
         std::thread::sleep(Duration::from_millis(chance.next() % 240));
-        world.kill();
+        // The controller, what runs its steps, or both.
+        match chance.next() % 4 {
+            0 => {
+                world.kill_runner();
+                continue;
+            }
+            1 => world.kill_all(),
+            _ => world.kill(),
+        }
         world.hear_the_rest();
         world.start();
     }

@@ -128,7 +128,7 @@ fn sqlite_migrations_are_tried_on_a_database_file() {
     world.kill();
     world.start();
     assert_eq!(world.get("/api/state")["pipelines"][0]["tiers"][0]["backups"], kept);
-    assert!(those_with(world.folder.path()).iter().all(|(pid, _)| *pid == world.pid()));
+    assert_eq!(world.strays(), []);
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn postgres_migrations_are_tried_on_a_server_that_is_thrown_away() {
     let done = tried(&mut world, "1.5.0", "true");
     assert!(message(&done).contains("without `-C`"), "{done}");
     assert_eq!(left(&world), 0);
-    assert!(those_with(world.folder.path()).iter().all(|(pid, _)| *pid == world.pid()));
+    assert_eq!(world.strays(), []);
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn a_scratch_server_is_gone_after_a_cancel_and_after_a_crash_of_the_controller()
     world.good(&["cancel", "shop", "prod"]);
     let done = world.wait("gate_done", &[("name", "migrations")]);
     assert_eq!(done["outcome"]["classification"], "canceled", "{done}");
-    assert!(those_with(world.folder.path()).iter().all(|(pid, _)| *pid == world.pid()));
+    assert_eq!(world.strays(), []);
     assert_eq!(left(&world), 0);
 
     world.push("1.1.0", &[("migrate.sh", "echo at it; exec sleep 1000")]);
@@ -313,7 +313,7 @@ fn a_scratch_server_is_gone_after_a_cancel_and_after_a_crash_of_the_controller()
     world.good(&["cancel", "shop", "prod"]);
     world.wait("promote_failed", &[("version", "1.1.0")]);
     assert_eq!(left(&world), 0);
-    assert!(those_with(world.folder.path()).iter().all(|(pid, _)| *pid == world.pid()));
+    assert_eq!(world.strays(), []);
 }
 
 #[test]

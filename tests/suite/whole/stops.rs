@@ -2,6 +2,7 @@
 
 use super::SHOP;
 use super::world::{World, those_with};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -13,13 +14,21 @@ fn patient() -> String {
     )
 }
 
+/// Tells the controller what a terminal or a supervisor does.
+fn tell(world: &World, signal: Signal) {
+    kill_process(Pid::from_raw(world.pid()).expect("a process"), signal).expect("told");
+}
+
+fn starts_of_the_gate(world: &World) -> usize {
+    world.heard.iter().filter(|event| event["kind"] == "gate_start" && event["name"] == "test").count()
+}
+
 #[test]
-fn a_stop_lets_what_runs_finish_and_begins_nothing() {
+fn from_a_terminal_a_stop_lets_what_runs_finish_and_begins_nothing() {
     let mut world = World::new(&patient());
     world.push("1.0.0", &[]);
     world.wait("gate_start", &[("name", "test")]);
-    let pid = rustix::process::Pid::from_raw(world.pid()).expect("a process");
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told");
+    tell(&world, Signal::INT);
     world.wait("controller_stopping", &[]);
     fs::write(world.path("place/go"), "").expect("a file");
     let done = world.wait("gate_done", &[("name", "test")]);
@@ -28,20 +37,18 @@ fn a_stop_lets_what_runs_finish_and_begins_nothing() {
     world.start();
     world.wait("controller_started", &[]);
     world.wait("promote_complete", &[("tier", "staging")]);
-    let gates =
-        world.heard.iter().filter(|event| event["kind"] == "gate_start" && event["name"] == "test").count();
-    assert_eq!(gates, 1, "the gate that passed is not run again");
+    assert_eq!(starts_of_the_gate(&world), 1, "the gate that passed is not run again");
 }
 
 #[test]
-fn a_second_word_ends_what_runs_and_it_runs_again_after_the_restart() {
+fn a_second_word_from_there_ends_what_runs_and_it_runs_again_after_the_restart() {
     let mut world = World::new(&patient());
     world.push("1.0.0", &[]);
     world.wait("gate_start", &[("name", "test")]);
-    let pid = rustix::process::Pid::from_raw(world.pid()).expect("a process");
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told");
+    tell(&world, Signal::INT);
     world.wait("controller_stopping", &[]);
-    assert_eq!(world.stop(), 0);
+    tell(&world, Signal::INT);
+    assert_eq!(world.ended(), 0);
     assert!(those_with(&world.path("state/logs")).is_empty(), "nothing is left");
     fs::write(world.path("place/go"), "").expect("a file");
     world.start();
@@ -51,13 +58,119 @@ fn a_second_word_ends_what_runs_and_it_runs_again_after_the_restart() {
     world.wait("promote_complete", &[("tier", "staging")]);
 }
 
+/// A gate that says and writes something before and after it waits, and the build before it.
+fn telling() -> String {
+    SHOP.replace(
+        "run = \"! grep -q bad-build",
+        "run = \"echo before; echo '{\\\"kind\\\":\\\"progress\\\",\\\"percent\\\":10}' >>$TIDEGATE_EVENTS; \
+         while ! test -f $PLACE/go; do sleep 0.02; done; \
+         echo '{\\\"kind\\\":\\\"progress\\\",\\\"percent\\\":90}' >>$TIDEGATE_EVENTS; echo after; ! grep -q bad-build",
+    )
+}
+
+/// A gate goes on while `away` has no controller running, and its end counts.
+fn outlives(away: impl Fn(&mut World)) {
+    let mut world = World::new(&telling());
+    world.push("1.0.0", &[]);
+    let begun = world.wait("gate_start", &[("name", "test")]);
+    world.wait("step_event", &[]);
+    away(&mut world);
+    fs::write(world.path("place/go"), "").expect("a file");
+    let log = world.path(&format!("state/logs/shop/{}.log", begun["run_id"]));
+    wait_until("it goes on without a controller", || {
+        fs::read_to_string(&log).is_ok_and(|log| log == "before\nafter\n")
+    });
+    world.start();
+    let started = world.wait("controller_started", &[]);
+    assert_eq!(started["kept"], serde_json::json!([begun["run_id"]]), "{started}");
+    let done = world.wait("gate_done", &[("name", "test")]);
+    assert_eq!(done["run_id"], begun["run_id"], "{done}");
+    assert_eq!(done["outcome"]["status"], "pass", "{done}");
+    assert_eq!(done["outcome"]["log_bytes"], 13, "{done}");
+    world.wait("promote_complete", &[("tier", "staging")]);
+    assert_eq!(starts_of_the_gate(&world), 1);
+    let said: Vec<String> = world
+        .heard
+        .iter()
+        .filter(|event| event["kind"] == "step_event")
+        .map(|event| event["event"]["percent"].to_string())
+        .collect();
+    assert_eq!(said, ["10.0", "90.0"], "each once");
+    assert_eq!(
+        fs::read_dir(world.path("state/runner/runs")).expect("a folder").count(),
+        0,
+        "nothing is kept twice"
+    );
+}
+
+#[test]
+fn a_gate_outlives_a_controller_that_a_supervisor_stops() {
+    outlives(|world| assert_eq!(world.stop(), 0));
+}
+
+#[test]
+fn a_gate_outlives_a_controller_that_is_killed() {
+    outlives(World::kill);
+}
+
+#[test]
+fn a_deploy_on_this_machine_outlives_a_controller_that_is_killed() {
+    let mut world = World::new(&SHOP.replace(
+        "run = \"echo $TIDEGATE_MODE",
+        "run = \"echo before; while ! test -f $PLACE/go; do sleep 0.02; done; echo after; echo $TIDEGATE_MODE",
+    ));
+    world.push("1.0.0", &[]);
+    let begun = world.wait("deploy_start", &[("tier", "staging")]);
+    let log = world.path(&format!("state/logs/shop/{}.log", begun["run_id"]));
+    wait_until("it runs", || fs::read_to_string(&log).is_ok_and(|log| log.contains("before")));
+    world.kill();
+    fs::write(world.path("place/go"), "").expect("a file");
+    world.start();
+    let done = world.wait("deploy_ok", &[("tier", "staging")]);
+    assert_eq!(done["run_id"], begun["run_id"], "{done}");
+    world.wait("promote_complete", &[("tier", "staging")]);
+    let deploys =
+        world.heard.iter().filter(|event| event["kind"] == "deploy_start" && event["tier"] == "staging");
+    assert_eq!(deploys.count(), 1);
+    assert!(fs::read_to_string(&log).expect("a log").ends_with("before\nafter\n"));
+}
+
+#[test]
+fn a_gate_whose_runner_is_killed_too_is_interrupted_and_runs_again() {
+    let mut world = World::new(&telling());
+    world.push("1.0.0", &[]);
+    world.wait("gate_start", &[("name", "test")]);
+    world.wait("step_event", &[]);
+    world.kill_all();
+    fs::write(world.path("place/go"), "").expect("a file");
+    world.start();
+    let done = world.wait("gate_done", &[("name", "test")]);
+    assert_eq!(done["outcome"]["classification"], "interrupted", "{done}");
+    assert_eq!(done["will_retry"], true, "{done}");
+    world.wait("promote_complete", &[("tier", "staging")]);
+}
+
+#[test]
+fn while_the_controller_lives_a_runner_that_is_killed_costs_the_run_and_nothing_else() {
+    let mut world = World::new(&telling());
+    world.push("1.0.0", &[]);
+    world.wait("gate_start", &[("name", "test")]);
+    world.wait("step_event", &[]);
+    world.kill_runner();
+    fs::write(world.path("place/go"), "").expect("a file");
+    let done = world.wait("gate_done", &[("name", "test")]);
+    assert_eq!(done["outcome"]["classification"], "interrupted", "{done}");
+    world.wait("promote_complete", &[("tier", "staging")]);
+    world.push("1.1.0", &[]);
+    world.wait("promote_complete", &[("tier", "staging"), ("version", "1.1.0")]);
+}
+
 #[test]
 fn words_that_come_while_it_ends_do_no_harm() {
     let mut world = World::new(SHOP);
     for _ in 0..15 {
-        let pid = rustix::process::Pid::from_raw(world.pid()).expect("a process");
         for _ in 0..3 {
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("told");
+            tell(&world, Signal::TERM);
         }
         assert_eq!(world.stop(), 0);
         world.start();
@@ -65,7 +178,7 @@ fn words_that_come_while_it_ends_do_no_harm() {
 }
 
 #[test]
-fn after_a_kill_what_it_left_is_ended_and_the_gate_runs_again() {
+fn after_a_kill_of_both_what_they_left_is_ended_and_the_gate_runs_again() {
     let mut world = World::new(
         &patient().replace("run = \"while", "run = \"test -f $PLACE/again || setsid sleep 600 & while"),
     );
@@ -75,8 +188,8 @@ fn after_a_kill_what_it_left_is_ended_and_the_gate_runs_again() {
     wait_until("the stray is there", || {
         those_with(&logs).iter().any(|(_, name)| name == "sleep" || name == "setsid")
     });
-    world.kill();
-    assert!(those_with(&logs).iter().any(|(_, name)| name == "sleep"), "it outlives the controller");
+    world.kill_all();
+    assert!(those_with(&logs).iter().any(|(_, name)| name == "sleep"), "it outlives both");
     fs::write(world.path("place/again"), "").expect("a file");
     world.start();
     let done = world.wait("gate_done", &[("name", "test"), ("will_retry", "true")]);
@@ -95,6 +208,22 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
         assert!(begin.elapsed().as_secs() < 30, "{what}");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+}
+
+#[test]
+fn one_runner_for_a_state_folder_and_a_folder_for_the_runner() {
+    let mut world = World::new(SHOP);
+    let state = world.path("state").display().to_string();
+    let (exit, said) = world.ends(&["runner", "--state", &state]);
+    assert_eq!(exit, 1);
+    assert!(said.contains("TG-SERVE-009"), "{said}");
+    world.stop();
+    let runner = world.path("state/runner");
+    wait_until("the runner ends", || fs::remove_dir_all(&runner).is_ok() && !runner.exists());
+    fs::write(&runner, "").expect("a file");
+    let (exit, said) = world.ends(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(exit, 1);
+    assert!(said.contains("TG-SERVE-008"), "{said}");
 }
 
 #[test]

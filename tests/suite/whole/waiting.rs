@@ -170,3 +170,16 @@ fn waiting_for_all_leaves_out_what_has_nothing_to_wait_for() {
     let (exit, said) = world.ends(&["status", "--wait", "b-quiet"]);
     assert!(exit == 2 && said.contains("TG-ASK-004"), "who names it is told: {said}");
 }
+
+#[test]
+fn a_gate_that_could_not_judge_is_named_when_the_version_waits_again() {
+    let missing = SHOP.replace("run = \"! grep -q bad-build", "run = \"exec no-such-tool-here # ");
+    let mut world = World::new(&missing);
+    world.push("1.0.0", &[]);
+    let done = world.wait("gate_done", &[("name", "test")]);
+    world.wait("promote_blocked", &[("stepped_back", "true")]);
+    let (exit, said) = world.says(&["why", "shop", "host"]);
+    assert_eq!(exit, 3, "{said}");
+    let named = format!("gate `test` could not judge  (tidegate logs {})", done["run_id"]);
+    assert!(said.contains(&named) && said.contains("tidegate retry shop host"), "{said}");
+}

@@ -225,6 +225,42 @@ impl World {
         child.wait().expect("gone");
     }
 
+    /// Processes of this world beside the controller and the process that runs its steps.
+    pub(crate) fn strays(&self) -> Vec<(i32, String)> {
+        let mut all = those_with(self.folder.path());
+        all.retain(|(pid, name)| *pid != self.pid() && name != "tidegate-runner");
+        all
+    }
+
+    /// Kills the process that runs steps, if there is one now, and waits until it is gone.
+    pub(crate) fn kill_runner(&self) {
+        let said = fs::read_to_string(self.path("state/runner/lock")).unwrap_or_default();
+        let Some(pid) = said.trim().parse().ok().and_then(rustix::process::Pid::from_raw) else { return };
+        // It ends by itself when it has nothing to do; its number may be somebody else's then.
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if !line.contains(self.folder.path().to_str().expect("text")) {
+            return;
+        }
+        // It may have ended by itself just now.
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        // One that waits to be reaped is gone.
+        let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        while stat().rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z')) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Kills the controller, and the process that runs steps for it.
+    pub(crate) fn kill_all(&mut self) {
+        self.kill();
+        self.kill_runner();
+    }
+
+    /// Waits for the end of a controller that was told of it; how it ended.
+    pub(crate) fn ended(&mut self) -> i32 {
+        self.controller.take().expect("a controller").wait().expect("gone").code().expect("an exit status")
+    }
+
     /// Ends the controller as an operator does, and waits; how it ended.
     pub(crate) fn stop(&mut self) -> i32 {
         let mut child = self.controller.take().expect("a controller");
