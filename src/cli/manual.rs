@@ -134,6 +134,12 @@ pub(super) const DOCTOR: &str = "Example: tidegate doctor --pipelines pipelines"
 
 pub(super) const TOKEN: &str = "Example: tidegate token create ann --role operator";
 
+pub(super) const VERIFY_JOURNAL: &str = "\
+Prints the head of the chain, ID:HASH, to be noted elsewhere: `--expect` proves later that it is still in there. Exits with \
+0 when it is proven, 1 when it is not, 4 when it cannot be read.
+
+Example: tidegate verify-journal --state /var/lib/tidegate/state";
+
 pub(super) const COMPLETIONS: &str =
     "Example: tidegate completions bash > ~/.local/share/bash-completion/completions/tidegate";
 

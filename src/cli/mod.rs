@@ -1,6 +1,6 @@
 //! The command line: one file a family of commands. Data goes to stdout, talk to stderr; a command ends with an
-//! `Exit`. Everything but `serve`, `run`, `demo`, `init`, `check`, `explain`, `schema`, `hook install` and `token` speaks to a
-//! controller over HTTP, like any other client.
+//! `Exit`. Everything but `serve`, `run`, `demo`, `init`, `check`, `explain`, `schema`, `hook install`, `token`,
+//! `verify-journal`, `export`, `import`, `backup` and `restore` speaks to a controller over HTTP, like any other client.
 
 mod actions;
 mod cargo_gate;
@@ -30,6 +30,7 @@ mod status;
 mod talk;
 mod token;
 mod trouble;
+mod verify_journal;
 mod wait;
 mod watch;
 mod why;
@@ -180,6 +181,9 @@ enum Command {
     /// Make, list and revoke tokens
     #[command(after_help = manual::TOKEN)]
     Token(token::Args),
+    /// Prove that the journal is what it was when it was written
+    #[command(after_help = manual::VERIFY_JOURNAL)]
+    VerifyJournal(verify_journal::Args),
     /// Print a script that lets a shell complete words
     #[command(after_help = manual::COMPLETIONS)]
     Completions(complete::Args),
@@ -241,6 +245,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Hook(args) => hook::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::VerifyJournal(args) => verify_journal::run(&args),
         Command::Completions(args) => complete::run(&args),
         Command::Man(args) => man::run(&args, Cli::command()),
         Command::Complete(args) => complete::complete(&args, Cli::command()),
