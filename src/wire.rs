@@ -221,7 +221,10 @@ fn why_not(text: &str, error: serde_json::Error) -> DecodeError {
         kind: String,
     }
     match serde_json::from_str::<Tag>(text) {
-        Ok(tag) if error.to_string().contains("unknown variant") => DecodeError::UnknownKind(tag.kind),
+        // Frames that are only sent, too, and the first line of an export.
+        Ok(tag) if !KINDS.contains(&tag.kind.as_str()) || error.to_string().contains("unknown variant") => {
+            DecodeError::UnknownKind(tag.kind)
+        }
         _ => DecodeError::Malformed(error),
     }
 }
