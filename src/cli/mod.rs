@@ -3,6 +3,7 @@
 //! `verify-journal`, `export`, `import`, `backup` and `restore` speaks to a controller over HTTP, like any other client.
 
 mod actions;
+mod archive;
 mod cargo_gate;
 mod remote_step;
 mod check;
@@ -181,6 +182,18 @@ enum Command {
     /// Make, list and revoke tokens
     #[command(after_help = manual::TOKEN)]
     Token(token::Args),
+    /// Copy the journal, logs, artifacts and tokens into a folder, beside a running controller
+    #[command(after_help = manual::BACKUP)]
+    Backup(archive::BackupArgs),
+    /// Go on from a backup, in a state folder with nothing in it
+    #[command(after_help = manual::RESTORE)]
+    Restore(archive::RestoreArgs),
+    /// Write the whole journal as JSON lines
+    #[command(after_help = manual::EXPORT)]
+    Export(archive::ExportArgs),
+    /// Make a journal of an export, in a state folder with nothing in it
+    #[command(after_help = manual::IMPORT)]
+    Import(archive::ImportArgs),
     /// Prove that the journal is what it was when it was written
     #[command(after_help = manual::VERIFY_JOURNAL)]
     VerifyJournal(verify_journal::Args),
@@ -245,6 +258,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Hook(args) => hook::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Backup(args) => archive::backup(&args),
+        Command::Restore(args) => archive::restore(&args),
+        Command::Export(args) => archive::export(&args),
+        Command::Import(args) => archive::import(&args),
         Command::VerifyJournal(args) => verify_journal::run(&args),
         Command::Completions(args) => complete::run(&args),
         Command::Man(args) => man::run(&args, Cli::command()),

@@ -1,47 +1,10 @@
 //! Journals that were tampered with, and what is said of them.
 
 use super::*;
-use crate::domain::event::Event;
-use crate::domain::{Envelope, EventId, Fact};
-use crate::engine::record;
-use crate::journal::{Head, Journal, Record, SqliteJournal};
-use rusqlite::Connection;
+use crate::archive::What;
+use crate::journal::Head;
 use std::path::Path;
 use tempfile::TempDir;
-
-/// Events of every shape that the columns know.
-pub(super) fn envelope(id: u64) -> Envelope {
-    let event = match id % 3 {
-        0 => Event::HoldSet { tier: Some("prod".into()), of_rollback: false },
-        1 => Event::ControllerStarted { release: "1.2.3".into() },
-        _ => Event::StepStart {
-            run_id: crate::domain::RunId(id),
-            sha: "c0".into(),
-            version: "1.0.0".into(),
-            step: "compile".into(),
-        },
-    };
-    let pipeline = (id % 3 != 1).then(|| "shop".into());
-    let at = chrono::DateTime::from_timestamp_micros(1_700_000_000_000_000 + id as i64).unwrap();
-    Envelope { id: EventId(id), at, fact: Fact { pipeline, by: Some("ann".into()), why: None, event } }
-}
-
-pub(super) fn records(ids: std::ops::RangeInclusive<u64>) -> Vec<Record> {
-    ids.map(|id| record(&envelope(id))).collect()
-}
-
-/// A journal of so many events that was stopped cleanly, and its head.
-pub(super) async fn journal(count: u64) -> (TempDir, Head) {
-    let home = tempfile::tempdir().unwrap();
-    let journal = SqliteJournal::open(home.path()).unwrap();
-    journal.append(records(1..=count)).await.unwrap();
-    journal.close().await.unwrap();
-    (home, journal.chain().head)
-}
-
-pub(super) fn raw(folder: &Path) -> Connection {
-    Connection::open(folder.join("journal.db")).unwrap()
-}
 
 /// Does something to a copy of a journal, and verifies that.
 fn tampered(home: &Path, sql: &str) -> Proof {
@@ -266,8 +229,8 @@ async fn a_file_that_is_damaged_is_said_to_be() {
 #[tokio::test]
 async fn a_log_that_is_lost_or_of_another_journal_is_noticed() {
     let home = tempfile::tempdir().unwrap();
-    let journal = SqliteJournal::open(home.path()).unwrap();
-    journal.append(records(1..=40)).await.unwrap();
+    let open = SqliteJournal::open(home.path()).unwrap();
+    open.append(records(1..=40)).await.unwrap();
     let crashed = tempfile::tempdir().unwrap();
     let copy = |name: &str| std::fs::copy(home.path().join(name), crashed.path().join(name)).unwrap();
     copy("journal.db");
@@ -276,7 +239,7 @@ async fn a_log_that_is_lost_or_of_another_journal_is_noticed() {
     assert!(proof.defects[0].detail.contains("journal.db-wal"));
     copy("journal.db-wal");
     assert!(verify(crashed.path(), &[]).unwrap().proven);
-    let (other, _) = super::tests::journal(300).await;
+    let (other, _) = journal(300).await;
     std::fs::copy(other.path().join("journal.db"), crashed.path().join("journal.db")).unwrap();
     // What SQLite makes of the two together depends on their pages; nothing of it is taken for proven.
     match verify(crashed.path(), &[]) {
