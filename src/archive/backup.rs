@@ -97,7 +97,11 @@ impl Round<'_> {
     fn make(&self, now: Time) -> Result<Result<(Manifest, Made), String>, Error> {
         let before: BTreeSet<String> = self.others()?.into_iter().collect();
         let copy = self.target.beside(JOURNAL)?;
-        Inspector::open(self.state.path())?.copy_to(&copy)?;
+        let inspector = Inspector::open(self.state.path())?;
+        inspector.copy_to(&copy)?;
+        if inspector.is_stale() {
+            return Ok(Err(JOURNAL.to_owned()));
+        }
         fs::set_permissions(&copy, Permissions::from_mode(0o600)).map_err(Error::io("protect", &copy))?;
         folder::sync(&copy)?;
         let proof = verify::verify_file(&copy)?;

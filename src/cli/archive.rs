@@ -51,7 +51,7 @@ pub(super) fn backup(args: &BackupArgs) -> Exit {
         let state = state_folder(&args.place)?;
         let made = archive::backup(&state, &args.folder, chrono::Utc::now())?;
         if args.place.json {
-            return Ok(json(&made));
+            return json(&made);
         }
         let archive::Made { last, files, copied, bytes, hash } = made;
         talk::data(format_args!("{last}:{hash}"));
@@ -68,7 +68,7 @@ pub(super) fn restore(args: &RestoreArgs) -> Exit {
         let state = state_folder(&args.place)?;
         let restored = at_once(archive::restore(&args.folder, &state, chrono::Utc::now()))?;
         if args.place.json {
-            return Ok(json(&restored));
+            return json(&restored);
         }
         let archive::Restored { last, event, taken_at, files } = restored;
         talk::say(format_args!(
@@ -122,7 +122,7 @@ pub(super) fn import(args: &ImportArgs) -> Exit {
             at_once(archive::import(BufReader::new(file), &state))?
         };
         if args.place.json {
-            return Ok(json(&imported));
+            return json(&imported);
         }
         let archive::Imported { events, last, hash } = imported;
         talk::data(format_args!("{last}:{hash}"));
@@ -136,8 +136,10 @@ fn ended(result: Result<(), Trouble>) -> Exit {
     result.map_or_else(|trouble| trouble.say(), |()| Exit::Done)
 }
 
-fn json(value: &impl Serialize) {
+/// What was done, for programs.
+fn json(value: &impl Serialize) -> Result<(), Trouble> {
     talk::json(serde_json::to_string_pretty(value).expect("BUG: what was done is JSON"));
+    Ok(())
 }
 
 /// Runs what writes to a journal.

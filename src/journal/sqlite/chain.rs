@@ -43,6 +43,7 @@ pub(super) fn complete(connection: &mut Connection, chunk: u32) -> Result<Chain,
         let is_done = reached == head;
         let noted = if is_done {
             tie_checkpoint(&transaction)
+                .and_then(|()| tie_checkpoint_to(&transaction, &before))
                 .and_then(|()| transaction.execute("DELETE FROM meta WHERE key = ?1", [REACHED]))
         } else {
             let noted = [REACHED, &reached.to_string()];

@@ -53,11 +53,7 @@ impl Importer {
         if let Some(checkpoint) = checkpoint {
             super::writer::write_checkpoint(&transaction, checkpoint).map_err(failed)?;
         }
-        if checkpoint
-            .is_some_and(|checkpoint| Some(checkpoint.id) == chain::before(&transaction).ok().map(|it| it.id))
-        {
-            chain::tie_checkpoint_to(&transaction, &chain::before(&transaction)?).map_err(failed)?;
-        }
+        chain::tie_checkpoint_to(&transaction, &chain::before(&transaction)?).map_err(failed)?;
         for (key, value) in
             [(META_CLEAN_STOP, self.head.id.to_string()), (chain::AT_STOP, self.head.to_string())]
         {

@@ -131,6 +131,24 @@ fn killed_while_a_file_gets_its_chain() {
     assert_eq!(chained(home.path()), COUNT);
 }
 
+#[test]
+fn a_checkpoint_whose_event_is_gone_is_tied_to_the_chains_beginning() {
+    for checkpoint in [9, 12] {
+        let home = home();
+        of_an_earlier_layout(home.path(), 20);
+        let connection = raw(home.path());
+        connection.execute_batch(schema::MIGRATIONS[1]).unwrap();
+        let sql = "INSERT INTO checkpoint VALUES (?1, 5, '0.1.0', 1, '{}')";
+        connection.execute(sql, [checkpoint]).unwrap();
+        connection.execute_batch("DELETE FROM events WHERE id < 10; PRAGMA user_version=2").unwrap();
+        drop(connection);
+        drop(SqliteJournal::open(home.path()).unwrap());
+        let inspector = Inspector::open(home.path()).unwrap();
+        assert_eq!(inspector.before().unwrap(), Head { id: EventId(9), ..head_of(0) });
+        assert!(inspector.checkpoint().unwrap().unwrap().is_whole, "{checkpoint}");
+    }
+}
+
 #[tokio::test]
 async fn a_record_without_its_value_is_damage_and_gets_none() {
     let home = home();
