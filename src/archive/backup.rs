@@ -9,6 +9,7 @@ use super::{Error, verify};
 use crate::domain::Time;
 use crate::journal::{self, Inspector};
 use crate::settings::StateDir;
+use chrono::SubsecRound;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::io;
@@ -47,6 +48,7 @@ pub struct Made {
 /// Something cannot be read or written, the journal is not what was written, or the folder is of something else. The
 /// backup that was there before is still there.
 pub fn backup(state: &StateDir, into: &Path, now: Time) -> Result<Made, Error> {
+    let now = now.trunc_subsecs(6);
     apart(state.path(), into)?;
     Inspector::open(state.path())?;
     let target = Folder::take(into)?;

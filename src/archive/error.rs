@@ -111,7 +111,7 @@ impl Error {
             }
             Error::Busy { .. } => "wait until it is done",
             Error::Newer { .. } => "restore it with the release that made it, or a newer one",
-            Error::Damaged { .. } => "take another backup: nothing was put in place",
+            Error::Damaged { .. } => "take another backup into a new folder: nothing was put in place",
             Error::Full { .. } => {
                 "name a folder that is not there yet with `--state`, or move away what is in it"
             }

@@ -61,8 +61,10 @@ async fn appended(home: &Path, count: u64) {
 async fn what_is_backed_up_is_restored_and_goes_on_in_a_new_epoch() {
     let (home, state) = state(20).await;
     let (_kept, into) = nowhere();
-    let made = backup(&state, &into, now()).unwrap();
+    let made = backup(&state, &into, now() + chrono::TimeDelta::nanoseconds(9)).unwrap();
     assert_eq!((made.last, made.files, made.copied), (20, 5, 5));
+    let manifest = crate::archive::folder::manifest(&into).unwrap().unwrap();
+    assert_eq!(manifest.taken_at, now(), "as events say their times");
     let mut wanted =
         ["artifacts/sha256/ab/cd", "backup.json", "backup.lock", "journal.db", "logs/1.log"].to_vec();
     wanted.extend(["logs/2.log", "tokens.json"]);

@@ -150,6 +150,30 @@ fn a_checkpoint_whose_event_is_gone_is_tied_to_the_chains_beginning() {
 }
 
 #[tokio::test]
+async fn a_file_that_does_not_end_as_a_clean_stop_left_it_is_refused() {
+    for (change, is_refused) in [
+        ("DELETE FROM events WHERE id > 7", true),
+        ("DELETE FROM events", true),
+        (
+            "INSERT INTO events SELECT 10, at_us, kind, pipeline, tier, run, body, hash FROM events WHERE id = 9",
+            true,
+        ),
+        ("UPDATE events SET hash = x'00' WHERE id = 9", true),
+        ("DELETE FROM events WHERE id > 7; DELETE FROM meta WHERE key LIKE '%_stop'", false),
+    ] {
+        let home = home();
+        let journal = SqliteJournal::open(home.path()).unwrap();
+        journal.append(records(1..=9)).await.unwrap();
+        journal.close().await.unwrap();
+        raw(home.path()).execute_batch(change).unwrap();
+        for _ in 0..2 {
+            let opened = SqliteJournal::open(home.path()).map(drop);
+            assert_eq!(opened.is_err(), is_refused, "{change}: {opened:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_record_without_its_value_is_damage_and_gets_none() {
     let home = home();
     let journal = SqliteJournal::open(home.path()).unwrap();
