@@ -24,6 +24,7 @@
 //! | [`interpreter`] | turning an effect into real work: builds, gates, deploys | decide what comes next |
 //! | [`watch`] | noticing that definition files changed | parse them |
 //! | [`engine`] | the loop; the only writer of the journal | do I/O of its own beside the journal |
+//! | [`archive`] | proving the journal, carrying it elsewhere, backups and going on from one | change a journal that a controller has |
 //! | [`notice`] | telling others of events: posts, programs, commit statuses | get in the way of a delivery |
 //! | [`server`] | HTTP, `/events` | hold state that is not a fold of events |
 //! | [`words`] | how things are said to people, on the command line and on screens | print |
@@ -54,6 +55,7 @@ pub mod remote;
 pub mod interpreter;
 pub mod watch;
 pub mod engine;
+pub mod archive;
 pub mod notice;
 pub mod server;
 pub mod words;

@@ -17,7 +17,7 @@
 //! - Nothing is said for long where nothing happens, but there is a ping every 20 seconds: after a minute without one
 //!   the connection is dead.
 //! - `lagged` needs nothing from who has `since` (what it missed follows from the journal); `gap` says that the beginning
-//!   is no longer kept; `error` is the last frame.
+//!   is no longer kept, or was lost before a backup was restored; `error` is the last frame.
 
 use crate::domain::Time;
 pub use crate::domain::event::{Action, Artifact, DeployMode, KINDS, PromotionEnd, StepSaid, VoidReason};
@@ -87,7 +87,7 @@ pub enum Live {
         /// The last `id` that it was sent before the hole.
         after: EventId,
     },
-    /// The events before `oldest` are no longer kept.
+    /// Events before `oldest` are missing: they are no longer kept, or were lost before a backup was restored.
     Gap {
         /// The first that is kept.
         oldest: EventId,
@@ -221,7 +221,10 @@ fn why_not(text: &str, error: serde_json::Error) -> DecodeError {
         kind: String,
     }
     match serde_json::from_str::<Tag>(text) {
-        Ok(tag) if error.to_string().contains("unknown variant") => DecodeError::UnknownKind(tag.kind),
+        // Frames that are only sent, too, and the first line of an export.
+        Ok(tag) if !KINDS.contains(&tag.kind.as_str()) || error.to_string().contains("unknown variant") => {
+            DecodeError::UnknownKind(tag.kind)
+        }
         _ => DecodeError::Malformed(error),
     }
 }

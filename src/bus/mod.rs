@@ -9,7 +9,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
-pub use subscription::{Item, Subscription};
+pub use subscription::{Item, Subscription, gap_after};
 
 use crate::domain::EventId;
 use crate::journal::{Filter, Journal, Record, Watermark};

@@ -15,6 +15,8 @@
 //! - *Behind by more than the bus holds.* [`Item::Lagged`] counts every envelope that was lost; the events among them
 //!   then come from the journal, before the oldest envelope still on the bus.
 //! - *Retention removes what was to be read.* [`Item::Gap`], and on from the oldest event left.
+//! - *The id was given out by a journal that was lost*, and this one was restored from a backup before it: [`Item::Gap`] as
+//!   well, and on from where the new epoch of ids begins. To whoever passed no more than the backup has, nothing is missing.
 //!
 //! A subscriber without `since` gets what the bus holds, and no more.
 
@@ -44,7 +46,7 @@ pub enum Item {
         /// The last id sent before, or where the subscription began.
         after: EventId,
     },
-    /// Events are missing that retention has removed. Passes every filter.
+    /// Events are missing: retention has removed them, or they were lost before a backup was restored. Passes every filter.
     Gap {
         /// The oldest event left.
         oldest: EventId,
@@ -74,7 +76,14 @@ pub struct Subscription {
     /// From the bus, waiting until the hole in front of it is filled.
     held: Option<Entry>,
     /// Under way. Kept, so that dropping [`Subscription::next`] loses no work.
-    reading: Option<BoxFuture<'static, Result<Page, journal::Error>>>,
+    reading: Option<BoxFuture<'static, Result<Piece, journal::Error>>>,
+}
+
+/// What was read of the journal.
+struct Piece {
+    page: Page,
+    /// Events that are missing in front of it.
+    gap: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,26 +239,28 @@ impl Subscription {
 
     /// Reads one page, of which nothing beyond `end` is shown.
     async fn read_towards(&mut self, end: EventId) -> Option<Item> {
-        let reading = self.reading.get_or_insert_with(|| self.journal.read(self.passed, PAGE, &self.filter));
+        let (journal, passed, filter) = (&self.journal, self.passed, &self.filter);
+        let reading =
+            self.reading.get_or_insert_with(|| read(journal.clone(), passed, filter.clone()).boxed());
         let result = reading.await;
         self.reading = None;
         match result {
-            Ok(page) => {
-                self.take(page, end);
+            Ok(piece) => {
+                self.take(piece, end);
                 None
             }
             Err(error) => Some(self.fail(error)),
         }
     }
 
-    fn take(&mut self, page: Page, end: EventId) {
+    fn take(&mut self, Piece { page, gap }: Piece, end: EventId) {
         let Some(first) = page.first else {
             // Published, so it must have been there. Not worth waiting for ever.
             tracing::error!(after = self.passed.0, end = end.0, "the journal ends before what was published");
             self.passed = end;
             return;
         };
-        if first.0 > self.passed.0 + 1 {
+        if gap {
             self.gap = Some(first);
             self.passed = EventId(first.0 - 1);
         }
@@ -268,6 +279,37 @@ impl Subscription {
             Watermark::Durable(id) => Ok(*id),
             Watermark::Failed(error) => Err(error.clone()),
         }
+    }
+}
+
+/// Reads one page after an id, and looks whether what is missing in front of it is missed.
+async fn read(journal: Arc<dyn Journal>, passed: EventId, filter: Filter) -> Result<Piece, journal::Error> {
+    let page = journal.read(passed, PAGE, &filter).await?;
+    let gap = match page.first {
+        Some(first) if first.0 > passed.0 + 1 => is_missed(&*journal, passed, first).await?,
+        _ => false,
+    };
+    Ok(Piece { page, gap })
+}
+
+/// Whether there were events after one and before another that are not there.
+async fn is_missed(journal: &dyn Journal, passed: EventId, first: EventId) -> Result<bool, journal::Error> {
+    let before = match journal.last_below(first).await? {
+        EventId(0) => journal.chain().before.id,
+        before => before,
+    };
+    Ok(passed != before)
+}
+
+/// The first event after an id, if some after it are missing.
+///
+/// # Errors
+/// The journal cannot be read.
+pub async fn gap_after(journal: &dyn Journal, since: EventId) -> Result<Option<EventId>, journal::Error> {
+    let first = journal.read(since, 1, &Filter::default()).await?.first;
+    match first {
+        Some(first) if first.0 > since.0 + 1 => Ok(is_missed(journal, since, first).await?.then_some(first)),
+        _ => Ok(None),
     }
 }
 

@@ -543,3 +543,34 @@ impl Check {
         }
     }
 }
+
+#[tokio::test]
+async fn what_was_lost_before_a_restore_is_a_gap_to_those_who_had_seen_it() {
+    const EPOCH: u64 = 1 << 32;
+    let house = House::in_memory();
+    house.emit(5).await;
+    let restored = Record { kind: crate::journal::RESTORED.into(), ..record(EPOCH) };
+    house.journal.append(vec![restored.clone()]).await.unwrap();
+    // As a controller does that begins on it.
+    let house = House::new(house.journal.clone());
+    let (first, next) = (EPOCH.to_string(), (EPOCH + 1).to_string());
+    let gap = format!("gap {EPOCH}");
+    for (since, wanted) in [
+        (3, vec!["4", "5", &first]),
+        (5, vec![&first]),
+        (6, vec![&gap, &first]),
+        (EPOCH - 2, vec![&gap, &first]),
+        (EPOCH, vec![]),
+    ] {
+        assert_eq!(drain(&mut house.since(since)), wanted, "since {since}");
+        let told = gap_after(&*house.journal, EventId(since)).await.unwrap();
+        assert_eq!(told.is_some(), wanted.first() == Some(&gap.as_str()), "since {since}");
+    }
+    let mut follower = house.since(4);
+    assert_eq!(drain(&mut follower), ["5", &first]);
+    house.emit(1).await;
+    assert_eq!(drain(&mut follower), [next]);
+    let shop = Filter { pipeline: vec!["nowhere".into()], ..Filter::default() };
+    let mut filtered = house.bus.subscribe(Start { filter: shop, ..Start::since(EventId(9)) }).unwrap();
+    assert_eq!(drain(&mut filtered), [gap.as_str()], "a gap passes every filter");
+}

@@ -134,6 +134,36 @@ pub(super) const DOCTOR: &str = "Example: tidegate doctor --pipelines pipelines"
 
 pub(super) const TOKEN: &str = "Example: tidegate token create ann --role operator";
 
+pub(super) const BACKUP: &str = "\
+Into a folder with an earlier backup of the same journal it copies only the journal and what is new. Interrupted at any \
+moment it leaves the earlier backup as it was. The owner's token is not in it: that is made anew.
+
+Example: tidegate backup /backup/tidegate --state /var/lib/tidegate/state";
+
+pub(super) const RESTORE: &str = "\
+Every file is checked before anything is put in place. Every pipeline is held afterwards: what happened after the backup is \
+not in the journal. Compare what runs with what `tidegate status` says, then `tidegate resume`.
+
+Example: tidegate restore /backup/tidegate --state /var/lib/tidegate/state";
+
+pub(super) const EXPORT: &str = "\
+The first line says which journal it is, each other one is an event with its value in the chain. `tidegate watch --replay` \
+plays such a file, and `tidegate import` makes a journal of it.
+
+Example: tidegate export --state /var/lib/tidegate/state --out journal.jsonl";
+
+pub(super) const IMPORT: &str = "\
+The chain is checked as it is read; at the first line that does not fit nothing is made. Logs and artifacts are not in an \
+export: `tidegate backup` has them.
+
+Example: tidegate import journal.jsonl --state /var/tmp/again";
+
+pub(super) const VERIFY_JOURNAL: &str = "\
+Prints the head of the chain, ID:HASH, to be noted elsewhere: `--expect` proves later that it is still in there. Exits with \
+0 when it is proven, 1 when it is not, 4 when it cannot be read.
+
+Example: tidegate verify-journal --state /var/lib/tidegate/state";
+
 pub(super) const COMPLETIONS: &str =
     "Example: tidegate completions bash > ~/.local/share/bash-completion/completions/tidegate";
 

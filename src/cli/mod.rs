@@ -1,8 +1,9 @@
 //! The command line: one file a family of commands. Data goes to stdout, talk to stderr; a command ends with an
-//! `Exit`. Everything but `serve`, `run`, `demo`, `init`, `check`, `explain`, `schema`, `hook install` and `token` speaks to a
-//! controller over HTTP, like any other client.
+//! `Exit`. Everything but `serve`, `run`, `demo`, `init`, `check`, `explain`, `schema`, `hook install`, `token`,
+//! `verify-journal`, `export`, `import`, `backup` and `restore` speaks to a controller over HTTP, like any other client.
 
 mod actions;
+mod archive;
 mod cargo_gate;
 mod remote_step;
 mod check;
@@ -31,6 +32,7 @@ mod status;
 mod talk;
 mod token;
 mod trouble;
+mod verify_journal;
 mod wait;
 mod watch;
 mod why;
@@ -184,6 +186,21 @@ enum Command {
     /// Make, list and revoke tokens
     #[command(after_help = manual::TOKEN)]
     Token(token::Args),
+    /// Copy the journal, logs, artifacts and tokens into a folder, beside a running controller
+    #[command(after_help = manual::BACKUP)]
+    Backup(archive::BackupArgs),
+    /// Go on from a backup, in a state folder with nothing in it
+    #[command(after_help = manual::RESTORE)]
+    Restore(archive::RestoreArgs),
+    /// Write the whole journal as JSON lines
+    #[command(after_help = manual::EXPORT)]
+    Export(archive::ExportArgs),
+    /// Make a journal of an export, in a state folder with nothing in it
+    #[command(after_help = manual::IMPORT)]
+    Import(archive::ImportArgs),
+    /// Prove that the journal is what it was when it was written
+    #[command(after_help = manual::VERIFY_JOURNAL)]
+    VerifyJournal(verify_journal::Args),
     /// Print a script that lets a shell complete words
     #[command(after_help = manual::COMPLETIONS)]
     Completions(complete::Args),
@@ -246,6 +263,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Hook(args) => hook::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Backup(args) => archive::backup(&args),
+        Command::Restore(args) => archive::restore(&args),
+        Command::Export(args) => archive::export(&args),
+        Command::Import(args) => archive::import(&args),
+        Command::VerifyJournal(args) => verify_journal::run(&args),
         Command::Completions(args) => complete::run(&args),
         Command::Man(args) => man::run(&args, Cli::command()),
         Command::Complete(args) => complete::complete(&args, Cli::command()),

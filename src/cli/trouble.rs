@@ -43,6 +43,7 @@ from_error! {
     crate::settings::SettingsError => Exit::Usage,
     crate::settings::StateDirError => Exit::Failed,
     crate::settings::TokenError => Exit::Failed,
+    crate::archive::Error => Exit::Failed,
     crate::artifact::Error => Exit::Failed,
     crate::source::Error => Exit::Failed,
 }

@@ -101,6 +101,21 @@ name! {
 #[serde(transparent)]
 pub struct EventId(pub u64);
 
+/// How many numbers an epoch has: a journal that is restored goes on at the next multiple.
+const EPOCH: u64 = 1 << 32;
+
+impl EventId {
+    /// The first number of this one's epoch; 0 in the first.
+    pub fn epoch(self) -> EventId {
+        EventId(self.0 / EPOCH * EPOCH)
+    }
+
+    /// The first number of the epoch after this one's. (JavaScript holds whole numbers up to 2^53: two million epochs.)
+    pub fn next_epoch(self) -> EventId {
+        EventId(self.epoch().0 + EPOCH)
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -113,6 +128,13 @@ impl fmt::Display for EventId {
 )]
 #[serde(transparent)]
 pub struct RunId(pub u64);
+
+impl RunId {
+    /// The first number of the epoch after this one's, as of events.
+    pub fn next_epoch(self) -> RunId {
+        RunId((self.0 / EPOCH + 1) * EPOCH)
+    }
+}
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

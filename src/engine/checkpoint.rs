@@ -5,7 +5,7 @@
 
 use super::{Engine, Refusal, ReplayError};
 use crate::domain::{EventId, State, Time};
-use crate::journal::{Checkpoint, Journal, Watermark};
+use crate::journal::{self, Checkpoint, Journal, Watermark};
 
 /// The form of the text that this release writes, and the newest that it reads.
 const FORMAT: u32 = 1;
@@ -66,7 +66,7 @@ impl Engine {
             Watermark::Durable(upto) => *upto,
             Watermark::Failed(error) => return Err(Refusal::NotKept(error.clone())),
         };
-        let newest = EventId(durable.0.saturating_sub(NEWEST_KEPT));
+        let newest = newest_kept(&*self.journal, durable).await.map_err(Refusal::NotKept)?;
         let before = still_needed(&state).into_iter().chain([before, newest]).min().unwrap_or_default();
         let oldest = self.journal.oldest_id();
         if before <= oldest {
@@ -75,6 +75,24 @@ impl Engine {
         let encoded = tokio::task::spawn_blocking(move || encode(&state, now)).await;
         let checkpoint = encoded.map_err(|_| Refusal::Ended)?;
         self.journal.forget_before(before, checkpoint).await.map_err(Refusal::NotKept)
+    }
+}
+
+/// The oldest of the newest events that stay.
+async fn newest_kept(journal: &dyn Journal, durable: EventId) -> Result<EventId, journal::Error> {
+    let (mut top, mut left) = (durable, NEWEST_KEPT);
+    loop {
+        let begin = top.epoch();
+        let there = top.0 - begin.0;
+        if there >= left || begin == EventId(0) {
+            return Ok(EventId(top.0.saturating_sub(left)));
+        }
+        // The rest of them are of the epoch before.
+        left -= there + 1;
+        top = journal.last_below(begin).await?;
+        if top == EventId(0) {
+            return Ok(begin);
+        }
     }
 }
 
@@ -89,6 +107,22 @@ fn still_needed(state: &State) -> Option<EventId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_newest_events_stay_over_an_epoch_too() {
+        use crate::journal::contract::{record, records, restored};
+        const EPOCH: u64 = 1 << 32;
+        let journal = crate::journal::MemoryJournal::new();
+        journal.append(records(1..=5_000)).await.unwrap();
+        let newest = async || newest_kept(&journal, journal.last_id()).await.unwrap().0;
+        assert_eq!(newest().await, 3_000);
+        journal.append(vec![restored(5_000)]).await.unwrap();
+        assert_eq!(newest().await, 3_001);
+        journal.append((1..=9).map(|id| record(EPOCH + id)).collect()).await.unwrap();
+        assert_eq!(newest().await, 3_010);
+        journal.append((10..=2_500).map(|id| record(EPOCH + id)).collect()).await.unwrap();
+        assert_eq!(newest().await, EPOCH + 500);
+    }
 
     #[test]
     fn a_checkpoint_of_a_later_form_or_of_another_event_is_refused() {

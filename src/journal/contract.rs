@@ -193,6 +193,79 @@ async fn checkpoints(journal: &dyn Journal) {
     assert_eq!(journal.oldest_id(), EventId(4_000));
 }
 
+/// Works out the chain of what is left, and compares it with what the journal says.
+fn chain_is_whole(journal: &dyn Journal) {
+    let chain = journal.chain();
+    let mut head = chain.before;
+    let mut each = |record: Record| {
+        head = head.then(record.id, &record.body);
+        Ok(())
+    };
+    journal.for_each(EventId(0), &mut each).unwrap();
+    assert_eq!(head, chain.head);
+}
+
+async fn chains(journal: &dyn Journal) {
+    let instance = journal.meta_get(META_INSTANCE).await.unwrap().unwrap();
+    let first = Head::first(&instance);
+    assert_eq!(journal.chain(), Chain { before: first, head: first });
+    let mut wanted = first;
+    for last in [1, 2, 40, 5_000] {
+        let ids = journal.last_id().0 + 1..=last;
+        ids.clone().for_each(|id| wanted = wanted.then(EventId(id), &record(id).body));
+        journal.append(records(ids)).await.unwrap();
+        assert_eq!(journal.chain(), Chain { before: first, head: wanted });
+    }
+    assert!(journal.append(records(7..=7)).await.is_err());
+    assert_eq!(journal.chain().head, wanted, "what is refused leaves no trace");
+    for oldest in [2, 1_000, 4_500] {
+        journal.forget_before(EventId(oldest), checkpoint_at(5_000)).await.unwrap();
+        assert_eq!(journal.chain().before.id, EventId(oldest - 1));
+        chain_is_whole(journal);
+    }
+    assert_eq!(journal.chain().head, wanted, "retention does not touch the head");
+}
+
+/// The event that begins an epoch after an id.
+pub(crate) fn restored(last: u64) -> Record {
+    let id = EventId(last).next_epoch();
+    let body = format!("{{\"id\":{id},\"kind\":\"{RESTORED}\",\"last\":{last}}}").into();
+    Record { id, kind: RESTORED.into(), pipeline: None, tier: None, run: None, body, ..record(last) }
+}
+
+async fn epochs(journal: &dyn Journal) {
+    const EPOCH: u64 = 1 << 32;
+    journal.append(records(1..=4_000)).await.unwrap();
+    for (wrong, due) in [(Record { id: EventId(4_001), ..restored(4_000) }, EPOCH), (record(EPOCH), 4_001)] {
+        let refused = journal.append(vec![wrong]).await.unwrap_err();
+        assert!(matches!(refused, Error::OutOfOrder { expected, .. } if expected.0 == due), "{refused:?}");
+    }
+    let next = [restored(4_000), record(EPOCH + 1), restored(EPOCH + 1), record(2 * EPOCH + 1)];
+    journal.append(next.to_vec()).await.unwrap();
+    assert_eq!(journal.last_id(), EventId(2 * EPOCH + 1));
+    let page = journal.read(EventId(3_999), 10, &Filter::default()).await.unwrap();
+    assert_eq!(ids(&page), [4_000, EPOCH, EPOCH + 1, 2 * EPOCH, 2 * EPOCH + 1]);
+    for after in [4_000, 4_001, EPOCH - 1] {
+        let page = journal.read(EventId(after), 1, &Filter::default()).await.unwrap();
+        assert_eq!((page.first, ids(&page)), (Some(EventId(EPOCH)), vec![EPOCH]), "after {after}");
+    }
+    chain_is_whole(journal);
+    for (id, below) in
+        [(1, 0), (2, 1), (4_001, 4_000), (EPOCH, 4_000), (EPOCH + 1, EPOCH), (u64::MAX, 2 * EPOCH + 1)]
+    {
+        assert_eq!(journal.last_below(EventId(id)).await, Ok(EventId(below)), "below {id}");
+    }
+    // Retention over the hole: nothing but what is asked for goes, and what is said to be the oldest is there.
+    let far = checkpoint_at(3 * EPOCH);
+    for (asked, oldest) in
+        [(3_000, 3_000), (4_001, EPOCH), (EPOCH + 1, EPOCH + 1), (9 * EPOCH, 2 * EPOCH + 1)]
+    {
+        let left = journal.forget_before(EventId(asked), far.clone()).await.unwrap();
+        assert_eq!((left, journal.oldest_id()), (EventId(oldest), EventId(oldest)), "before {asked}");
+        chain_is_whole(journal);
+    }
+}
+
 async fn texts(journal: &dyn Journal) {
     assert_eq!(journal.meta_get("x").await.unwrap(), None);
     journal.meta_set("x", "1").await.unwrap();
@@ -235,5 +308,5 @@ macro_rules! contract {
 
 contract! {
     order, appends_are_ordered_by_the_call, pages, filters, a_page_ends_when_nothing_matches, durability, replay,
-    retention, checkpoints, texts, closing,
+    retention, checkpoints, chains, epochs, texts, closing,
 }

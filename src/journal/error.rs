@@ -69,6 +69,8 @@ pub enum Error {
         /// Its version, as `3.51.3`.
         version: Arc<str>,
     },
+    /// The records of an earlier layout have not got their chain yet.
+    NoChain,
     /// Anything else that the system or SQLite said.
     Io {
         /// What was tried, a fragment such as `open the journal`.
@@ -95,6 +97,7 @@ impl Error {
             Self::Closed => "TG-JOURNAL-009",
             Self::OldSqlite { .. } => "TG-JOURNAL-010",
             Self::Io { .. } => "TG-JOURNAL-011",
+            Self::NoChain => "TG-JOURNAL-012",
         }
     }
 
@@ -117,6 +120,7 @@ impl Error {
             Self::Busy => "close other programs that hold the journal open, such as a database shell",
             Self::Foreign { .. } => "move the file away, or choose another folder with `--state`",
             Self::OldSqlite { .. } => "build with the bundled SQLite",
+            Self::NoChain => "start a controller of this release on it once: that gives it its chain",
             Self::OutOfOrder { .. } | Self::Closed | Self::Io { .. } => return None,
         })
     }
@@ -192,6 +196,9 @@ impl fmt::Display for Error {
             Self::Closed => f.write_str("use the journal: it is closed"),
             Self::OldSqlite { version } => {
                 write!(f, "open the journal: SQLite {version} is older than 3.51.3")
+            }
+            Self::NoChain => {
+                f.write_str("prove the journal: it is of an earlier release and has no chain yet")
             }
             Self::Io { tried, detail } => write!(f, "{tried}: {detail}"),
         }

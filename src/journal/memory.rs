@@ -3,7 +3,8 @@
 //! Nothing in it takes time: an append is committed when the call returns, and durable at once unless held back.
 
 use super::{
-    Checkpoint, Error, Filter, Journal, META_CLEAN_STOP, META_INSTANCE, Page, Record, Watermark, in_order,
+    Chain, Checkpoint, Error, Filter, Head, Journal, META_CLEAN_STOP, META_INSTANCE, Page, Record, Watermark,
+    in_order,
 };
 use crate::domain::EventId;
 use futures_util::FutureExt;
@@ -25,7 +26,9 @@ pub struct MemoryJournal {
 #[derive(Debug, Default)]
 struct Inner {
     records: VecDeque<Record>,
-    last: EventId,
+    /// The value of each record.
+    heads: VecDeque<Head>,
+    chain: Chain,
     checkpoint: Option<Checkpoint>,
     meta: BTreeMap<String, String>,
     fail_next: VecDeque<Error>,
@@ -38,7 +41,10 @@ struct Inner {
 impl Default for MemoryJournal {
     fn default() -> Self {
         let mut inner = Inner::default();
-        inner.meta.insert(META_INSTANCE.to_owned(), "0".repeat(32));
+        let instance = "0".repeat(32);
+        let first = Head::first(&instance);
+        inner.chain = Chain { before: first, head: first };
+        inner.meta.insert(META_INSTANCE.to_owned(), instance);
         Self { inner: Mutex::new(inner), durable: watch::Sender::new(Watermark::Durable(EventId(0))) }
     }
 }
@@ -73,13 +79,13 @@ impl MemoryJournal {
     pub fn release_durability(&self) {
         let mut inner = self.lock();
         inner.is_held = false;
-        self.advance(inner.last);
+        self.advance(inner.chain.head.id);
     }
 
     /// What is committed up to an id becomes durable; the rest goes on being held back.
     pub fn release_upto(&self, id: EventId) {
         let inner = self.lock();
-        self.advance(id.min(inner.last));
+        self.advance(id.min(inner.chain.head.id));
     }
 
     /// A sync fails: for ever.
@@ -116,10 +122,15 @@ impl MemoryJournal {
         if let Some(error) = inner.fail_next.pop_front() {
             return Err(error);
         }
-        inner.last = in_order(inner.last, &records)?;
+        in_order(inner.chain.head.id, &records)?;
+        for record in &records {
+            let head = inner.chain.head.then(record.id, &record.body);
+            inner.heads.push_back(head);
+            inner.chain.head = head;
+        }
         inner.records.extend(records);
         if !inner.is_held {
-            self.advance(inner.last);
+            self.advance(inner.chain.head.id);
         }
         Ok(())
     }
@@ -157,6 +168,7 @@ impl MemoryJournal {
         inner.checkpoint = Some(checkpoint);
         while inner.records.len() > 1 && inner.records.front().is_some_and(|record| record.id < id) {
             inner.records.pop_front();
+            inner.chain.before = inner.heads.pop_front().expect("BUG: a record without its value");
         }
         Ok(inner.oldest())
     }
@@ -168,8 +180,7 @@ impl Inner {
     }
 
     fn after(&self, after: EventId) -> impl Iterator<Item = &Record> {
-        let skip = after.0.saturating_add(1).saturating_sub(self.oldest().0);
-        self.records.range((skip as usize).min(self.records.len())..)
+        self.records.range(self.records.partition_point(|record| record.id <= after)..)
     }
 }
 
@@ -183,15 +194,27 @@ impl Journal for MemoryJournal {
     }
 
     fn last_id(&self) -> EventId {
-        self.lock().last
+        self.lock().chain.head.id
     }
 
     fn oldest_id(&self) -> EventId {
         self.lock().oldest()
     }
 
+    fn chain(&self) -> Chain {
+        self.lock().chain
+    }
+
     fn read(&self, after: EventId, limit: usize, filter: &Filter) -> BoxFuture<'static, Result<Page, Error>> {
         ready(self.read_now(after, limit, filter)).boxed()
+    }
+
+    fn last_below(&self, id: EventId) -> BoxFuture<'static, Result<EventId, Error>> {
+        let last = self.open().map(|inner| {
+            let below = inner.records.partition_point(|record| record.id < id);
+            below.checked_sub(1).map_or(EventId(0), |at| inner.records[at].id)
+        });
+        ready(last).boxed()
     }
 
     fn for_each(
@@ -237,7 +260,7 @@ impl Journal for MemoryJournal {
         let mut inner = self.lock();
         if !inner.is_closed {
             inner.is_closed = true;
-            let last = inner.last;
+            let last = inner.chain.head.id;
             inner.meta.insert(META_CLEAN_STOP.to_owned(), last.to_string());
             self.advance(last);
         }

@@ -5,8 +5,12 @@
 //!
 //! # The contract
 //!
-//! - **Ids** count from 1 without a hole and are never used twice. An append whose first id is not the one after
-//!   [`Journal::last_id`] is refused whole ([`Error::OutOfOrder`], a BUG of the caller).
+//! - **Ids** count from 1 and are never used twice, without a hole but in front of [`RESTORED`]: that event begins a new
+//!   *epoch* of ids, at the next multiple of 2^32, because the journal that was lost may have given out some after those
+//!   that are left. An append whose first id is not the one that is due after [`Journal::last_id`] is refused whole
+//!   ([`Error::OutOfOrder`], a BUG of the caller).
+//! - **The chain**: each record has a value that stands for its body and for every record before it ([`Hash`]), kept in
+//!   the same transaction. Retention keeps the value of the last record that it removed, so that the rest can be proven.
 //! - An append is **all or nothing**: after a failure, or a crash in its middle, none of its records is there.
 //! - **Committed** means: it survives the end of this process, however violent (`kill -9`), because the kernel has it.
 //!   Readers see it. A build step or a gate may start on this.
@@ -23,6 +27,7 @@
 //!
 //! Two keep it: [`SqliteJournal`] for real, [`MemoryJournal`] with switches for faults in tests.
 
+mod chain;
 mod error;
 mod filter;
 pub mod lock;
@@ -32,10 +37,11 @@ mod sqlite;
 #[cfg(test)]
 pub(crate) mod contract;
 
+pub use chain::{BadHead, Chain, Hash, Head};
 pub use error::Error;
 pub use filter::{BadPattern, Filter, KindPattern};
 pub use memory::MemoryJournal;
-pub use sqlite::{Options, SqliteJournal, SyncFile};
+pub use sqlite::{Found, FoundCheckpoint, Importer, Inspector, Options, SqliteJournal, SyncFile};
 
 use crate::domain::EventId;
 use futures_util::FutureExt;
@@ -48,6 +54,9 @@ pub const META_INSTANCE: &str = "instance";
 
 /// Key of the text that a clean stop leaves: the last id. It is gone while the journal is open.
 pub const META_CLEAN_STOP: &str = "clean_stop";
+
+/// The kind of event with which an epoch of ids begins.
+pub const RESTORED: &str = "journal_restored";
 
 /// One event as the journal keeps it. Clones share their texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,10 +129,16 @@ pub trait Journal: Send + Sync {
     /// The first id that retention has left; 1 in a new journal.
     fn oldest_id(&self) -> EventId;
 
+    /// The chain of what is committed.
+    fn chain(&self) -> Chain;
+
     /// The committed records after an id that a filter lets pass, at most `limit` (at least one, once any is due).
     /// A page also ends when enough was looked at or copied, so that its cost is bounded even if nothing passes;
     /// [`Page::scanned`] says where to go on, and equals `after` only when there was nothing after it.
     fn read(&self, after: EventId, limit: usize, filter: &Filter) -> BoxFuture<'static, Result<Page, Error>>;
+
+    /// The last committed id below another; 0: none is left. In front of an epoch ids are far apart.
+    fn last_below(&self, id: EventId) -> BoxFuture<'static, Result<EventId, Error>>;
 
     /// Every record after an id, to the end, in the calling thread: for the fold at start. Ends at the first error.
     fn for_each(
@@ -177,15 +192,15 @@ pub trait Journal: Send + Sync {
     }
 }
 
-/// Checks that records go on from `last` without a hole; gives the new last id.
+/// The id that is due after another, for an event of a kind.
+pub fn due_after(last: EventId, kind: &str) -> EventId {
+    if kind == RESTORED { last.next_epoch() } else { EventId(last.0 + 1) }
+}
+
+/// Checks that records go on from `last` as they must; gives the new last id.
 fn in_order(last: EventId, records: &[Record]) -> Result<EventId, Error> {
-    let mut last = last;
-    for record in records {
-        let expected = EventId(last.0 + 1);
-        if record.id != expected {
-            return Err(Error::OutOfOrder { expected, got: record.id });
-        }
-        last = expected;
-    }
-    Ok(last)
+    records.iter().try_fold(last, |last, record| {
+        let expected = due_after(last, &record.kind);
+        if record.id == expected { Ok(expected) } else { Err(Error::OutOfOrder { expected, got: record.id }) }
+    })
 }

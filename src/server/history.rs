@@ -118,9 +118,11 @@ async fn backwards(
 ) -> Result<HistoryView, Problem> {
     let journal = server.engine.journal();
     let oldest = journal.oldest_id().0;
-    let (mut upper, floor) = (before, before.saturating_sub(LOOKED_AT));
+    let (mut upper, mut looked_at) = (before, 0);
     let mut events: Vec<Box<RawValue>> = Vec::new();
-    while upper > oldest && upper > floor {
+    while upper > oldest && looked_at < LOOKED_AT {
+        // In front of an epoch of ids there is nothing to look at for a long way.
+        upper = journal.last_below(EventId(upper)).await?.0 + 1;
         let lower = upper.saturating_sub(WINDOW + 1).max(oldest - 1);
         for record in between(server, lower, upper, &wanted.filter).await?.iter().rev() {
             if !wanted.fits(record) {
@@ -132,6 +134,7 @@ async fn backwards(
             }
             events.push(raw(record)?);
         }
+        looked_at += upper - lower;
         upper = lower + 1;
     }
     Ok(HistoryView { events, before: (upper > oldest).then_some(EventId(upper)) })

@@ -5,6 +5,7 @@ use super::actions::{ActionRequest, Done, OF_PIPELINE, OF_TIER, Verb};
 use super::compare::CompareView;
 use super::definition::DefinitionText;
 use super::history::{HistoryView, StoryView};
+use super::journal::JournalView;
 use super::log_lines::{LogIndex, LogMatch};
 use super::login::{LoginRequest, NoFields, WhoView};
 use super::measures::MeasuresView;
@@ -151,6 +152,13 @@ pub(super) const MEASURES: Operation = Operation {
         query("pipeline", "Only this pipeline, or these.", texts),
     ],
     answers: &[ok("The measures.", &[content("application/json", shape::<MeasuresView>)])],
+    ..PLAIN
+};
+
+pub(super) const JOURNAL: Operation = Operation {
+    id: "journal",
+    summary: "How far the journal's chain has come: a head to be noted elsewhere.",
+    answers: &[ok("The head.", &[content("application/json", shape::<JournalView>)])],
     ..PLAIN
 };
 

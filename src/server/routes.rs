@@ -3,8 +3,8 @@
 
 use super::operations::{self as does, Operation};
 use super::{
-    Server, actions, compare, definition, events, guard, health, history, login, measures, metrics, openapi,
-    page, plan, rebuild, runs, sse, state, webhook, why,
+    Server, actions, compare, definition, events, guard, health, history, journal, login, measures, metrics,
+    openapi, page, plan, rebuild, runs, sse, state, webhook, why,
 };
 use crate::domain::Role;
 use axum::Router;
@@ -46,6 +46,7 @@ pub(super) const ROUTES: &[Route] = &[
     ("/api/events", GET, Rule::Read, &does::PAST),
     ("/api/history", GET, Rule::Read, &does::HISTORY),
     ("/api/measures", GET, Rule::Read, &does::MEASURES),
+    ("/api/journal", GET, Rule::Read, &does::JOURNAL),
     ("/api/whoami", GET, Rule::Open, &does::WHOAMI),
     ("/api/login", POST, Rule::Open, &does::LOGIN),
     ("/api/logout", POST, Rule::Open, &does::LOGOUT),
@@ -86,6 +87,7 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .route("/api/events", get(sse::past))
         .route("/api/history", get(history::history))
         .route("/api/measures", get(measures::measures))
+        .route("/api/journal", get(journal::journal))
         .route("/api/whoami", get(login::whoami))
         .route("/api/login", post(login::login))
         .route("/api/logout", post(login::logout))

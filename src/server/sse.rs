@@ -115,8 +115,8 @@ pub(super) async fn past(
         Watermark::Durable(id) => *id,
         Watermark::Failed(error) => return Err(error.clone().into()),
     };
-    let oldest = server.engine.journal().oldest_id();
-    let gap = (after.0 + 1 < oldest.0).then(|| text_of(&server, &Item::Gap { oldest })).flatten();
+    let missing = crate::bus::gap_after(&**server.engine.journal(), after).await?;
+    let gap = missing.and_then(|oldest| text_of(&server, &Item::Gap { oldest }));
     let reader = Reader {
         server,
         filter: start.filter,

@@ -71,12 +71,20 @@ impl StateDir {
         self.path.join("reserve")
     }
 
+    /// What a restore makes ready, as long as it is not through.
+    pub fn restoring(&self) -> PathBuf {
+        self.path.join("restoring")
+    }
+
     /// Makes what is missing, mode 0700, and refuses a folder that others could look or write into, or that cannot be
     /// written. An empty folder of ours is closed to others instead of refused: nothing in it can have been seen. One
     /// that others can only pass through was opened for steps that run as another account.
     pub fn prepare(&self) -> Result<(), StateDirError> {
         self.make(&self.path)?;
         self.check_private()?;
+        if self.restoring().symlink_metadata().is_ok() {
+            return Err(StateDirError::HalfRestored { path: self.path.clone() });
+        }
         for folder in [self.logs(), self.artifacts(), self.work(), self.ssh()] {
             self.make(&folder)?;
             if !std::fs::metadata(&folder).is_ok_and(|found| found.is_dir()) {
@@ -166,6 +174,11 @@ pub enum StateDirError {
         /// The user id of this process.
         us: u32,
     },
+    /// A restore into it is under way, or was interrupted.
+    HalfRestored {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Anything else that the system refused.
     Unusable {
         /// The place.
@@ -184,6 +197,7 @@ impl StateDirError {
             Self::Exposed { .. } => "TG-STATE-013",
             Self::NotOurs { .. } => "TG-STATE-014",
             Self::Unusable { .. } => "TG-STATE-015",
+            Self::HalfRestored { .. } => "TG-STATE-016",
         }
     }
 
@@ -195,6 +209,9 @@ impl StateDirError {
             }
             Self::NotWritable { .. } | Self::Unusable { .. } => {
                 "name a folder on a writable disk with `--state DIR`, or make this one writable".to_owned()
+            }
+            Self::HalfRestored { .. } => {
+                "run the same `tidegate restore` once more, and let it end".to_owned()
             }
             Self::Exposed { path, .. } => format!(
                 "if nobody else was meant to look inside: `chmod 700 {}` (under systemd: `StateDirectoryMode=0700`)",
@@ -216,6 +233,9 @@ impl fmt::Display for StateDirError {
             }
             Self::NotWritable { path, cause } => {
                 write!(f, "use the state folder: `{}` cannot be written: {cause}", path.display())
+            }
+            Self::HalfRestored { path } => {
+                write!(f, "use the state folder: a backup is only half restored into `{}`", path.display())
             }
             Self::Exposed { path, mode } => {
                 write!(

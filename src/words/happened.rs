@@ -56,6 +56,7 @@ pub(crate) fn told(envelope: &Envelope) -> Line {
         Event::PipelineLoaded { .. }
         | Event::PipelineRemoved { .. }
         | Event::PipelineRejected { .. }
+        | Event::JournalRestored { .. }
         | Event::ControllerStarted { .. }
         | Event::ControllerStopping { .. } => defined(envelope),
     }
@@ -250,6 +251,12 @@ fn defined(envelope: &Envelope) -> Line {
             }
             None => ("gone", Tone::Quiet, file.clone()),
         },
+        Event::JournalRestored { last, taken_at } => {
+            let taken = taken_at.format("%Y-%m-%d %H:%M:%S UTC");
+            let line =
+                format!("from a backup of {taken}, which ends with event {last}: every pipeline is held");
+            ("restored", Tone::Wait, line)
+        }
         Event::ControllerStarted { release, kept, .. } => {
             let kept = match kept.len() {
                 0 => String::new(),

@@ -8,6 +8,7 @@ mod backup;
 mod build;
 mod by_hand;
 mod prune;
+mod restored;
 mod schedule;
 mod tier;
 
@@ -57,6 +58,7 @@ pub fn apply(state: &mut State, envelope: &Envelope) {
             };
             state.keeping_holdings(std::slice::from_ref(name), remove);
         }
+        Event::JournalRestored { taken_at, .. } => restored::apply(state, *taken_at, at),
         Event::StepEvent { run_id, event: StepSaid::NodeLocked { by }, .. } => {
             node_locked(state, *run_id, by.as_ref())
         }

@@ -526,6 +526,14 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
     },
+    /// The journal was restored from a backup, and goes on in a new epoch of ids. What happened after the backup is not in
+    /// it: every pipeline is held until somebody resumes it.
+    JournalRestored {
+        /// The last event of the backup.
+        last: EventId,
+        /// When the backup was made.
+        taken_at: Time,
+    },
     /// The controller began.
     ControllerStarted {
         /// Its release.

@@ -4,7 +4,7 @@ use super::Event;
 use crate::domain::id::{RunId, TierName};
 
 /// All kinds that are journaled.
-pub const KINDS: [&str; 43] = [
+pub const KINDS: [&str; 44] = [
     "rebuild_requested",
     "push_ignored",
     "look_owed",
@@ -46,6 +46,7 @@ pub const KINDS: [&str; 43] = [
     "pipeline_rejected",
     "step_event",
     "backup_fetched",
+    "journal_restored",
     "controller_started",
     "controller_stopping",
 ];
@@ -95,6 +96,7 @@ impl Event {
             Event::PipelineRejected { .. } => "pipeline_rejected",
             Event::StepEvent { .. } => "step_event",
             Event::BackupFetched { .. } => "backup_fetched",
+            Event::JournalRestored { .. } => "journal_restored",
             Event::ControllerStarted { .. } => "controller_started",
             Event::ControllerStopping { .. } => "controller_stopping",
         }

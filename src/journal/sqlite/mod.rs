@@ -33,9 +33,14 @@
 //! - **After a crash** the log may hold commits that were never synced, and the kernel may have forgotten that it could
 //!   not write them. So opening copies the log into the database by a checkpoint, which writes and syncs all of it
 //!   again, before the first watermark is given out.
+//! - **The chain** is a column of the events and no table of its own, so that an append touches no page more. Only
+//!   opening a file of an earlier layout walks over what is there: see `chain`.
 //! - **After a failed sync** nothing is checkpointed any more, not even on close: the log on disk may be older than the
 //!   memory that describes it.
 
+mod chain;
+mod importer;
+mod inspect;
 mod read;
 mod schema;
 mod sync;
@@ -44,10 +49,14 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use importer::Importer;
+pub use inspect::{Found, FoundCheckpoint, Inspector};
 pub use sync::SyncFile;
 
 use super::lock::StateLock;
-use super::{Checkpoint, Error, Filter, Journal, META_CLEAN_STOP, META_INSTANCE, Page, Record, Watermark};
+use super::{
+    Chain, Checkpoint, Error, Filter, Journal, META_CLEAN_STOP, META_INSTANCE, Page, Record, Watermark,
+};
 use crate::domain::EventId;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -55,7 +64,7 @@ use read::Readers;
 use rusqlite::{Connection, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use sync::{Commits, WalFile};
 use tokio::sync::{oneshot, watch};
@@ -96,6 +105,8 @@ struct Shared {
     last: AtomicU64,
     /// The oldest id left.
     oldest: AtomicU64,
+    /// The chain between the two; those are read without waiting for this.
+    chain: Mutex<Chain>,
     commits: Commits,
     durable: watch::Sender<Watermark>,
     readers: Readers,
@@ -108,6 +119,10 @@ impl Shared {
 
     fn oldest_id(&self) -> EventId {
         EventId(self.oldest.load(Ordering::Acquire))
+    }
+
+    fn chain(&self) -> MutexGuard<'_, Chain> {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The failed sync, if one did.
@@ -148,15 +163,18 @@ impl SqliteJournal {
         if !is_new && meta(&connection, META_CLEAN_STOP)? != Some(last.to_string()) {
             schema::check_pages(&connection)?;
         }
+        chain::check_stop(&connection)?;
         begin(&mut connection)?;
         let mut wal = WalFile::open(&path, options.sync)?;
         wal.sync()?;
+        let chain = chain::complete(&mut connection, chain::CHUNK)?;
         writer::checkpoint_at_open(&connection)?;
         let shared = Arc::new(Shared {
             readers: Readers::new(path.clone()),
             path,
             last: AtomicU64::new(last.0),
             oldest: AtomicU64::new(oldest.0),
+            chain: Mutex::new(chain),
             commits: Commits::new(wal),
             durable: watch::Sender::new(Watermark::Durable(last)),
         });
@@ -209,9 +227,17 @@ impl Journal for SqliteJournal {
         self.shared.oldest_id()
     }
 
+    fn chain(&self) -> Chain {
+        *self.shared.chain()
+    }
+
     fn read(&self, after: EventId, limit: usize, filter: &Filter) -> BoxFuture<'static, Result<Page, Error>> {
         let filter = filter.clone();
         self.query(move |shared, connection| read::page(connection, after, shared.last_id(), limit, &filter))
+    }
+
+    fn last_below(&self, id: EventId) -> BoxFuture<'static, Result<EventId, Error>> {
+        self.query(move |_, connection| read::last_below(connection, id))
     }
 
     fn for_each(
@@ -219,8 +245,12 @@ impl Journal for SqliteJournal {
         after: EventId,
         each: &mut dyn FnMut(Record) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let last = self.shared.last_id();
-        self.shared.readers.with(|connection| read::for_each(connection, after, last, each))
+        let chain = self.chain();
+        self.shared.readers.with(|connection| {
+            let next = EventId(after.0.saturating_add(1));
+            let at = chain::below(connection, next)?.unwrap_or(chain.before);
+            read::for_each(connection, after, chain.head.id, at.hash, each)
+        })
     }
 
     fn forget_before(
@@ -300,7 +330,7 @@ fn begin(connection: &mut Connection) -> Result<(), Error> {
     let instance: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut write = || {
         let transaction = connection.transaction()?;
-        transaction.execute("DELETE FROM meta WHERE key = ?1", [META_CLEAN_STOP])?;
+        transaction.execute("DELETE FROM meta WHERE key IN (?1, ?2)", [META_CLEAN_STOP, chain::AT_STOP])?;
         transaction
             .execute("INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO NOTHING", [META_INSTANCE, &instance])?;
         // Written even when nothing of the above changed a row, so that there is a log to sync.

@@ -4,7 +4,7 @@
 
 use super::schema;
 use crate::domain::EventId;
-use crate::journal::{Checkpoint, Error, Filter, Page, Record};
+use crate::journal::{Checkpoint, Error, Filter, Hash, Page, Record, due_after};
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 use std::collections::HashSet;
@@ -108,13 +108,26 @@ pub(super) fn page(
     Ok(page)
 }
 
-/// Every record after an id, up to another. A hole is damage: ids are given out without any.
+/// The last id below another; 0: none.
+pub(super) fn last_below(connection: &Connection, id: EventId) -> Result<EventId, Error> {
+    let id = i64::try_from(id.0).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached("SELECT coalesce(max(id), 0) FROM events WHERE id < ?1")
+        .and_then(|mut statement| statement.query_row([id], |row| row.get::<_, i64>(0)))
+        .map(|id| EventId(id.cast_unsigned()))
+        .map_err(|error| Error::sqlite("read the journal", &error))
+}
+
+/// Every record after an id, up to another. A hole is damage: there is none but in front of an epoch. So is a record that
+/// is not the one that was written, by its value in the chain: `at` is that of the last one before them.
 pub(super) fn for_each(
     connection: &Connection,
     after: EventId,
     upto: EventId,
+    at: Hash,
     each: &mut dyn FnMut(Record) -> Result<(), Error>,
 ) -> Result<(), Error> {
+    let mut at = at;
     let mut names = Names::default();
     let mut last: Option<EventId> = None;
     let mut from = after;
@@ -122,12 +135,17 @@ pub(super) fn for_each(
         scan(connection, from, upto, |row| {
             let record = record(row, &mut names)?;
             if let Some(last) = last
-                && record.id.0 != last.0 + 1
+                && record.id != due_after(last, &record.kind)
             {
                 let detail = format!("event {} is followed by {}", last, record.id).into();
                 return Err(Error::Corrupt { detail });
             }
             last = Some(record.id);
+            at = at.next(&record.body);
+            if row.get_ref(7).ok().and_then(|value| value.as_blob().ok()) != Some(at.as_bytes()) {
+                let detail = format!("event {} is not what was written", record.id).into();
+                return Err(Error::Corrupt { detail });
+            }
             each(record)?;
             Ok(true)
         })?;
@@ -149,7 +167,7 @@ fn scan(
     let failed = |error| Error::sqlite("read the journal", &error);
     let mut statement: CachedStatement<'_> = connection
         .prepare_cached(
-            "SELECT id, at_us, kind, pipeline, tier, run, body FROM events \
+            "SELECT id, at_us, kind, pipeline, tier, run, body, hash FROM events \
              WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
         )
         .map_err(failed)?;
@@ -163,7 +181,7 @@ fn scan(
     Ok(())
 }
 
-fn record(row: &Row<'_>, names: &mut Names) -> Result<Record, Error> {
+pub(super) fn record(row: &Row<'_>, names: &mut Names) -> Result<Record, Error> {
     Ok(Record {
         id: id(row)?,
         at_us: number(row, 1)?.ok_or_else(|| strange(1))?,
@@ -201,7 +219,7 @@ fn strange(column: usize) -> Error {
 
 /// Names seen so far: a million records have a handful of kinds, pipelines and tiers.
 #[derive(Default)]
-struct Names(HashSet<Arc<str>>);
+pub(super) struct Names(HashSet<Arc<str>>);
 
 impl Names {
     fn share(&mut self, name: &str) -> Arc<str> {

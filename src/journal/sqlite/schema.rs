@@ -47,6 +47,13 @@ pub(super) const MIGRATIONS: &[&str] = &[
         body    TEXT NOT NULL
     ) STRICT;
 ",
+    // What is written from here on has its value in the chain; what was there gets it when the journal is opened.
+    "
+    ALTER TABLE events ADD COLUMN hash BLOB;
+    ALTER TABLE checkpoint ADD COLUMN hash BLOB;
+    ALTER TABLE checkpoint ADD COLUMN sum BLOB;
+    INSERT INTO meta VALUES ('chain_reached', 'nothing');
+",
 ];
 
 /// Refuses a library that is too old.
@@ -156,12 +163,28 @@ fn open(path: &Path) -> Result<Connection, Error> {
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// What every connection is told, whatever it does.
+pub(super) fn prepare(connection: &Connection) -> Result<(), Error> {
     set(
-        &connection,
+        connection,
         "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;
          PRAGMA cell_size_check=ON; PRAGMA journal_size_limit=67108864;",
-    )?;
-    Ok(connection)
+    )
+}
+
+/// Refuses what is no journal of this release's layout, for those who only look.
+pub(super) fn admit_old(application_id: i64, version: i64, path: &Path) -> Result<(), Error> {
+    let known = MIGRATIONS.len();
+    match admit(application_id, version, known) {
+        Some(Ok(())) if version == known as i64 => Ok(()),
+        Some(Ok(())) if version > 0 => Err(Error::NoChain),
+        Some(Err(error)) => Err(error),
+        _ => Err(Error::Foreign { path: path.to_owned() }),
+    }
 }
 
 fn set(connection: &Connection, pragmas: &str) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! What only the journal on disk has to show: the file, the sync, crashes, damage, a full disk.
 
+mod chained;
+
 use super::*;
 use crate::journal::contract::{checkpoint_at, ids, record, records};
 use std::io;
@@ -364,7 +366,10 @@ async fn what_fails_in_the_middle_leaves_nothing() {
     let journal = SqliteJournal::open(home.path()).unwrap();
     journal.append(records(1..=9)).await.unwrap();
     raw(home.path())
-        .execute("INSERT INTO events SELECT 11, at_us, kind, NULL, NULL, NULL, '' FROM events LIMIT 1", [])
+        .execute(
+            "INSERT INTO events SELECT 11, at_us, kind, NULL, NULL, NULL, '', hash FROM events LIMIT 1",
+            [],
+        )
         .unwrap();
     let refused = journal.append(records(10..=12)).await.unwrap_err();
     assert_eq!(refused.code(), "TG-JOURNAL-003", "{refused}");

@@ -1,10 +1,10 @@
 //! Writing: whoever has the pen takes what waits, up to a limit, into one transaction, commits, answers, and leaves the
 //! pen to the other thread when there is something to sync.
 
-use super::{Shared, schema};
+use super::{Shared, chain, schema};
 use crate::domain::EventId;
 use crate::journal::lock::StateLock;
-use crate::journal::{Checkpoint, Error, META_CLEAN_STOP, Record, in_order};
+use crate::journal::{Checkpoint, Error, Head, META_CLEAN_STOP, Record, in_order};
 use rusqlite::{Connection, params};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::TryRecvError;
@@ -209,15 +209,15 @@ impl Writer {
         if group.is_empty() {
             return;
         }
-        let start = self.shared.last_id();
+        let start = self.shared.chain().head;
         let result = match self.shared.failed() {
             Some(error) => Err(error),
             None => self.transaction(|writer| writer.insert(start, &group)),
         };
         let mut refused = match result {
-            Ok((last, refused)) => {
-                self.committed(last);
-                refused
+            Ok((head, answers)) => {
+                self.committed(head);
+                answers
             }
             Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
         }
@@ -231,16 +231,15 @@ impl Writer {
         }
     }
 
-    /// Puts a group into the open transaction. Gives the new last id, and an answer for each request.
-    fn insert(&self, start: EventId, group: &[Request]) -> Result<(EventId, Vec<Result<(), Error>>), Error> {
-        let mut last = start;
+    /// Puts a group into the open transaction. Gives the new head, and an answer for each request.
+    fn insert(&self, start: Head, group: &[Request]) -> Result<(Head, Vec<Result<(), Error>>), Error> {
+        let mut head = start;
         let mut answers = Vec::with_capacity(group.len());
         for request in group {
             answers.push(match request {
-                Request::Append { records, .. } => match in_order(last, records) {
-                    Ok(new) => {
-                        self.insert_records(records)?;
-                        last = new;
+                Request::Append { records, .. } => match in_order(head.id, records) {
+                    Ok(_) => {
+                        head = insert_records(&self.connection, head, records)?;
                         Ok(())
                     }
                     Err(error) => Err(error),
@@ -249,29 +248,7 @@ impl Writer {
                 Request::Forget { .. } | Request::Close { .. } => Ok(()),
             });
         }
-        Ok((last, answers))
-    }
-
-    fn insert_records(&self, records: &[Record]) -> Result<(), Error> {
-        let failed = |error| Error::sqlite("append to the journal", &error);
-        let mut statement = self
-            .connection
-            .prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
-            .map_err(failed)?;
-        for record in records {
-            statement
-                .execute(params![
-                    record.id.0.cast_signed(),
-                    record.at_us,
-                    &*record.kind,
-                    record.pipeline.as_deref(),
-                    record.tier.as_deref(),
-                    record.run.map(u64::cast_signed),
-                    &*record.body,
-                ])
-                .map_err(failed)?;
-        }
-        Ok(())
+        Ok((head, answers))
     }
 
     fn insert_meta(&self, key: &str, value: &str) -> Result<(), Error> {
@@ -312,9 +289,10 @@ impl Writer {
     }
 
     /// A transaction is committed, and must be synced.
-    fn committed(&mut self, last: EventId) {
-        self.shared.last.store(last.0, Ordering::Release);
-        self.must_sync |= self.shared.commits.committed(last);
+    fn committed(&mut self, head: Head) {
+        self.shared.chain().head = head;
+        self.shared.last.store(head.id.0, Ordering::Release);
+        self.must_sync |= self.shared.commits.committed(head.id);
     }
 
     fn forget(&mut self, before: EventId, checkpoint: Checkpoint, reply: Reply<EventId>) {
@@ -336,18 +314,23 @@ impl Writer {
             None if upto > oldest => {
                 let checkpoint = forgetting.checkpoint.take();
                 forgetting.removed = true;
-                self.transaction(|writer| writer.remove_before(upto, checkpoint.as_ref())).map(|()| true)
+                self.transaction(|writer| writer.remove_before(upto, checkpoint.as_ref())).map(Some)
             }
-            None if forgetting.removed => self.give_back(),
-            None => Ok(false),
+            None if forgetting.removed => self.give_back().map(|more| more.then_some((None, oldest))),
+            None => Ok(None),
         };
         match done {
-            Ok(true) => {
-                self.shared.oldest.store(upto.0.max(oldest.0), Ordering::Release);
-                self.committed(self.shared.last_id());
+            Ok(Some((before, oldest))) => {
+                let head = {
+                    let mut chain = self.shared.chain();
+                    chain.before = before.unwrap_or(chain.before);
+                    chain.head
+                };
+                self.shared.oldest.store(oldest.0, Ordering::Release);
+                self.committed(head);
                 self.forgetting = Some(forgetting);
             }
-            Ok(false) => drop(forgetting.reply.send(Ok(oldest))),
+            Ok(None) => drop(forgetting.reply.send(Ok(oldest))),
             Err(error) => drop(forgetting.reply.send(Err(error))),
         }
     }
@@ -372,24 +355,25 @@ impl Writer {
         Ok(free().map_err(failed)? < before)
     }
 
-    fn remove_before(&self, id: EventId, checkpoint: Option<&Checkpoint>) -> Result<(), Error> {
+    /// Gives the place in the chain before the oldest record left, if any went, and the id of that record.
+    fn remove_before(
+        &self,
+        id: EventId,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<(Option<Head>, EventId), Error> {
         if let Some(checkpoint) = checkpoint {
-            self.write_checkpoint(checkpoint)
+            write_checkpoint(&self.connection, checkpoint)
                 .map_err(|error| Error::sqlite("write a checkpoint of the journal", &error))?;
+        }
+        let before = chain::below(&self.connection, id)?;
+        if let Some(before) = before {
+            self.insert_meta(chain::BEFORE, &before.to_string())?;
         }
         self.connection
             .prepare_cached("DELETE FROM events WHERE id < ?1")
             .and_then(|mut statement| statement.execute([id.0.cast_signed()]))
-            .map(drop)
-            .map_err(|error| Error::sqlite("remove old events", &error))
-    }
-
-    fn write_checkpoint(&self, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
-        self.connection.execute("DELETE FROM checkpoint", [])?;
-        let Checkpoint { id, at_us, release, format, body } = checkpoint;
-        let row = params![id.0.cast_signed(), at_us, &**release, format, &**body];
-        self.connection.execute("INSERT INTO checkpoint VALUES (?1, ?2, ?3, ?4, ?5)", row)?;
-        Ok(())
+            .map_err(|error| Error::sqlite("remove old events", &error))?;
+        Ok((before, super::ends(&self.connection)?.0))
     }
 
     fn checkpoint_if_due(&mut self) {
@@ -433,15 +417,56 @@ impl Writer {
 
     /// Says that the stop is clean, and moves all of the log into the database.
     fn seal(&mut self) -> Result<(), Error> {
-        let last = self.shared.last_id().to_string();
-        self.transaction(|writer| writer.insert_meta(META_CLEAN_STOP, &last))?;
+        let head = self.shared.chain().head;
+        self.transaction(|writer| {
+            writer.insert_meta(META_CLEAN_STOP, &head.id.to_string())?;
+            writer.insert_meta(chain::AT_STOP, &head.to_string())
+        })?;
         checkpoint(&self.connection, "TRUNCATE")?;
         schema::checkpoint_on_close(&self.connection, true)
     }
 }
 
+/// Puts records behind a place in the chain; gives the place after them.
+pub(super) fn insert_records(
+    connection: &Connection,
+    mut head: Head,
+    records: &[Record],
+) -> Result<Head, Error> {
+    let failed = |error| Error::sqlite("append to the journal", &error);
+    let mut statement = connection
+        .prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
+        .map_err(failed)?;
+    for record in records {
+        head = head.then(record.id, &record.body);
+        statement
+            .execute(params![
+                record.id.0.cast_signed(),
+                record.at_us,
+                &*record.kind,
+                record.pipeline.as_deref(),
+                record.tier.as_deref(),
+                record.run.map(u64::cast_signed),
+                &*record.body,
+                head.hash.as_bytes(),
+            ])
+            .map_err(failed)?;
+    }
+    Ok(head)
+}
+
+/// Puts a checkpoint in the place of the one before.
+pub(super) fn write_checkpoint(connection: &Connection, checkpoint: &Checkpoint) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM checkpoint", [])?;
+    let Checkpoint { id, at_us, release, format, body } = checkpoint;
+    let row = params![id.0.cast_signed(), at_us, &**release, format, &**body];
+    let sql = "INSERT INTO checkpoint (id, at_us, release, format, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+    connection.execute(sql, row)?;
+    chain::tie_checkpoint(connection)
+}
+
 /// Copies the log into the database and syncs both. True when all of it was copied.
-fn checkpoint(connection: &Connection, mode: &str) -> Result<bool, Error> {
+pub(super) fn checkpoint(connection: &Connection, mode: &str) -> Result<bool, Error> {
     connection
         .query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| {
             Ok(row.get::<_, i64>(0)? == 0 && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)

@@ -11,7 +11,7 @@ const WORDS: &str = "a test sees it, not by the code";
 /// Nothing is in the way of a test.
 const UNWRITTEN: &str = "nobody has written the test";
 
-pub(super) const UNSEEN: [(&str, &str); 49] = [
+pub(super) const UNSEEN: [(&str, &str); 51] = [
     ("TG-ADOPT-005", UNWRITTEN),
     ("TG-ARTIFACT-005", UNWRITTEN),
     ("TG-ARTIFACT-009", SYSTEM),
@@ -20,6 +20,8 @@ pub(super) const UNSEEN: [(&str, &str); 49] = [
     ("TG-ASK-016", UNWRITTEN),
     ("TG-ASK-019", UNWRITTEN),
     ("TG-AUTH-003", OURS),
+    ("TG-BACKUP-010", MOMENT),
+    ("TG-BACKUP-011", SYSTEM),
     ("TG-CARGO-001", UNWRITTEN),
     ("TG-CLI-002", OURS),
     ("TG-CLI-007", UNWRITTEN),

@@ -49,6 +49,16 @@ fn the_journal_of_each_release_is_opened_loaded_and_replayed() {
         assert!(kinds.len() >= 37 && kinds.iter().all(|kind| KINDS.contains(&kind.as_str())), "{kinds:?}");
         let state = replay(&journal).unwrap_or_else(|error| panic!("{release}: {error}"));
         assert_eq!(state.last, journal.last_id());
+        let mut head = journal.chain().before;
+        assert_eq!(head.id.0 + 1, journal.oldest_id().0, "its chain begins with what is left of it");
+        let mut each = |record: tidegate::journal::Record| {
+            head = head.then(record.id, &record.body);
+            Ok(())
+        };
+        journal.for_each(EventId(0), &mut each).unwrap();
+        assert_eq!(head, journal.chain().head);
+        let proof = tidegate::archive::verify(copy.path(), &[head]).unwrap();
+        assert!(proof.proven, "{:?}", proof.defects);
         // What was under way goes on: everything that should be in flight can be described.
         let now = chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(30_000);
         for effect in outstanding(&state, now) {

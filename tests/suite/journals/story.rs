@@ -15,8 +15,19 @@ pub(super) fn told() -> (State, BTreeSet<&'static str>, World) {
     let (middle, mark) = (w.state.clone(), w.mark());
     finish(&mut w);
     half(&mut w, 2);
+    restored(&mut w);
     let kinds = w.said[mark..].iter().map(|envelope| envelope.fact.event.kind()).collect();
     (middle, kinds, w)
+}
+
+/// The controller is lost, and a backup of its journal is restored.
+fn restored(w: &mut World) {
+    let (last, at) = (w.state.last, w.now);
+    let event = Event::JournalRestored { last, taken_at: at };
+    let fact = Fact { pipeline: None, by: Some("restore".into()), why: None, event };
+    let envelope = Envelope { id: last.next_epoch(), at, fact };
+    apply(&mut w.state, &envelope);
+    w.said.push(envelope);
 }
 
 /// Its definition, different in each half, with a tier of its own for what is adopted.

@@ -6,6 +6,8 @@ use super::world::World;
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use rusqlite::Connection;
 use serde_json::Value;
+use tidegate::domain::EventId;
+use tidegate::journal::Head;
 
 /// The shop with a daily build of that ref at a time that was half an hour ago.
 fn with_schedule(ref_name: &str) -> String {
@@ -14,7 +16,7 @@ fn with_schedule(ref_name: &str) -> String {
     format!("{SHOP}\n[[schedule]]\ncron = \"{cron}\"\nref = \"{ref_name}\"\n")
 }
 
-/// Everything in the journal of a stopped controller happened so much earlier.
+/// Everything in the journal of a stopped controller happened so much earlier, and was written so.
 fn make_older(world: &World, by: TimeDelta) {
     let mut journal = Connection::open(world.path("state/journal.db")).unwrap();
     let change = journal.transaction().unwrap();
@@ -23,14 +25,21 @@ fn make_older(world: &World, by: TimeDelta) {
         let read = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
         read.map(Result::unwrap).collect()
     };
+    let text = |key: &str| -> String {
+        change.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).unwrap()
+    };
+    let mut head = Head::first(&text("instance"));
     for (id, at_us, body) in all {
         let before = serde_json::from_str::<Value>(&body).unwrap()["at"].as_str().unwrap().to_owned();
         let moment = DateTime::parse_from_rfc3339(&before).unwrap() - by;
         let after = moment.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
         let body = body.replacen(&before, &after, 1);
         let at_us = at_us - by.num_microseconds().unwrap();
-        change.execute("UPDATE events SET at_us = ?2, body = ?3 WHERE id = ?1", (id, at_us, body)).unwrap();
+        head = head.then(EventId(id as u64), &body);
+        let row = (id, at_us, body, head.hash.as_bytes());
+        change.execute("UPDATE events SET at_us = ?2, body = ?3, hash = ?4 WHERE id = ?1", row).unwrap();
     }
+    change.execute("UPDATE meta SET value = ?1 WHERE key = 'chain_at_stop'", [head.to_string()]).unwrap();
     change.commit().unwrap();
 }
 

@@ -46,6 +46,7 @@ const SAID = {
   pipeline_rejected: (e) => ["bad", [`${e.file} was refused: `, prose(e.diagnostics?.[0]?.message)]],
   backup_fetched: (e) => ["good", [`A backup of ${bytes(e.byte_size)} was fetched from ${e.source}`]],
   step_event: (e) => ["note", [stepSaid(e.event), log(e)]],
+  journal_restored: (e) => ["hold", [`The journal was restored from a backup of ${e.taken_at}, which ends with event ${e.last}: every pipeline is held`]],
   controller_started: (e) => ["note", [`The controller started (${e.release})`]],
   controller_stopping: () => ["note", ["The controller stops"]],
   schedule_due: (e) => ["note", [`The clock asks for ${e.ref || "HEAD"}`]],
