@@ -28,6 +28,7 @@ mod serve;
 mod serving;
 mod status;
 mod talk;
+mod threads;
 mod token;
 mod trouble;
 mod wait;
