@@ -25,6 +25,7 @@ async fn the_state_is_shown_at_an_event_with_all_that_a_page_needs() {
             end_column: 2,
             message: "it is broken".into(),
             help: None,
+            text: None,
         }],
     };
     stand.engine.ask(rejected).await.unwrap();

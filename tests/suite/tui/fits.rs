@@ -136,6 +136,7 @@ fn a_file_of_no_pipeline_is_a_row_with_all_its_problems() {
         end_column: 9,
         message: format!("problem of line {line}"),
         help: help.map(str::to_owned),
+        text: (line == 5).then(|| "mode = \"by hand\"".to_owned()),
     };
     let diagnostics = (1..=5).map(|line| bad(line, (line == 5).then_some("write it otherwise"))).collect();
     w.tell(Command::Reject { file: "blog.toml".into(), diagnostics });
