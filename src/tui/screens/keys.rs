@@ -1,6 +1,5 @@
 //! The last line: the keys that do something for what is selected, or the search and what it found.
 
-use super::super::act::Verb;
 use super::super::here;
 use super::super::look::{Look, Screen};
 use super::super::picture::Picture;
@@ -10,34 +9,45 @@ use crate::printable;
 use crate::words;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use std::collections::BTreeSet;
+
+/// So many of what can be done are most pressing.
+const PRESSING: usize = 2;
 
 pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &Look, replay: bool) {
     if look.searching || !look.search.text.is_empty() {
         return search(pen, area, look);
     }
-    let mut keys = own(picture, look);
+    // Each with its rank: where room is short, the last of them go.
+    let mut keys: Vec<_> = own(picture, look).into_iter().zip([0, 3, 3, 3, 3]).collect();
     let acts = matches!(look.screen(), Screen::Board | Screen::Waiting | Screen::Pipeline);
     if replay {
-        keys.extend([("Space", "stop/go"), (". ,", "step"), ("[ ]", "seek"), ("+ -", "speed")]);
+        let all = [("Space", "stop/go"), (". ,", "step"), ("[ ]", "seek"), ("+ -", "speed")];
+        keys.extend(all.map(|key| (key, 2)));
     } else if acts {
         let verbs = here::verbs(picture, look);
-        keys.extend((!verbs.is_empty()).then_some(("a", "do …")));
-        keys.extend(verbs.into_iter().map(|verb: Verb| (dialog::key_of(verb), verb.name())));
+        keys.extend((!verbs.is_empty()).then_some((("a", "do …"), 1)));
+        // The most pressing ones go before what could be looked at besides.
+        let rank = |at: usize| if at < PRESSING { 2 } else { 5 };
+        let verbs = verbs.into_iter().enumerate();
+        keys.extend(verbs.map(|(at, verb)| ((dialog::key_of(verb), verb.name()), rank(at))));
     }
-    // It counts less than what is most pressing, and more than all that could be done besides.
     if *look.screen() == Screen::Board && !picture.pipelines().is_empty() {
-        keys.insert(keys.len().min(4), ("s", "sort"));
+        keys.insert(keys.iter().position(|(_, rank)| *rank > 4).unwrap_or(keys.len()), (("s", "sort"), 4));
     }
     let rest = [("/", "search"), ("?", "help"), ("q", "quit")];
+    let wide = |(key, word): &(&str, &str)| printable::width(key) + printable::width(word) + 3;
+    let mut room = usize::from(area.width).saturating_sub(1 + rest.iter().map(wide).sum::<usize>());
+    let mut by_rank: Vec<usize> = (0..keys.len()).collect();
+    by_rank.sort_by_key(|at| keys[*at].1);
+    let fit = by_rank.into_iter().take_while(|at| {
+        let fits = wide(&keys[*at].0) <= room;
+        room = room.saturating_sub(wide(&keys[*at].0));
+        fits
+    });
+    let fit: BTreeSet<usize> = fit.collect();
     let mut line = Line::of(" ", Style::new());
-    let mut width = 1;
-    let last: usize = rest.iter().map(|(key, word)| key.len() + word.len() + 3).sum();
-    for (key, word) in keys {
-        let wide = printable::width(key) + printable::width(word) + 3;
-        if width + wide + last > usize::from(area.width) {
-            break;
-        }
-        width += wide;
+    for (key, word) in fit.into_iter().map(|at| keys[at].0) {
         line = line.add(key, pen.palette.accent()).add(format!(" {word}  "), Style::new());
     }
     for (key, word) in rest {
