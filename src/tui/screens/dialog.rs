@@ -21,7 +21,8 @@ pub(crate) fn draw(pen: &mut Pen<'_>, screen: Rect, picture: &Picture, look: &mu
             ask(pen, screen, picture, dialog);
             dialog.seen = true;
         }
-        None => {}
+        // The last line has it.
+        Some(Over::Jump(_)) | None => {}
     }
 }
 

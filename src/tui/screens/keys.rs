@@ -1,7 +1,9 @@
 //! The last line: the keys that do something for what is selected, or the search and what it found.
 
 use super::super::here;
-use super::super::look::{Look, Screen};
+use super::super::input::Input;
+use super::super::jump;
+use super::super::look::{Look, Over, Screen};
 use super::super::picture::Picture;
 use super::dialog;
 use super::pen::{Line, Pen};
@@ -15,6 +17,9 @@ use std::collections::BTreeSet;
 const PRESSING: usize = 2;
 
 pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &Look, replay: bool) {
+    if let Some(Over::Jump(line)) = &look.over {
+        return leads(pen, area, picture, line);
+    }
     if look.searching || !look.search.text.is_empty() {
         return search(pen, area, look);
     }
@@ -98,6 +103,19 @@ fn own(picture: &Picture, look: &Look) -> Vec<(&'static str, &'static str)> {
         Screen::Way(..) | Screen::File(_) | Screen::Help => keys.push(("Esc", "back")),
     }
     keys
+}
+
+/// The line that leads somewhere, and beside it what could stand there.
+fn leads(pen: &mut Pen<'_>, area: Rect, picture: &Picture, line: &Input) {
+    let written = printable::width(&printable::line(&line.text)) as u16 + 4;
+    let room = Rect { width: written.max(16).min(area.width), ..area };
+    dialog::written(pen, room, " :", line);
+    let all = jump::completions(&line.text, picture);
+    let words: Vec<&str> = all.iter().filter_map(|one| one.rsplit(' ').next()).take(20).collect();
+    let text = printable::line(&words.join("  ")).into_owned();
+    let left = usize::from(area.right().saturating_sub(room.right() + 1));
+    let text = printable::truncate_width(&text, left);
+    pen.text(room.right() + 1, area.y, left as u16, &text, pen.tone(words::Tone::Quiet));
 }
 
 fn search(pen: &mut Pen<'_>, area: Rect, look: &Look) {

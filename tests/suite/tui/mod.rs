@@ -6,6 +6,7 @@ mod board;
 mod drawn;
 mod ends;
 mod fits;
+mod jumps;
 mod offers;
 mod recorded;
 mod searches;
