@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Most files that one pattern may name.
-const FILES_LIMIT: usize = 100_000;
+pub(super) const FILES_LIMIT: usize = 100_000;
 /// Most names that are compared to find the nearest.
 const NEAREST_LIMIT: usize = 5_000;
 
@@ -23,12 +23,14 @@ pub(super) fn collect(store: &Store, workspace: &Path, patterns: &[String]) -> R
     let root = beneath::open_root(workspace)?;
     let mut taken: BTreeMap<String, Artifact> = BTreeMap::new();
     for pattern in &patterns {
+        // They are counted first: nothing is stored of what is too much.
         let mut count = 0;
-        each_file(root.as_fd(), pattern, &mut |path, file| {
+        each_file(root.as_fd(), pattern, &mut |_, _| {
             count += 1;
-            if count > FILES_LIMIT {
-                return Err(Error::TooMany { pattern: pattern.text.clone(), limit: FILES_LIMIT });
-            }
+            let too_many = || Error::TooMany { pattern: pattern.text.clone(), limit: FILES_LIMIT };
+            if count > FILES_LIMIT { Err(too_many()) } else { Ok(()) }
+        })?;
+        each_file(root.as_fd(), pattern, &mut |path, file| {
             let text = path.to_str().ok_or_else(|| not_utf8(path))?;
             if !taken.contains_key(text) {
                 let stored = store.put(file, text)?;

@@ -227,3 +227,26 @@ async fn a_file_that_is_taken_is_moved_and_counts_as_stored_now() {
     let refused = bench.store.take_file(bench.path("w/link")).await.unwrap_err();
     assert_eq!(refused.code(), "TG-ARTIFACT-002");
 }
+
+#[tokio::test]
+async fn more_files_than_are_kept_one_by_one_are_refused() {
+    let bench = Bench::new().await;
+    bench.write("dist/0", "the same");
+    for n in 1..=collect::FILES_LIMIT {
+        fs::hard_link(bench.path("w/dist/0"), bench.path(&format!("w/dist/{n}"))).unwrap_or_else(|_| {
+            // Some file systems have few links to a file.
+            bench.write(&format!("dist/{n}"), "the same");
+        });
+    }
+    assert_eq!(bench.code("dist/**").await, "TG-ARTIFACT-005");
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_no_more_is_not_the_stores_fault() {
+    let bench = Bench::new().await;
+    bench.write("shop", "binary");
+    let artifact = bench.collect(&["shop"]).await.unwrap().remove(0);
+    let mut full = File::options().write(true).open("/dev/full").unwrap();
+    let error = bench.store.copy_out(&artifact.sha256, &mut full).unwrap_err();
+    assert_eq!(error.code(), "TG-ARTIFACT-009", "{error}");
+}

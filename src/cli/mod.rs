@@ -30,6 +30,7 @@ mod serve;
 mod serving;
 mod status;
 mod talk;
+mod threads;
 mod token;
 mod trouble;
 mod verify_journal;

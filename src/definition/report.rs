@@ -115,6 +115,7 @@ impl Problem {
             end_column,
             message: self.message,
             help: self.help,
+            text: Diagnostic::shown(&lines.text()[lines.range(line as usize - 1)]),
         }
     }
 }

@@ -25,6 +25,22 @@ pub struct Diagnostic {
     /// The way out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// The first line as it stands in the file, to be shown with what is meant of it marked; none where it is empty, longer
+    /// than 200 characters, or there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// Nobody reads more of a line than this, in characters.
+const TEXT_LIMIT: usize = 200;
+
+impl Diagnostic {
+    /// A line to be shown, if it is one.
+    pub fn shown(line: &str) -> Option<String> {
+        let line = line.trim_end();
+        let is_short = line.chars().nth(TEXT_LIMIT).is_none();
+        (is_short && !line.trim_start().is_empty()).then(|| line.to_owned())
+    }
 }
 
 /// Whether a diagnostic keeps a file from loading.

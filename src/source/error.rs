@@ -99,13 +99,6 @@ pub enum Error {
         /// Why not.
         error: io::Error,
     },
-    /// Objects of the mirror are missing or damaged.
-    MirrorBroken {
-        /// The mirror.
-        path: PathBuf,
-        /// What git said.
-        detail: String,
-    },
     /// Another process works on the mirror and does not end.
     MirrorBusy {
         /// The mirror.
@@ -198,7 +191,6 @@ impl Error {
             Self::OutputTooLarge { .. } => "TG-GIT-012",
             Self::Failed { .. } => "TG-GIT-013",
             Self::Io { .. } => "TG-GIT-014",
-            Self::MirrorBroken { .. } => "TG-GIT-015",
             Self::MirrorBusy { .. } => "TG-GIT-016",
             Self::BadLocation { .. } => "TG-GIT-017",
             Self::BadGlob { .. } => "TG-GIT-018",
@@ -256,7 +248,6 @@ impl Error {
                 "let the user who runs tidegate read it, by owner, group or an access list".into()
             }
             Self::Io { .. } => "see that the disk has room and the folder exists".into(),
-            Self::MirrorBroken { path, .. } => format!("stop tidegate and delete `{}`: it is made again", path.display()),
             Self::MirrorBusy { path } => format!("look for a git process that works in `{}`", path.display()),
             Self::BadLocation { .. } => "`repo` takes a path or a URL such as `ssh://git@host/shop.git`".into(),
             Self::BadGlob { .. } => "`*` stops at `/`, `**` does not, `{a,b}` is either, `[ab]` is one of".into(),
@@ -300,9 +291,6 @@ impl fmt::Display for Error {
             }
             Self::Failed { what, status, detail } => write!(f, "run `git {what}` ({status}): {detail}"),
             Self::Io { what, path, error } => write!(f, "{what} `{}`: {error}", path.display()),
-            Self::MirrorBroken { path, detail } => {
-                write!(f, "read the mirror `{}`: {detail}", path.display())
-            }
             Self::MirrorBusy { path } => {
                 write!(f, "get hold of the mirror `{}`: another process works on it", path.display())
             }

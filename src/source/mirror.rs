@@ -141,7 +141,6 @@ pub(super) async fn fetch_all(repo: &Repo, url: &str) -> Result<(), Error> {
 /// Whether the error is about the mirror and not about the repository that it mirrors.
 pub(super) fn speaks_of_mirror(repo: &Repo, error: &Error) -> bool {
     match error {
-        Error::MirrorBroken { .. } => true,
         Error::NotARepository { .. } => {
             matches!(&repo.location, Location::Path(path) if Folders::find(path).is_ok())
         }

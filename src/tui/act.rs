@@ -1,6 +1,7 @@
 //! What can be done by hand from here: whether it applies, what it will do in words, and the request that asks for it.
 //! Whether one may is the controller's to say.
 
+mod differs;
 mod place;
 
 use crate::domain::{PipelineName, Role, TierName, VersionLabel};
@@ -81,6 +82,8 @@ pub(crate) struct Deed {
     pub(crate) will: String,
     /// By which definition.
     pub(crate) by: Option<String>,
+    /// What comes that is not there yet, in lines.
+    pub(crate) brings: Vec<String>,
     /// The controller takes it only with a reason.
     pub(crate) why_needed: bool,
     /// The role that it takes.
@@ -138,6 +141,7 @@ fn of_pipeline(verb: Verb, p: &PipelineView, definition: &DefinitionView) -> Res
         },
         will,
         by: Some(by_definition(definition)),
+        brings: Vec::new(),
         why_needed: false,
         role: Role::Operator,
     };

@@ -76,6 +76,8 @@ pub(crate) enum Over {
     Menu(usize),
     /// Something that is about to be done.
     Dialog(Box<Dialog>),
+    /// A line that leads somewhere.
+    Jump(Input),
 }
 
 /// Something that is about to be done.

@@ -4,7 +4,7 @@
 //! - `picture` is a pure fold of what is told ([`Message`]): the controller's own state at an event, and what is said after
 //!   it. `replay` makes the same from a journal's lines.
 //! - `look` is what a person looks at, `keys` what keys mean, `session` what both make of each other; `screens` are pure
-//!   functions of the two. `here` is what there is where somebody looks, `act` says what a deed will do.
+//!   functions of the two. `jump` is where a written line leads, `here` what there is where somebody looks, `act` says what a deed will do.
 //! - `feed` asks and hears a [`Controller`], `terminal` has the terminal, `run` ties all of it together.
 //!
 //! It decides nothing and never reaches into the engine: it is a client like any other.
@@ -16,6 +16,7 @@ mod found;
 mod here;
 mod inbox;
 mod input;
+mod jump;
 mod keys;
 mod look;
 mod message;

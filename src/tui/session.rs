@@ -3,12 +3,14 @@
 
 mod deeds;
 mod hits;
+mod jumps;
 mod moves;
 mod play;
 #[cfg(test)]
 mod tests;
 mod wants;
 
+use super::input::Input as Line;
 use super::keys::{self, Intent};
 use super::look::{Look, Over, Screen, Spot, TABS};
 use super::message::{Message, Want};
@@ -169,6 +171,7 @@ impl Session {
             Input::Paste(text) => {
                 match &mut self.look.over {
                     Some(Over::Dialog(dialog)) => dialog.why.paste(text),
+                    Some(Over::Jump(line)) => line.paste(text),
                     None if self.look.searching => self.look.search.paste(text),
                     _ => {}
                 }
@@ -192,6 +195,7 @@ impl Session {
         match (&mut self.look.over, self.look.searching) {
             (Some(Over::Dialog(_)), _) => self.dialog_key(key),
             (Some(Over::Menu(_)), _) => return self.menu_key(key, here),
+            (Some(Over::Jump(_)), _) => self.jump_key(key),
             (None, true) => match key.code {
                 KeyCode::Enter => {
                     self.look.searching = false;
@@ -266,6 +270,7 @@ impl Session {
             Intent::Help => self.look.open(Screen::Help),
             Intent::Back => self.look.back(),
             Intent::Search => self.look.searching = true,
+            Intent::Jump => self.look.over = Some(Over::Jump(Line::default())),
             Intent::Sort => self.look.by_attention = !self.look.by_attention,
             Intent::Filter => self.look.kinds = self.look.kinds.next(),
             Intent::NextHit => self.go_to_hit(Some(true)),

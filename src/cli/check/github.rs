@@ -49,6 +49,7 @@ mod tests {
             end_column: 12,
             message: message.into(),
             help: Some("did you mean `abort`?".into()),
+            text: None,
         }
     }
 

@@ -199,6 +199,7 @@ pub(super) fn refused(file: &str, code: &str, message: &str, help: String) -> Di
         end_column: 1,
         message: format!("failed to {message}"),
         help: Some(help).filter(|help| !help.is_empty()),
+        text: None,
     }
 }
 
@@ -242,6 +243,7 @@ fn repository_elsewhere(name: &str, bytes: &[u8]) -> Option<Diagnostic> {
         end_column,
         message: format!("there is no repository `{}`", whole.display()),
         help: Some("a relative path is meant from the folder that the controller is started in: start it there, or say the whole path".into()),
+        text: text.lines().nth(line as usize - 1).and_then(Diagnostic::shown),
     })
 }
 

@@ -8,8 +8,8 @@ mod place;
 mod trimmed;
 mod workshop;
 
-use super::Exit;
 use super::trouble::Trouble;
+use super::{Exit, threads};
 use crate::definition;
 use crate::domain::Severity;
 use std::path::PathBuf;
@@ -42,10 +42,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let failed =
-        |error| Trouble::new("TG-SERVE-002", format!("failed to start threads: {error}"), "", Exit::Failed);
-    let ended = runtime.map_err(failed).and_then(|runtime| {
+    let ended = threads::many().and_then(|runtime| {
         let ended = runtime.block_on(build(args));
         runtime.shutdown_background();
         ended

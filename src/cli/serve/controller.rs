@@ -147,10 +147,12 @@ impl Controller {
     pub(super) async fn end(&mut self) -> End {
         tokio::select! {
             worked = &mut self.working => End::Worked(worked.unwrap_or(Err(journal::Error::Closed))),
-            served = &mut self.serving => End::Served(served.map_or_else(|error| error.to_string(), |served| match served {
-                Ok(()) => "it ended by itself".into(),
-                Err(error) => error.to_string(),
-            })),
+            served = &mut self.serving => {
+                if let Ok(Err(error)) = served {
+                    tracing::error!(%error, "no request is answered any more");
+                }
+                End::Broke("answering requests")
+            },
             what = self.background.broken() => End::Broke(what),
             () = self.courier.broken() => End::Broke("telling notices"),
         }
@@ -160,15 +162,6 @@ impl Controller {
     pub(super) async fn take_apart(self, end: End) -> Result<(), Trouble> {
         let worked = match end {
             End::Worked(worked) => worked,
-            End::Served(error) => {
-                let message = format!("the server failed: {error}");
-                return Err(Trouble::new(
-                    "TG-SERVE-004",
-                    message,
-                    "start the controller again",
-                    Exit::Failed,
-                ));
-            }
             End::Broke(what) => {
                 let message = format!("BUG: {what} panicked; the log says where");
                 let help = "start the controller again: it goes on where the journal ends";
@@ -193,8 +186,6 @@ impl Controller {
 pub(super) enum End {
     /// The engine, well or not.
     Worked(Result<(), journal::Error>),
-    /// The server, which should not.
-    Served(String),
     /// A task beside them panicked: what it did.
     Broke(&'static str),
 }

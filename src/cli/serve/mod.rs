@@ -11,7 +11,7 @@ mod troubles;
 
 use super::serving::Serving;
 use super::trouble::Trouble;
-use super::{Exit, talk};
+use super::{Exit, talk, threads};
 use crate::settings::{Overrides, Settings};
 use controller::Controller;
 pub(super) use logging::begin as begin_logging;
@@ -67,15 +67,7 @@ pub(super) fn run(args: Args) -> Exit {
             tracing::warn!(code, help, "deliveries of {forge} will not be taken: failed to {error}");
         }
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let served = match runtime {
-        Ok(runtime) => runtime.block_on(serve(settings)),
-        Err(error) => {
-            let message = format!("failed to start threads: {error}");
-            Err(Trouble::new("TG-SERVE-002", message, "raise the limit of threads", Exit::Failed))
-        }
-    };
-    match served {
+    match threads::many().and_then(|runtime| runtime.block_on(serve(settings))) {
         Ok(()) => Exit::Done,
         Err(trouble) => trouble.say(),
     }

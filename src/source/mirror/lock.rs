@@ -49,3 +49,22 @@ fn mutex_of(mirror: &Path) -> Arc<tokio::sync::Mutex<()>> {
         MUTEXES.get_or_init(Mutexes::default).lock().expect("BUG: nothing panics while holding it");
     mutexes.entry(mirror.to_owned()).or_default().clone()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mirror_that_another_process_never_lets_go_of_is_busy() {
+        let home = tempfile::tempdir().unwrap();
+        let mirror = home.path().join("shop.git");
+        let other = File::create(mirror.with_extension("lock")).unwrap();
+        other.try_lock().unwrap();
+        let begin = tokio::time::Instant::now();
+        let error = take(&mirror).await.err().unwrap();
+        assert_eq!((error.code(), error.is_passing()), ("TG-GIT-016", true), "{error}");
+        assert!(begin.elapsed() >= PATIENCE);
+        drop(other);
+        take(&mirror).await.unwrap();
+    }
+}

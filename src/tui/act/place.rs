@@ -1,6 +1,7 @@
 //! What can be done by hand to one tier, and what that will do. What is offered is what `domain::decide` takes; a test
 //! holds the two together.
 
+use super::differs::differs;
 use super::{Deed, Request, Verb, by_definition};
 use crate::domain::{Blocker, NodeName, Role, VersionLabel};
 use crate::server::ActionRequest;
@@ -42,6 +43,10 @@ impl Place<'_> {
             request: Request { verb, pipeline: self.p.name.clone(), tier, fields },
             will,
             by: Some(by_definition(self.definition)),
+            brings: match (verb, version) {
+                (Verb::Confirm | Verb::Promote, Some(version)) => differs(self.p, self.tier, version),
+                _ => Vec::new(),
+            },
             why_needed: false,
             role: Role::Operator,
         }

@@ -140,7 +140,7 @@ fn measure(pen: &Pen<'_>, all: &[&PipelineView]) -> (usize, u16) {
     let tiers = all.iter().flat_map(|p| p.tiers.iter().map(move |tier| (*p, tier)));
     let widths = tiers.map(|(p, tier)| {
         let brief = brief::tier(p, tier, &clock);
-        head(pen, tier, &brief).width().max(below(pen, tier, &brief).width())
+        head(pen, tier, &brief).width().max(below(pen, tier, &brief, u16::MAX).width())
     });
     let most = all.iter().map(|p| p.tiers.len()).max().unwrap_or(1).max(1);
     (most, widths.max().unwrap_or(0).min(60) as u16)
@@ -152,22 +152,30 @@ fn head(pen: &Pen<'_>, tier: &TierView, brief: &Brief) -> Line {
     Line::of(sign, tone).add(" ", tone).add(tier.name.as_str(), pen.tone(Tone::Strong))
 }
 
-/// The second: what is there, and what comes.
-fn below(pen: &Pen<'_>, tier: &TierView, brief: &Brief) -> Line {
+/// The second: what is there, and what comes. Where room is short, what is there gives way, and then the label of what
+/// comes, but never how far it is.
+fn below(pen: &Pen<'_>, tier: &TierView, brief: &Brief, width: u16) -> Line {
     let plain = ratatui::style::Style::new();
     let tone = pen.tone(brief.sign.tone());
     let (there, comes) = (brief.there.as_str(), brief.comes.trim());
     let line = Line::of("  ", plain);
-    match (there.is_empty(), comes.is_empty()) {
-        (true, true) => line.add("nothing", pen.tone(Tone::Quiet)),
-        (false, true) => line.add(there, plain),
-        (true, false) => line.add(format!("← {comes}"), tone),
-        (false, false) => {
-            // What comes counts more than since when the old one is there.
-            let version = tier.current.as_ref().map(|it| it.version.to_string()).unwrap_or_default();
-            line.add(version, plain).add(format!(" ← {comes}"), tone)
-        }
+    if comes.is_empty() {
+        return match there.is_empty() {
+            true => line.add("nothing", pen.tone(Tone::Quiet)),
+            false => line.add(there, plain),
+        };
     }
+    // What comes counts more than since when the old one is there.
+    let version = tier.current.as_ref().filter(|_| !there.is_empty()).map(|it| it.version.to_string());
+    let both = version.map(|version| line.clone().add(version, plain).add(format!(" ← {comes}"), tone));
+    let width = usize::from(width);
+    if let Some(both) = both.filter(|both| both.width() <= width) {
+        return both;
+    }
+    let (label, rest) = comes.split_once(' ').map_or((comes, String::new()), |(a, b)| (a, format!(" {b}")));
+    let room = width.saturating_sub(4 + printable::width(&printable::line(&rest))).max(3);
+    let label = printable::line(label).into_owned();
+    line.add(format!("← {}{rest}", printable::truncate_width(&label, room)), tone)
 }
 
 /// That there are more tiers on a side: how many, with the sign of one that wants somebody.
@@ -226,7 +234,7 @@ fn one(pen: &mut Pen<'_>, area: Rect, p: &PipelineView, columns: &Columns, look:
         let line = head(pen, tier, &brief);
         pen.line(place, &line);
         if let Some(place) = second(place) {
-            let line = below(pen, tier, &brief);
+            let line = below(pen, tier, &brief, place.width);
             pen.line(place, &line);
         }
         if is_here && look.tier.as_ref() == Some(&tier.name) {

@@ -21,7 +21,8 @@ pub(crate) fn draw(pen: &mut Pen<'_>, screen: Rect, picture: &Picture, look: &mu
             ask(pen, screen, picture, dialog);
             dialog.seen = true;
         }
-        None => {}
+        // The last line has it.
+        Some(Over::Jump(_)) | None => {}
     }
 }
 
@@ -130,6 +131,10 @@ fn ask(pen: &mut Pen<'_>, screen: Rect, picture: &Picture, dialog: &Dialog) {
     if let Some(by) = &deed.by {
         say(by, pen.tone(Tone::Quiet));
     }
+    let at = lines.len();
+    let mut say = |text: &str, style: Style| {
+        lines.extend(wrapped(text, columns).into_iter().map(|row| Line::of(row, style)));
+    };
     if let Some(why) = picture.may_not(deed.role) {
         say(&format!("{} {why}", pen.palette.sign(crate::words::Sign::Failed)), pen.tone(Tone::Bad));
     }
@@ -165,6 +170,16 @@ fn ask(pen: &mut Pen<'_>, screen: Rect, picture: &Picture, dialog: &Dialog) {
             lines.push(Line::of("Enter tries again, Esc leaves", pen.palette.accent()));
         }
     }
+    // What comes is told as far as there is room for it: what is asked counts more.
+    let room = usize::from(screen.height).saturating_sub(lines.len() + 2);
+    let brings = deed.brings.iter().flat_map(|text| wrapped(text, columns));
+    let mut brings: Vec<Line> = brings.map(|row| Line::of(row, pen.tone(Tone::Quiet))).collect();
+    if brings.len() > room {
+        brings.truncate(room.saturating_sub(1));
+        brings.extend((room > 0).then(|| Line::of("…", pen.tone(Tone::Quiet))));
+    }
+    input = input.map(|(row, label)| (row + brings.len(), label));
+    lines.splice(at..at, brings);
     let verb = deed.request.verb.name();
     let tier = deed.request.tier.as_ref().map(|tier| format!("/{tier}")).unwrap_or_default();
     let title = format!("{verb} {}{tier}", deed.request.pipeline);

@@ -3,7 +3,8 @@
 use super::super::look::Look;
 use super::super::picture::Picture;
 use super::pen::{Line, Pen, wrapped};
-use crate::domain::diagnostic::Severity;
+use crate::domain::{Diagnostic, Severity};
+use crate::printable;
 use crate::server::view::RejectedFileView;
 use crate::words::{self, Sign, Tone};
 use ratatui::layout::Rect;
@@ -17,21 +18,43 @@ pub(crate) fn all(picture: &Picture) -> impl Iterator<Item = &RejectedFileView> 
 
 /// What is wrong with it, each problem with its place and its way out.
 pub(crate) fn problems(pen: &Pen<'_>, file: &RejectedFileView, width: u16) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let mut say = |indent: usize, text: &str, style: Style| {
+    let say = |indent: usize, text: &str, style: Style| -> Vec<Line> {
         let gap = " ".repeat(indent);
         let rows = wrapped(text, usize::from(width).saturating_sub(indent));
-        lines.extend(rows.into_iter().map(|row| Line::of(format!("{gap}{row}"), style)));
+        rows.into_iter().map(|row| Line::of(format!("{gap}{row}"), style)).collect()
     };
+    let mut lines = Vec::new();
     for one in &file.diagnostics {
-        let tone = if one.severity == Severity::Error { Tone::Bad } else { Tone::Wait };
+        let tone = pen.tone(if one.severity == Severity::Error { Tone::Bad } else { Tone::Wait });
         let place = format!("line {}, column {}", one.line, one.column);
-        say(0, &format!("{place}: {} [{}]", one.message, one.code), pen.tone(tone));
+        lines.extend(say(0, &format!("{place}: {} [{}]", one.message, one.code), tone));
+        if let Some((text, mark)) = marked(one, usize::from(width).saturating_sub(2)) {
+            lines.push(Line::of(format!("  {text}"), Style::new()));
+            lines.push(Line::of(format!("  {mark}"), tone));
+        }
         if let Some(help) = &one.help {
-            say(2, &format!("help: {help}"), Style::new());
+            lines.extend(say(2, &format!("help: {help}"), Style::new()));
         }
     }
     lines
+}
+
+/// The line, and below it carets under what is meant; none where both do not fit.
+fn marked(one: &Diagnostic, width: usize) -> Option<(String, String)> {
+    let text = one.text.as_ref()?;
+    let begin = one.column as usize - 1;
+    let end = if one.end_line > one.line { usize::MAX } else { one.end_column as usize - 1 };
+    let of = |from: usize, upto: usize| {
+        let part: String = text.chars().skip(from).take(upto.saturating_sub(from)).collect();
+        printable::line(&part).into_owned()
+    };
+    let (before, meant) = (of(0, begin), of(begin, end));
+    let mark = " ".repeat(printable::width(&before)) + &"^".repeat(printable::width(&meant).max(1));
+    let line = printable::line(text).into_owned();
+    let fits = printable::width(&line).max(mark.len()) <= width;
+    // What begins with spaces is moved to the margin.
+    let margin = line.bytes().take_while(|byte| *byte == b' ').count().min(mark.len() - 1);
+    fits.then(|| (line[margin..].to_owned(), mark[margin..].to_owned()))
 }
 
 pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut Look, name: &str) {

@@ -1,8 +1,9 @@
 //! The last line: the keys that do something for what is selected, or the search and what it found.
 
-use super::super::act::Verb;
 use super::super::here;
-use super::super::look::{Look, Screen};
+use super::super::input::Input;
+use super::super::jump;
+use super::super::look::{Look, Over, Screen};
 use super::super::picture::Picture;
 use super::dialog;
 use super::pen::{Line, Pen};
@@ -10,34 +11,48 @@ use crate::printable;
 use crate::words;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use std::collections::BTreeSet;
+
+/// So many of what can be done are most pressing.
+const PRESSING: usize = 2;
 
 pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &Look, replay: bool) {
+    if let Some(Over::Jump(line)) = &look.over {
+        return leads(pen, area, picture, line);
+    }
     if look.searching || !look.search.text.is_empty() {
         return search(pen, area, look);
     }
-    let mut keys = own(picture, look);
+    // Each with its rank: where room is short, the last of them go.
+    let mut keys: Vec<_> = own(picture, look).into_iter().zip([0, 3, 3, 3, 3]).collect();
     let acts = matches!(look.screen(), Screen::Board | Screen::Waiting | Screen::Pipeline);
     if replay {
-        keys.extend([("Space", "stop/go"), (". ,", "step"), ("[ ]", "seek"), ("+ -", "speed")]);
+        let all = [("Space", "stop/go"), (". ,", "step"), ("[ ]", "seek"), ("+ -", "speed")];
+        keys.extend(all.map(|key| (key, 2)));
     } else if acts {
         let verbs = here::verbs(picture, look);
-        keys.extend((!verbs.is_empty()).then_some(("a", "do …")));
-        keys.extend(verbs.into_iter().map(|verb: Verb| (dialog::key_of(verb), verb.name())));
+        keys.extend((!verbs.is_empty()).then_some((("a", "do …"), 1)));
+        // The most pressing ones go before what could be looked at besides.
+        let rank = |at: usize| if at < PRESSING { 2 } else { 5 };
+        let verbs = verbs.into_iter().enumerate();
+        keys.extend(verbs.map(|(at, verb)| ((dialog::key_of(verb), verb.name()), rank(at))));
     }
-    // It counts less than what is most pressing, and more than all that could be done besides.
     if *look.screen() == Screen::Board && !picture.pipelines().is_empty() {
-        keys.insert(keys.len().min(4), ("s", "sort"));
+        keys.insert(keys.iter().position(|(_, rank)| *rank > 4).unwrap_or(keys.len()), (("s", "sort"), 4));
     }
     let rest = [("/", "search"), ("?", "help"), ("q", "quit")];
+    let wide = |(key, word): &(&str, &str)| printable::width(key) + printable::width(word) + 3;
+    let mut room = usize::from(area.width).saturating_sub(1 + rest.iter().map(wide).sum::<usize>());
+    let mut by_rank: Vec<usize> = (0..keys.len()).collect();
+    by_rank.sort_by_key(|at| keys[*at].1);
+    let fit = by_rank.into_iter().take_while(|at| {
+        let fits = wide(&keys[*at].0) <= room;
+        room = room.saturating_sub(wide(&keys[*at].0));
+        fits
+    });
+    let fit: BTreeSet<usize> = fit.collect();
     let mut line = Line::of(" ", Style::new());
-    let mut width = 1;
-    let last: usize = rest.iter().map(|(key, word)| key.len() + word.len() + 3).sum();
-    for (key, word) in keys {
-        let wide = printable::width(key) + printable::width(word) + 3;
-        if width + wide + last > usize::from(area.width) {
-            break;
-        }
-        width += wide;
+    for (key, word) in fit.into_iter().map(|at| keys[at].0) {
         line = line.add(key, pen.palette.accent()).add(format!(" {word}  "), Style::new());
     }
     for (key, word) in rest {
@@ -88,6 +103,19 @@ fn own(picture: &Picture, look: &Look) -> Vec<(&'static str, &'static str)> {
         Screen::Way(..) | Screen::File(_) | Screen::Help => keys.push(("Esc", "back")),
     }
     keys
+}
+
+/// The line that leads somewhere, and beside it what could stand there.
+fn leads(pen: &mut Pen<'_>, area: Rect, picture: &Picture, line: &Input) {
+    let written = printable::width(&printable::line(&line.text)) as u16 + 4;
+    let room = Rect { width: written.max(16).min(area.width), ..area };
+    dialog::written(pen, room, " :", line);
+    let all = jump::completions(&line.text, picture);
+    let words: Vec<&str> = all.iter().filter_map(|one| one.rsplit(' ').next()).take(20).collect();
+    let text = printable::line(&words.join("  ")).into_owned();
+    let left = usize::from(area.right().saturating_sub(room.right() + 1));
+    let text = printable::truncate_width(&text, left);
+    pen.text(room.right() + 1, area.y, left as u16, &text, pen.tone(words::Tone::Quiet));
 }
 
 fn search(pen: &mut Pen<'_>, area: Rect, look: &Look) {

@@ -95,7 +95,11 @@ fn rows(pen: &mut Pen<'_>, area: Rect, p: &PipelineView, all: &[Item], at: usize
             Item::Whole => {
                 let (sign, word) = brief::build(p);
                 let (sign, tone) = pen.sign(sign, &word);
-                Line::of(format!(" {}", p.name), pen.tone(Tone::Strong)).add(format!("  {sign}"), tone)
+                // How far the build is counts more than the end of a long name.
+                let room = usize::from(area.width).saturating_sub(printable::width(&sign) + 3).max(8);
+                let name = printable::line(p.name.as_str());
+                let name = printable::truncate_width(&name, room);
+                Line::of(format!(" {name}"), pen.tone(Tone::Strong)).add(format!("  {sign}"), tone)
             }
             Item::Tier(name) => {
                 let Some(tier) = p.tiers.iter().find(|tier| tier.name == *name) else { continue };

@@ -5,6 +5,7 @@ use super::super::picture::Picture;
 use super::file;
 use super::pen::{Line, Pen};
 use crate::domain::{PipelineName, TierName, VersionLabel};
+use crate::printable;
 use crate::words::{Clock, Sign, Tone, brief};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -140,8 +141,12 @@ pub(crate) fn draw(pen: &mut Pen<'_>, area: Rect, picture: &Picture, look: &mut 
         };
         let place_name = tier.as_ref().map(|tier| format!("/{tier}")).unwrap_or_default();
         let (sign, tone) = pen.sign(one.sign, "");
+        // Which version it is counts more than the end of long names.
+        let named = printable::line(&format!("{pipeline}{place_name}")).into_owned();
+        let taken = printable::width(&sign) + printable::width(&printable::line(&what)) + 4;
+        let named = printable::truncate_width(&named, usize::from(area.width).saturating_sub(taken).max(16));
         let head = Line::of(format!(" {sign}"), tone)
-            .add(format!("{pipeline}{place_name}"), pen.tone(Tone::Strong))
+            .add(named, pen.tone(Tone::Strong))
             .add(format!("  {what}"), Style::new());
         pen.line(place, &head);
         if place.height > 1 {

@@ -110,7 +110,7 @@ impl Session {
     pub(super) fn answered(&mut self, request: &Request, answer: &Result<Done, Refusal>, here: Time) {
         let is_asked = |over: &&mut Over| match over {
             Over::Dialog(dialog) => matches!(&dialog.stage, Stage::Sent(sent) if sent == request),
-            Over::Menu(_) => false,
+            Over::Menu(_) | Over::Jump(_) => false,
         };
         let asked = self.look.over.as_mut().filter(is_asked);
         let tier = request.tier.as_ref().map(|tier| format!("/{tier}")).unwrap_or_default();

@@ -258,7 +258,7 @@ impl Session {
         }
     }
 
-    fn open_run(&mut self, run: RunId) {
+    pub(super) fn open_run(&mut self, run: RunId) {
         self.picture.logs.look_again(run);
         self.look.run = Some(run);
         self.look.open(Screen::Log(run));

@@ -6,6 +6,7 @@ mod links;
 mod pipelines;
 mod recipes;
 mod reference;
+mod state;
 mod tutorial;
 
 use std::fs;

@@ -139,6 +139,19 @@ async fn this_release_writes_such_a_journal() {
     journal.close().await.unwrap();
 }
 
+/// Numbers of events go on without a gap, whoever asks.
+#[tokio::test]
+async fn an_event_that_does_not_go_on_where_the_journal_ends_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o700)).unwrap();
+    let (_, _, w) = story::told();
+    let journal = SqliteJournal::open(home.path()).unwrap();
+    let refused = journal.append(w.said[1..2].iter().map(record).collect()).await.unwrap_err();
+    assert_eq!(refused.code(), "TG-JOURNAL-008", "{refused}");
+    journal.append(w.said[..2].iter().map(record).collect()).await.unwrap();
+    journal.close().await.unwrap();
+}
+
 fn missing(kinds: &BTreeSet<&'static str>) -> Vec<&'static str> {
     KINDS.into_iter().filter(|kind| !kinds.contains(kind)).collect()
 }

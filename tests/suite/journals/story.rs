@@ -187,6 +187,7 @@ fn definitions(w: &mut World, n: usize) {
         end_column: 4,
         message: "unknown key".into(),
         help: Some("take it out".into()),
+        text: Some("key = 1".into()),
     };
     w.tell(Command::Reject { file: format!("quay{n}.toml"), diagnostics: vec![problem] });
     w.load(Pipeline { name: format!("pier{n}").into(), ..shop([tier("only")]) });

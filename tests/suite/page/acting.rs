@@ -13,6 +13,8 @@ fn a_word_is_given_with_a_reason_and_a_version_sent_back() {
         "This will give your word for 1.0.0, 1 of 1. 1.0.0 enters shop / prod at once: its gates run first, \
          then it is deployed on 2 nodes (p1, p2)",
     );
+    browser.reads("No version is current here yet.");
+    browser.reads("Wave 1: p1; wave 2: p2.");
     browser.fill("#why", "seen on stage");
     browser.press("dialog", "Confirm 1.0.0");
     let word = world.wait("manual_confirm", &[("version", "1.0.0")]);
@@ -23,6 +25,10 @@ fn a_word_is_given_with_a_reason_and_a_version_sent_back() {
     world.push("2.0.0", &[BUILD]);
     world.wait("promote_complete", &[("tier", "stage"), ("version", "2.0.0")]);
     browser.go(&url(&world, "/ui/pipelines/shop"));
+    browser.press("#tier-prod", "Confirm …");
+    browser.reads("Since 1.0.0, which is current: 1 commit.");
+    browser.reads("2.0.0 Version 2.0.0");
+    browser.press("dialog", "Leave it");
     browser.press("#tier-stage", "Roll back …");
     browser.reads(
         "This will send shop / stage back from 2.0.0 to 1.0.0, on 1 node (s1). 2.0.0 is rejected here, and the \
@@ -106,6 +112,14 @@ name = "unit"
 run = "seq 1 300; echo boom; exit 1"
 "#;
 
+/// What is said in the frame stays longer than it does for people: the machine may be slow.
+fn keep_what_is_said(browser: &Browser) {
+    browser.value(
+        "window.setTimeout = ((really) => (what, after, ...more) =>
+            really(what, after === 6000 ? 60000 : after, ...more))(setTimeout), 0",
+    );
+}
+
 #[test]
 fn what_waits_or_failed_has_what_helps_beside_it() {
     let Some(browser) = Browser::open() else { return };
@@ -131,6 +145,7 @@ fn what_waits_or_failed_has_what_helps_beside_it() {
     browser.press("dialog", "Retry 1.0.0");
     world.wait("promote_failed", &[("tier", "bad")]);
     // What waits to be promoted by hand may be denied.
+    keep_what_is_said(&browser);
     browser.press("section.person", "Deny …");
     browser.press("dialog", "Deny 1.0.0");
     world.wait("confirm_denied", &[("tier", "hand")]);
@@ -144,6 +159,7 @@ fn what_waits_or_failed_has_what_helps_beside_it() {
     browser.press("dialog", "Resume shop / hand");
     world.wait("hold_lifted", &[("tier", "hand")]);
     browser.go(&url(&world, "/ui/pipelines/shop"));
+    keep_what_is_said(&browser);
     browser.press("main", "Rebuild …");
     browser.press("dialog", "Rebuild shop");
     let asked = world.wait("rebuild_requested", &[("by", "ann")]);
@@ -220,6 +236,45 @@ fn a_page_that_is_looked_at_tries_again_every_few_seconds() {
     );
     world.kill();
     browser.until("tries.length >= 7");
-    let longest = browser.value("Math.max(...tries.slice(1).map((at, place) => at - tries[place]))");
-    assert!(longest.as_f64().expect("a time") < 3_000.0, "{longest} ms between two tries");
+    // One in the middle: a slow machine may be late once, and a pause that grows is late each time.
+    let pauses = "tries.slice(1).map((at, place) => at - tries[place]).sort((a, b) => a - b)";
+    let middle = browser.value(&format!("{pauses}[3]"));
+    assert!(middle.as_f64().expect("a time") < 3_000.0, "{middle} ms between two tries");
+}
+
+#[test]
+fn a_file_that_is_refused_shows_the_line_and_what_is_meant_of_it() {
+    let Some((mut world, browser)) = opened() else { return };
+    let bad = "confirm = { count = 1 }\nmode = \"<b>\u{1f600} hand</b>\"  # by hand";
+    world.edit(&super::SHOP.replace("confirm = { count = 1 }", bad));
+    world.wait("pipeline_rejected", &[]);
+    let text = world.get("/api/pipelines/shop")["pipeline"]["rejected"][0]["diagnostics"][0]["text"].clone();
+    assert_eq!(text, "mode = \"<b>\u{1f600} hand</b>\"  # by hand");
+    browser.go(&url(&world, "/ui/definitions/shop"));
+    let meant = "document.querySelector('.meant')";
+    browser.until(&format!("{meant}.textContent === {text}"));
+    assert_eq!(
+        browser.value(&format!("{meant}.querySelector('mark').textContent")),
+        "\"<b>\u{1f600} hand</b>\""
+    );
+    assert_eq!(browser.value(&format!("{meant}.querySelectorAll('b').length")), 0, "text stays text");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn the_button_for_colours_says_which_there_are_and_which_come_next() {
+    let Some((world, browser)) = opened() else { return };
+    browser.go(&url(&world, "/"));
+    let button = "document.querySelector('[data-do=theme]')";
+    for (now, next) in [("system", "light"), ("light", "dark"), ("dark", "system")] {
+        browser.until(&format!("{button}.innerText === 'Theme: {now}'"));
+        assert_eq!(browser.value(&format!("{button}.title.includes('press for')")), true);
+        assert_eq!(
+            browser.value(&format!("{button}.title.split('press for')[1].includes('{next}')")),
+            true,
+            "{now}"
+        );
+        browser.press("#top", &format!("Theme: {now}"));
+    }
+    browser.until(&format!("{button}.innerText === 'Theme: system'"));
 }

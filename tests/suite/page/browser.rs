@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, client};
 
 /// What a page has not become by then it will not become.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser with one tab.
 pub(crate) struct Browser {

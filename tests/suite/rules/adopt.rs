@@ -296,3 +296,21 @@ fn what_is_asked_for_by_others_or_failed_is_adopted_in_its_turn() {
     w.deed(adopt("prod", "1.0.7", "c7")).unwrap();
     assert_eq!(w.count("manual_action adopt"), 1, "what is built is current at once");
 }
+
+#[test]
+fn before_the_first_version_there_is_an_end_of_places() {
+    let mut w = World::with(shop([tier("prod")]));
+    w.push("c1");
+    let tiers: Vec<String> = (0..40).map(|n| format!("t{n}")).collect();
+    w.load(shop(tiers.iter().map(|name| tier(name))));
+    let mut refused = None;
+    for (n, tier) in tiers.iter().enumerate() {
+        let version = format!("0.{n}.0");
+        if let Err(error) = w.deed(adopt(tier, &version, &format!("old{n}"))) {
+            refused = Some(error);
+            break;
+        }
+    }
+    let refused = refused.expect("the first push has few events before it");
+    assert_eq!((refused.code(), refused.help().is_empty()), ("TG-ADOPT-005", false), "{refused}");
+}

@@ -28,6 +28,7 @@ fn rule_27_the_same_meaning_loads_once_and_a_bad_file_changes_nothing() {
         end_column: 2,
         message: "unknown key".into(),
         help: None,
+        text: None,
     };
     let reject = || Command::Reject { file: "shop.toml".into(), diagnostics: vec![bad.clone()] };
     w.tell(reject());

@@ -250,3 +250,24 @@ fn every_deed_is_signed() {
     let signed = w.said.iter().find(|e| matches!(e.fact.event, Event::ManualAction { .. })).unwrap();
     assert_eq!((signed.fact.by.as_deref(), signed.fact.why.as_deref()), (Some("ann"), Some("because")));
 }
+
+#[test]
+fn what_a_tier_has_nothing_of_is_said_by_name() {
+    let mut w =
+        World::with(shop([tier("host").gate("tests"), tier("prod").nodes(&["a"]), tier("live").manual()]));
+    w.push("c1");
+    let redeploy = |tier: &str, node: Option<&str>| Deed::Redeploy {
+        tier: tier.into(),
+        node: node.map(Into::into),
+        version: None,
+    };
+    for (deed, code) in [
+        (redeploy("prod", Some("b")), "TG-ASK-003"),
+        (Deed::Confirm { tier: "live".into(), version: "1.0.1".into() }, "TG-ASK-011"),
+        (Deed::Retry { tier: "host".into(), version: None }, "TG-ASK-016"),
+        (redeploy("host", None), "TG-ASK-019"),
+    ] {
+        let refused = w.deed(deed.clone()).unwrap_err();
+        assert_eq!((refused.code(), refused.help().is_empty()), (code, false), "{deed:?}: {refused}");
+    }
+}

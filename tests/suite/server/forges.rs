@@ -484,3 +484,62 @@ fn base64(bytes: &[u8]) -> String {
     };
     bytes.chunks(3).map(of_three).collect()
 }
+
+#[tokio::test]
+async fn a_delivery_of_long_ago_is_not_taken_again() {
+    let hosted = Hosted::new();
+    // A signing token of GitLab names the moment in what it signs.
+    let key = [7_u8; 32];
+    hosted.keep_secret(&format!("whsec_{}", base64(&key)));
+    let stand = hosted.stand().await;
+    let sha = hosted.work.git(&["rev-parse", "HEAD"]);
+    let delivery = to_main(Forge::Gitlab, "1", NOWHERE, &sha);
+    for (age, code) in [(301, Some("TG-HOOK-007")), (-301, Some("TG-HOOK-007")), (0, None)] {
+        let moment = (chrono::Utc::now().timestamp() - age).to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+        mac.update(format!("1.{moment}.{}", delivery.body).as_bytes());
+        let headers = [
+            ("content-type", "application/json".to_owned()),
+            ("x-gitlab-event", "Push Hook".to_owned()),
+            ("webhook-id", "1".to_owned()),
+            ("webhook-timestamp", moment),
+            ("webhook-signature", format!("v1,{}", base64(&mac.finalize().into_bytes()))),
+        ];
+        let answer = stand.send("POST", &delivery.path(), &headers, delivery.body.as_bytes()).await;
+        match code {
+            Some(code) => answer.is_problem(401, code),
+            None => assert_eq!(answer.status, 202, "{}", answer.text()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn large_deliveries_of_nobody_knows_whom_have_their_room_and_no_more() {
+    use tokio::io::AsyncWriteExt as _;
+    let hosted = Hosted::new();
+    let stand = hosted.stand().await;
+    let delivery = to_main(Forge::Github, "1", NOWHERE, &"1".repeat(40));
+    let bytes = Limits::default().delivery_bytes;
+    let mut head =
+        format!("POST {} HTTP/1.1\r\nhost: {}\r\ncontent-length: {bytes}\r\n", delivery.path(), stand.addr);
+    for (name, value) in delivery.headers() {
+        head += &format!("{name}: {value}\r\n");
+    }
+    // Those that are under way say what will come, and send none of it.
+    let mut under_way = Vec::new();
+    let asks = format!("{head}connection: close\r\n\r\n");
+    let refused = loop {
+        assert!(under_way.len() < 100, "there is an end of room");
+        let mut stream = stand.connect().await;
+        stream.write_all(asks.as_bytes()).await.unwrap();
+        if let Some(refused) = stand.answer_within(&mut stream, Duration::from_millis(300)).await {
+            break refused;
+        }
+        under_way.push(stream);
+    };
+    refused.is_problem(503, "TG-HOOK-006");
+    assert_eq!(refused.header("retry-after"), "5");
+    assert!(!under_way.is_empty());
+    // A small one needs none of it.
+    assert_ne!(deliver(&stand, &delivery).await.status, 503);
+}

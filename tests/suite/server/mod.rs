@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod stand;
+pub(crate) mod stand;
 
 mod changes;
 mod clock;

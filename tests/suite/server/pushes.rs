@@ -132,6 +132,9 @@ async fn who_is_meant_must_be_plain() {
     stand.post("/rebuild", &push(&sha, r#","repo":"/srv/none.git""#)).await.is_problem(422, "TG-PUSH-001");
     let both = r#","pipeline":"shop","repo":"/srv/blog.git""#;
     stand.post("/rebuild", &push(&sha, both)).await.is_problem(422, "TG-PUSH-001");
+    work.git(&["branch", "other"]);
+    stand.load_with("both", &work.text(), |json| json["source"]["refs"] = serde_json::json!(["*"])).await;
+    stand.post("/rebuild", r#"{"pipeline":"both","again":true}"#).await.is_problem(422, "TG-PUSH-004");
     let named = stand.post("/rebuild", &push(&sha, r#","pipeline":"shop""#)).await;
     assert_eq!(named.json()["accepted"][0]["pipeline"], "shop");
 }

@@ -25,6 +25,7 @@ async fn the_state_is_shown_at_an_event_with_all_that_a_page_needs() {
             end_column: 2,
             message: "it is broken".into(),
             help: None,
+            text: None,
         }],
     };
     stand.engine.ask(rejected).await.unwrap();
@@ -439,4 +440,19 @@ async fn a_journal_that_refuses_is_shown_too() {
     while stand.get("/readyz").await.status != 200 {
         assert!(begin.elapsed() < super::stand::PATIENCE, "it becomes ready again");
     }
+}
+
+#[tokio::test]
+async fn one_that_is_about_to_stop_is_not_ready() {
+    let stand = Stand::new().await;
+    let mut stream = stand.connect().await;
+    let head = format!("GET /readyz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", stand.addr);
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Whoever comes later is let in later.
+    assert_eq!(stand.get("/healthz").await.status, 200);
+    stand.shutdown.cancel();
+    stream.write_all(b"\r\n").await.unwrap();
+    let answer = stand.answer_within(&mut stream, super::stand::PATIENCE).await.expect("an answer");
+    answer.is_problem(503, "TG-HTTP-016");
+    assert_eq!(answer.header("retry-after"), "1");
 }

@@ -87,7 +87,12 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The code of the close frame that the server sends, if it sends one; it must end the connection.
-async fn end_of(mut stream: TcpStream) -> Option<u16> {
+async fn end_of(stream: TcpStream) -> Option<u16> {
+    reason_of(stream).await.0
+}
+
+/// The same with its reason.
+async fn reason_of(mut stream: TcpStream) -> (Option<u16>, String) {
     let mut bytes = Vec::new();
     let ended = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
     assert!(ended.is_ok(), "the connection is ended");
@@ -98,11 +103,12 @@ async fn end_of(mut stream: TcpStream) -> Option<u16> {
             len => usize::from(len),
         };
         if bytes[at] == 0x88 && len >= 2 {
-            return Some(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]]));
+            let reason = String::from_utf8_lossy(&bytes[at + 4..at + 2 + len]).into_owned();
+            return (Some(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]])), reason);
         }
         at += 2 + len;
     }
-    None
+    (None, String::new())
 }
 
 #[tokio::test]
@@ -264,7 +270,7 @@ async fn pings_are_answered_and_a_flood_of_them_is_ended() {
     let mut stream = by_hand(&stand).await;
     let flood = frame(0x89, b"x").repeat(2_001);
     stream.write_all(&flood).await.unwrap();
-    assert_eq!(end_of(stream).await, Some(1008));
+    assert_eq!(reason_of(stream).await, (Some(1008), "TG-WS-003 too many messages".to_owned()));
 }
 
 #[tokio::test]

@@ -265,6 +265,15 @@ impl Stand {
         timeout(PATIENCE, talk).await.expect("the server neither answers nor closes")
     }
 
+    /// What comes on a connection within that time; none: nothing.
+    pub(crate) async fn answer_within(&self, stream: &mut TcpStream, time: Duration) -> Option<Answered> {
+        let mut answer = Vec::new();
+        let begun = timeout(time, stream.read_buf(&mut answer)).await;
+        begun.ok()?.unwrap();
+        timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes").unwrap();
+        Some(Answered::parse(&answer))
+    }
+
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.addr).await.unwrap()
     }

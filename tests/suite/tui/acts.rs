@@ -20,9 +20,15 @@ fn a_confirmation_with_its_reason_lands_in_the_journal() {
     watcher.until("who looks", |text| text.lines().next().is_some_and(is_known));
     watcher.press("c");
     let asked = watcher.sees("Enter does it");
-    for words in
-        ["confirm shop/prod", "give your word for 1.0.0, 1 of 1", "2 nodes (p1,", "in 2 waves", "shop.toml"]
-    {
+    for words in [
+        "confirm shop/prod",
+        "give your word for 1.0.0, 1 of 1",
+        "2 nodes (p1,",
+        "in 2 waves",
+        "shop.toml",
+        "No version is current here yet.",
+        "Wave 1: p1; wave 2: p2.",
+    ] {
         assert!(asked.contains(words), "{words}: {asked}");
     }
     watcher.press("seen q on staging\r");

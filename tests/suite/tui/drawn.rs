@@ -72,6 +72,7 @@ pub(super) fn press(session: &mut Session, w: &World, keys: &str) {
         let code = match c {
             '\n' => KeyCode::Enter,
             '\u{1b}' => KeyCode::Esc,
+            '\t' => KeyCode::Tab,
             '→' => KeyCode::Right,
             '←' => KeyCode::Left,
             '↓' => KeyCode::Down,

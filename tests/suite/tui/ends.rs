@@ -2,9 +2,11 @@
 
 use super::Watcher;
 use crate::whole::SHOP;
+use crate::whole::refused::{MODES, THREADS};
 use crate::whole::world::World;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::termios::{Action, LocalModes, OptionalActions, tcflow, tcgetattr, tcsetattr};
+use std::time::{Duration, Instant};
 
 #[test]
 fn signals_and_keys_end_it_and_give_the_terminal_back() {
@@ -84,23 +86,50 @@ fn without_a_shell_to_come_back_to_it_is_not_suspended() {
     assert_eq!(watcher.ends(), Some(0));
 }
 
+/// Whether a program's first thread waits in a call that writes, for a tenth of a second.
+fn writes(pid: Pid) -> bool {
+    let call = || {
+        let pid = pid.as_raw_nonzero();
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/syscall")).expect("its call")
+    };
+    let is_write = |call: &str| call.split(' ').next() == Some(libc::SYS_write.to_string().as_str());
+    let before = call();
+    is_write(&before) && {
+        std::thread::sleep(Duration::from_millis(100));
+        call() == before
+    }
+}
+
 #[test]
 fn a_second_signal_ends_it_though_the_terminal_takes_nothing() {
     let world = World::new(SHOP);
     let mut watcher = Watcher::new(&world, &[], (300, 100));
     watcher.sees("live, event");
     tcflow(&watcher.theirs, Action::OOff).expect("stopped");
-    // More than the terminal takes.
-    for key in ["?", "4", "1"].iter().cycle().take(60) {
-        watcher.press(key);
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    // More than the terminal takes: until it waits in a call that writes.
     let pid = Pid::from_child(&watcher.child);
+    let begin = Instant::now();
+    for key in ["?", "4", "1"].iter().cycle() {
+        if writes(pid) {
+            break;
+        }
+        assert!(begin.elapsed() < super::PATIENCE, "the terminal takes all of it");
+        watcher.press(key);
+        std::thread::sleep(Duration::from_millis(20));
+    }
     kill_process(pid, Signal::TERM).expect("told");
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(200));
     assert!(watcher.child.try_wait().expect("asked").is_none(), "it waits for the terminal");
-    kill_process(pid, Signal::TERM).expect("told");
-    assert_eq!(watcher.child.wait().expect("its end").code(), Some(130));
+    // Where the first has not been heard yet, the second is one with it: so there may be a third.
+    let status = loop {
+        kill_process(pid, Signal::TERM).expect("told");
+        std::thread::sleep(Duration::from_secs(1));
+        if let Some(status) = watcher.child.try_wait().expect("asked") {
+            break status;
+        }
+        assert!(begin.elapsed() < 2 * super::PATIENCE, "it does not end");
+    };
+    assert_eq!(status.code(), Some(130));
     let now = tcgetattr(&watcher.theirs).expect("its modes");
     assert_eq!(now.local_modes, watcher.before.local_modes);
 }
@@ -118,4 +147,40 @@ fn without_a_terminal_or_a_controller_it_says_what_to_do() {
     let mut watcher = Watcher::new(&world, &["shpo"], (80, 24));
     watcher.sees("there are `shop`");
     assert_eq!(watcher.ends(), Some(2));
+}
+
+#[test]
+fn where_nothing_can_be_drawn_that_is_said() {
+    let world = World::unborn(SHOP);
+    let mut watcher = Watcher::in_shell(&world, r#"TERM=dumb "$0" watch"#, (80, 24));
+    watcher.sees("error[TG-CLI-026]");
+    assert_eq!(watcher.ends(), Some(2));
+    let world = World::new(SHOP);
+    let mut watcher = Watcher::refused(&world, &["watch"], MODES);
+    watcher.sees("error[TG-CLI-027]");
+    assert_eq!(watcher.ends(), Some(1));
+}
+
+/// A system without threads to spare makes it panic once the terminal is taken.
+#[test]
+fn a_panic_gives_the_terminal_back_and_then_says_what_it_was() {
+    let world = World::new(SHOP);
+    let story = world.good(&["events", "--since", "0", "--json"]);
+    std::fs::write(world.path("story"), story).expect("a file");
+    let mut watcher = Watcher::refused(&world, &["watch", "--replay", "story"], THREADS);
+    assert_eq!(watcher.ends(), Some(101));
+    let text = watcher.text();
+    assert!(text.contains("panicked at") && text.contains("thread"), "{text}");
+    let was_taken = watcher.heard.windows(8).any(|bytes| bytes == b"\x1b[?1049h");
+    assert!(was_taken, "it panics on the other screen");
+}
+
+#[test]
+fn whoever_says_no_to_the_demo_ends_it() {
+    let world = World::unborn(SHOP);
+    let mut watcher = Watcher::of(&world, &["demo"], (120, 40));
+    watcher.sees("[Y/n]");
+    watcher.press("n\r");
+    watcher.sees("error[TG-DEMO-005]");
+    assert_eq!(watcher.child.wait().expect("its end").code(), Some(130));
 }

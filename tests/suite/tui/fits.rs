@@ -136,6 +136,7 @@ fn a_file_of_no_pipeline_is_a_row_with_all_its_problems() {
         end_column: 9,
         message: format!("problem of line {line}"),
         help: help.map(str::to_owned),
+        text: (line == 5).then(|| "mode = \"by hand\"".to_owned()),
     };
     let diagnostics = (1..=5).map(|line| bad(line, (line == 5).then_some("write it otherwise"))).collect();
     w.tell(Command::Reject { file: "blog.toml".into(), diagnostics });
@@ -148,6 +149,7 @@ fn a_file_of_no_pipeline_is_a_row_with_all_its_problems() {
     assert!(waiting.contains("5 problems: line 1, column 7: problem of line 1"), "{waiting}");
     press(&mut session, &w, "\n");
     let file = seen(&mut session, &w);
+    assert!(file.contains("mode = \"by hand\"\n         ^^\n"), "{file}");
     for line in 1..=5 {
         let wanted = format!("line {line}, column 7: problem of line {line} [TG-DEF-001]");
         assert!(file.contains(&wanted), "{wanted}: {file}");

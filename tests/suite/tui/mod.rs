@@ -6,12 +6,14 @@ mod board;
 mod drawn;
 mod ends;
 mod fits;
+mod jumps;
 mod offers;
 mod recorded;
 mod searches;
 mod shows;
 mod steered;
 
+use crate::whole::refused::{self, refuse};
 use crate::whole::world::World;
 use rustix::process::Pid;
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -36,7 +38,9 @@ struct Watcher {
     theirs: OwnedFd,
     before: Termios,
     /// Bytes that came in all.
-    bytes: usize,
+    heard: Vec<u8>,
+    /// How often it was looked at whether the terminal is given back.
+    marks: usize,
 }
 
 impl Watcher {
@@ -58,7 +62,24 @@ impl Watcher {
         Watcher::by(world, &["sh", "-m", "-c", script, &program], size)
     }
 
-    fn by(world: &World, line: &[&str], (columns, rows): (u16, u16)) -> Watcher {
+    /// Starts it where some calls fail.
+    fn refused(world: &World, arguments: &[&str], calls: &[refused::Call]) -> Watcher {
+        let program = world.program();
+        let program = program.get_program().to_str().expect("a path of letters").to_owned();
+        let line = [&[program.as_str()], arguments].concat();
+        Watcher::started(world, &line, (80, 24), |command| refuse(command, calls))
+    }
+
+    fn by(world: &World, line: &[&str], size: (u16, u16)) -> Watcher {
+        Watcher::started(world, line, size, |_| {})
+    }
+
+    fn started(
+        world: &World,
+        line: &[&str],
+        (columns, rows): (u16, u16),
+        adjust: impl FnOnce(&mut Command),
+    ) -> Watcher {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&terminal).expect("granted");
         unlockpt(&terminal).expect("unlocked");
@@ -77,9 +98,14 @@ impl Watcher {
             };
         }
         command.current_dir(program.get_current_dir().expect("a folder"));
-        command.env("TERM", "xterm-256color").env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+        command
+            .env("TERM", "xterm-256color")
+            .env("LC_ALL", "C.UTF-8")
+            .env("TZ", "UTC")
+            .env("RUST_BACKTRACE", "0");
         let copy = || Stdio::from(theirs.try_clone().expect("a copy"));
         command.stdin(copy()).stdout(copy()).stderr(copy());
+        adjust(&mut command);
         let child = command.spawn().expect("tidegate watch starts");
         let keys = File::from(terminal.try_clone().expect("a copy"));
         let mut terminal = File::from(terminal);
@@ -93,7 +119,7 @@ impl Watcher {
             }
         });
         let parser = vt100::Parser::new(rows, columns, 0);
-        Watcher { child, keys, said, parser, theirs, before, bytes: 0 }
+        Watcher { child, keys, said, parser, theirs, before, heard: Vec::new(), marks: 0 }
     }
 
     /// The program that a shell has begun.
@@ -129,7 +155,7 @@ impl Watcher {
             let left = PATIENCE.saturating_sub(begin.elapsed());
             match self.said.recv_timeout(left) {
                 Ok(bytes) => {
-                    self.bytes += bytes.len();
+                    self.heard.extend(&bytes);
                     self.parser.process(&bytes);
                 }
                 Err(_) => panic!("{what} is not shown:\n{text}"),
@@ -168,8 +194,11 @@ impl Watcher {
     fn is_given_back(&mut self) {
         // Everything that was said before the end is in the pipe: a mark of ours comes after it.
         let mut end = File::from(self.theirs.try_clone().expect("a copy"));
-        end.write_all(b"(that is all)").expect("a mark");
-        self.sees("(that is all)");
+        // Each with its number: that of the last time may still stand there.
+        self.marks += 1;
+        let mark = format!("(that is all: {})", self.marks);
+        end.write_all(mark.as_bytes()).expect("a mark");
+        self.sees(&mark);
         let screen = self.parser.screen();
         assert!(!screen.alternate_screen(), "the other screen stays");
         assert!(!screen.hide_cursor(), "the cursor stays hidden");

@@ -158,3 +158,26 @@ fn what_a_deed_waits_for_is_counted_down() {
     session.draw(&mut later, w.now + TimeDelta::minutes(5));
     assert_ne!(text(&later), first, "four minutes are left");
 }
+
+#[test]
+fn before_a_word_is_given_what_comes_is_told_as_far_as_there_is_room() {
+    let w = busy();
+    let mut session = session(&w, false);
+    press(&mut session, &w, ":shop prod\nc");
+    let all = text(&drawn(&mut session, &w, (160, 50)));
+    for words in [
+        "Since 1.0.1, which is current: 2 commits.",
+        "- 1.0.3 A change",
+        "- 1.0.2 Fix ",
+        "Wave 1: web01; wave 2: web02 to web06; wave 3: ",
+    ] {
+        assert!(all.contains(words), "{words}: {all}");
+    }
+    let small = text(&drawn(&mut session, &w, (60, 16)));
+    for words in ["This will give your word for 1.0.3", "Enter does it, Esc leaves", "why: ", "…"] {
+        assert!(small.contains(words), "{words}: {small}");
+    }
+    // What is sent back brings nothing.
+    press(&mut session, &w, "\u{1b}R");
+    assert!(!text(&drawn(&mut session, &w, (160, 50))).contains("Since 1.0.1"));
+}

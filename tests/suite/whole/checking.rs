@@ -68,6 +68,31 @@ fn a_sarif_log_has_a_rule_with_words_for_each_result_and_its_region() {
     assert_eq!(check(home.path(), &["--format", "sarif"]).status.code(), Some(2), "nothing is named");
 }
 
+/// What reads the whole of the standard reads it, and finds nothing that the standard does not have.
+#[test]
+fn a_sarif_log_is_what_the_standard_says() {
+    let odd = "a b%\u{e9}.toml";
+    let home = folder(&[("shop.toml", BAD), ("good.toml", GOOD), (odd, BAD), ("empty.toml", "")]);
+    for arguments in [&["."][..], &["good.toml"], &["shop.toml"], &[home.path().to_str().expect("text")]] {
+        let log = sarif(home.path(), arguments);
+        let read: serde_sarif::sarif::Sarif =
+            serde_json::from_value(log.clone()).expect("a log of SARIF 2.1.0");
+        assert_eq!(serde_json::to_value(&read).expect("JSON"), log, "each property is one of the standard");
+        let run = &read.runs[0];
+        let rules = run.tool.driver.rules.as_ref().expect("rules");
+        for result in run.results.iter().flatten() {
+            let rule =
+                &rules[usize::try_from(result.rule_index.expect("an index")).expect("one that is there")];
+            assert_eq!(result.rule_id.as_ref(), Some(&rule.id));
+            let place = &result.locations.as_ref().expect("a place")[0].physical_location;
+            let region = place.as_ref().and_then(|place| place.region.as_ref()).expect("a region");
+            let begin = (region.start_line.expect("a line"), region.start_column.expect("a column"));
+            let end = (region.end_line.expect("a line"), region.end_column.expect("a column"));
+            assert!(begin >= (1, 1) && end >= begin, "{region:?}");
+        }
+    }
+}
+
 #[test]
 fn a_good_file_gives_an_empty_log_and_no_command() {
     let home = folder(&[("shop.toml", GOOD)]);

@@ -219,6 +219,22 @@ fn the_demo_does_all_of_it_and_leaves_nothing() {
 }
 
 #[test]
+fn a_demo_that_goes_wrong_says_where_to_look_and_leaves_nothing() {
+    let world = World::unborn(SHOP);
+    let (tools, place) = (world.path("tools"), world.path("place"));
+    std::fs::create_dir(&tools).expect("a folder");
+    std::os::unix::fs::symlink("/bin/false", tools.join("sed")).expect("a link");
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").expect("a PATH"));
+    let mut demo = world.program();
+    demo.args(["demo", "--yes"]).env("PATH", path).env("TMPDIR", &place).stdin(std::process::Stdio::null());
+    let output = demo.output().expect("the demo runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("error[TG-DEMO-003]") && said.contains("controller.log"), "{said}");
+    assert_eq!(std::fs::read_dir(&place).expect("a folder").count(), 0, "nothing is left");
+}
+
+#[test]
 fn a_hook_is_installed_beside_another_and_taken_away_without_a_trace() {
     let mut world = World::unborn(SHOP);
     let (hook, repo) = (world.path("shop.git/hooks/post-receive"), world.path("shop.git"));
@@ -372,6 +388,41 @@ fn what_is_not_tidegate_is_told_from_a_controller() {
         );
         assert!(said.contains("--url"), "{said}");
     }
+}
+
+/// A controller of another release may answer what this one does not know.
+#[test]
+fn an_answer_of_another_shape_is_told_from_none() {
+    let world = World::unborn(SHOP);
+    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", other.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut stream, _) = other.accept().expect("a client");
+        let mut asked = [0; 4096];
+        let read = stream.read(&mut asked);
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 16\r\n\r\n{\"pipelines\": 7}";
+        read.and_then(|_| stream.write_all(answer.as_bytes())).expect("answered");
+    });
+    let (exit, said) = world.ends(&["status", "--url", &url]);
+    assert!(exit == 4 && said.contains("error[TG-CLI-002]"), "{exit} {said}");
+}
+
+#[test]
+fn which_version_is_meant_must_be_clear_and_something_must_be_there_to_leave() {
+    let mut world = World::new(SHOP);
+    let (exit, said) = world.ends(&["confirm", "shop", "prod"]);
+    assert!(exit == 2 && said.contains("error[TG-CLI-007]") && said.contains("no version fits"), "{said}");
+    let (exit, said) = world.ends(&["rollback", "shop", "prod"]);
+    assert!(exit == 2 && said.contains("error[TG-CLI-008]"), "{exit} {said}");
+    world.edit(&SHOP.replace("confirm = { count = 1 }", "confirm = { count = 1 }\npick = \"every\""));
+    world.wait("pipeline_loaded", &[]);
+    for version in ["1.0.0", "1.1.0"] {
+        world.push(version, &[]);
+        world.wait("promote_blocked", &[("tier", "prod"), ("version", version)]);
+    }
+    let (exit, said) = world.ends(&["confirm", "shop", "prod"]);
+    assert!(exit == 2 && said.contains("error[TG-CLI-007]") && said.contains("1.0.0, 1.1.0"), "{said}");
 }
 
 /// What people do by hand says what follows, each its own, with an example.

@@ -154,6 +154,7 @@ fn a_lost_folder_and_a_stop_under_way_are_shown() {
     world.until_logged("stopping");
     let said = world.good(&["status"]);
     assert!(said.contains("the controller is stopping") && said.contains("has up to 1m 0s to end"), "{said}");
+    assert!(said.contains("TG-SERVE-007"), "{said}");
     fs::remove_file(world.path("place/hold")).expect("removed");
     assert_eq!(world.stop(), 0);
 }

@@ -449,3 +449,120 @@ fn a_notice_that_no_file_knows_begins_with_the_load_that_brought_it() {
     world.start();
     assert_eq!(receiver.next().body["id"], loaded["id"], "and not with the version that was built before");
 }
+
+#[test]
+fn how_far_notices_are_is_lost_aloud_where_it_cannot_be_kept() {
+    let receiver = Receiver::new();
+    let mut world = world_with(&post_to(&receiver.url("/"), r#"["pipeline_loaded", "build_ok"]"#));
+    receiver.next();
+    let file = world.path("state/notices.json");
+    std::fs::remove_file(&file).or_else(|_| std::fs::metadata(&file).map(drop)).unwrap_or_default();
+    std::fs::create_dir_all(file.join("in-the-way")).expect("a folder");
+    world.push("1.0.0", &[]);
+    world.wait("build_ok", &[]);
+    assert_eq!(receiver.next().body["kind"], "build_ok", "it is told all the same");
+    assert!(log_says(&world, "TG-NOTE-004").contains("notices.json"));
+    std::fs::remove_dir_all(&file).expect("removed");
+}
+
+/// A world whose notice did not get its first event told, stopped.
+fn behind() -> (Receiver, World) {
+    let receiver = Receiver::answering(|number, _| Some(answer(if number == 0 { 500 } else { 204 }, "")));
+    let mut world = world_with(&post_to(&receiver.url("/"), r#"["build_start", "promote_complete"]"#));
+    world.push("1.0.0", &[]);
+    assert_eq!(receiver.next().body["kind"], "build_start");
+    world.kill();
+    world.hear_the_rest();
+    (receiver, world)
+}
+
+/// Retention, at once.
+#[tokio::main(flavor = "current_thread")]
+async fn forget(state: &std::path::Path) {
+    use tidegate::journal::{Checkpoint, Journal as _, SqliteJournal};
+    let journal = SqliteJournal::open(state).expect("the journal");
+    let all = tidegate::engine::replay(&journal).expect("the state");
+    let checkpoint = Checkpoint {
+        id: all.last,
+        at_us: chrono::Utc::now().timestamp_micros(),
+        release: env!("CARGO_PKG_VERSION").into(),
+        format: 1,
+        body: serde_json::to_string(&all).expect("JSON").into(),
+    };
+    while journal.oldest_id() < all.last {
+        journal.forget_before(all.last, checkpoint.clone()).await.expect("forgotten");
+    }
+    journal.close().await.expect("closed");
+}
+
+fn journal(world: &World) -> rusqlite::Connection {
+    rusqlite::Connection::open(world.path("state/journal.db")).expect("the journal")
+}
+
+#[test]
+fn events_that_went_before_they_were_told_are_counted_in_the_log() {
+    let (_receiver, mut world) = behind();
+    world.start();
+    world.wait("promote_blocked", &[("tier", "prod")]);
+    assert_eq!(world.stop(), 0);
+    let book = world.read("state/notices.json");
+    let mut book: Value = serde_json::from_str(&book).expect("JSON");
+    // As if it had been away for longer than events are kept.
+    book["pipelines"]["shop"][0]["done"] = 1.into();
+    std::fs::write(world.path("state/notices.json"), book.to_string()).expect("written");
+    forget(&world.path("state"));
+    world.start();
+    let said = log_says(&world, "TG-NOTE-005");
+    assert!(said.contains("the events from 2 to "), "{said}");
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_delays_notices_and_says_so() {
+    let receiver = Receiver::new();
+    let mut world = world_with(&post_to(&receiver.url("/"), r#"["pipeline_loaded", "hold_*"]"#));
+    receiver.next();
+    // What is written of this kind is not what comes to lie on the disk.
+    let spoil = "CREATE TRIGGER spoil AFTER INSERT ON events WHEN NEW.kind = 'hold_set' BEGIN
+        UPDATE events SET body = CAST(x'ff' AS TEXT) WHERE id = NEW.id; END";
+    journal(&world).execute_batch(spoil).expect("a trigger");
+    world.good(&["hold", "shop", "--why", "a fair"]);
+    let set = world.wait("hold_set", &[]);
+    log_says(&world, "TG-NOTE-006");
+    assert!(receiver.so_far().is_empty(), "nothing is told that nobody could read");
+    let mend = journal(&world);
+    mend.execute_batch("DROP TRIGGER spoil").expect("none");
+    let id = set["id"].as_i64().expect("a number");
+    mend.execute("UPDATE events SET body = ?2 WHERE id = ?1", (id, set.to_string())).expect("mended");
+    assert_eq!(receiver.next().body, set, "nothing of it is lost");
+}
+
+#[test]
+fn what_a_notice_leaves_and_nobody_can_remove_is_named() {
+    let mut world = World::unborn(&shop_with("[[notify]]\nkinds = [\"pipeline_loaded\"]\nrun = \"true\"\n"));
+    std::fs::write(world.path("place/secret"), "sesame-open-wide\n").expect("a secret");
+    let mut program = world.program();
+    super::refused::refuse(&mut program, super::refused::REMOVALS);
+    world.start_by(program);
+    let said = log_says(&world, "TG-NOTE-007");
+    assert!(said.contains("failed to remove"), "{said}");
+}
+
+#[test]
+fn notices_of_a_pipeline_that_was_removed_a_week_ago_are_forgotten_aloud() {
+    let receiver = Receiver::new();
+    let mut world = world_with(&post_to(&receiver.url("/"), r#"["pipeline_loaded"]"#));
+    receiver.next();
+    std::fs::remove_file(world.path("pipelines/shop.toml")).expect("removed");
+    world.wait("pipeline_removed", &[]);
+    assert_eq!(world.stop(), 0);
+    let mut book: Value = serde_json::from_str(&world.read("state/notices.json")).expect("JSON");
+    let since = &mut book["away"]["shop"]["since"];
+    assert!(since.is_string(), "{book}");
+    *since = (chrono::Utc::now() - chrono::TimeDelta::days(8)).to_rfc3339().into();
+    std::fs::write(world.path("state/notices.json"), book.to_string()).expect("written");
+    world.start();
+    assert!(log_says(&world, "TG-NOTE-008").contains("`shop`"));
+    assert_eq!(world.stop(), 0);
+    let book: Value = serde_json::from_str(&world.read("state/notices.json")).expect("JSON");
+    assert!(book["away"]["shop"].is_null(), "{book}");
+}

@@ -22,6 +22,12 @@ export function deed(verb, word, data, { strong = false, role = "operator" } = {
   return h("button", { type: "button", class: strong && picture.who?.name ? "main small" : "small", "data-do": "act", "data-verb": verb, ...attributes, disabled: no, title: no ? `takes a token of the role ${role}` : null }, word);
 }
 
+/** The pipeline and the tier that a button is about. */
+function place({ pipeline, tier }) {
+  const p = picture.state.pipelines.find((one) => one.name === pipeline);
+  return [p, p?.tiers.find((one) => one.name === tier)];
+}
+
 /** On which nodes, and how: as in the terminal (`src/tui/act.rs`), as are the sentences below. */
 function nodesOf(tier) {
   const names = tier?.nodes.filter((node) => !node.removed).map((node) => node.name) ?? [];
@@ -38,10 +44,26 @@ function enters(where, tier, waiting, lifted) {
   return [`${waiting.version} enters ${where} once this is out of the way: `, blockers(left), `. ${then[0].toUpperCase()}${then.slice(1)}`];
 }
 
+/** What comes that the tier has not, as far as it is known here, and which node comes in which wave. */
+function brings(p, t, version) {
+  const order = (label) => p.versions.find((one) => one.version === label)?.order;
+  const [to, from] = [order(version), order(t.current?.version)];
+  const news = p.versions.filter((one) => one.order <= to && !(one.order <= from));
+  const rest = t.nodes.filter((node) => !node.removed).map((node) => node.name);
+  const waves = (t.deploys && t.waves?.length > 1 ? t.waves : []).map((count, nth) => {
+    const these = rest.splice(0, count);
+    return `${nth + 1}: ${these.length > 3 ? `${these[0]} to ${these.at(-1)}` : these.join(", ")}`;
+  });
+  return h("div", { class: "quiet" },
+    !to ? null : !t.current ? h("p", null, "No version is current here yet.")
+      : [h("p", null, `Since ${t.current.version}, which is current: ${from ? "" : "at least "}${counted(news.length, "commit")}.`),
+        h("ul", null, news.slice(0, 5).map((one) => h("li", null, one.version, " ", one.subject)), news.length > 5 ? h("li", null, `and ${news.length - 5} before`) : null)],
+    waves.length ? h("p", null, `Wave ${waves.join("; wave ")}.`) : null);
+}
+
 /** What it will do, and how it is asked for. */
 function meaning({ verb, pipeline, tier, version, node }) {
-  const p = picture.state.pipelines.find((one) => one.name === pipeline);
-  const t = p?.tiers.find((one) => one.name === tier);
+  const [p, t] = place({ pipeline, tier });
   const where = tier ? `${pipeline} / ${tier}` : pipeline;
   const waiting = t?.waiting.find((one) => one.version === version);
   const held = "is rejected here, and the tier is held until resume.";
@@ -116,7 +138,7 @@ export function act(data) {
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "act-title" },
     h("form", { method: "dialog" },
       h("h2", { id: "act-title" }, means.title),
-      h("p", null, means.what),
+      h("p", null, means.what), ["confirm", "promote"].includes(verb) ? brings(...place(data), version) : null,
       lift ? h("label", { class: "check" }, lift, means.lift) : null,
       who ? [h("label", { for: "why" }, "Reason ", h("span", { class: "quiet" }, "(may be left out)")), reason] : null, said,
       h("p", { class: may ? "quiet" : "line note" }, who && may ? `Signed with the token ${who}.` : `${who ? `The token ${who} has the role ${picture.who.role}` : "You are not signed in"}: it takes a token of the role ${means.role ?? "operator"}.`),
@@ -135,9 +157,9 @@ export function act(data) {
     if (node) body.node = node;
     if (lift?.checked) body.lift = true;
     if (reason.value.trim()) body.why = reason.value.trim();
-    const place = means.at ?? (tier ? `/api/pipelines/${segment(pipeline)}/tiers/${segment(tier)}/${verb}` : `/api/pipelines/${segment(pipeline)}/${verb}`);
+    const path = means.at ?? (tier ? `/api/pipelines/${segment(pipeline)}/tiers/${segment(tier)}/${verb}` : `/api/pipelines/${segment(pipeline)}/${verb}`);
     try {
-      const done = await ask(place, body, key);
+      const done = await ask(path, body, key);
       closeDialog();
       const waits = done.waits_for?.length ? [" It still waits: ", blockers(done.waits_for), "."] : [];
       const no = done.ignored?.[0];

@@ -19,9 +19,17 @@ async function load({ parameters: [name], redraw }) {
   redraw();
 }
 
+/** The line, with what is meant of it marked. Columns count characters, not what a script counts. */
+function marked(one) {
+  const all = [...(one.text ?? "")];
+  const [from, upto] = [one.column - 1, one.end_line > one.line ? all.length : Math.max(one.end_column - 1, one.column)];
+  const part = (...range) => all.slice(...range).join("");
+  return one.text ? h("code", { class: "meant" }, part(0, from), h("mark", null, part(from, upto) || " "), part(upto)) : null;
+}
+
 const problem = (one) =>
   h("li", { class: `line ${one.severity === "warning" ? "wait" : "bad"}`, key: `${one.line}:${one.column}${one.message}` }, sign(one.severity === "warning" ? "wait" : "bad"), h("span", null,
-    h("b", null, `line ${one.line}`, one.end_line > one.line ? ` to ${one.end_line}` : `, column ${one.column}`), ": ", prose(one.message), " ", h("code", { class: "whole-word quiet" }, one.code), one.help ? h("span", { class: "help" }, "help: ", prose(one.help)) : null));
+    h("b", null, `line ${one.line}`, one.end_line > one.line ? ` to ${one.end_line}` : `, column ${one.column}`), ": ", prose(one.message), " ", h("code", { class: "whole-word quiet" }, one.code), marked(one), one.help ? h("span", { class: "help" }, "help: ", prose(one.help)) : null));
 
 const refused = (file) =>
   h("section", { class: "tier bad", key: `refused ${file.file}`, id: `refused-${file.file}` }, h("h2", null, sign("bad"), `${file.file} is refused`), h("p", { class: "quiet" }, age(file.at), file.pipeline ? "; the last good definition stays in force" : ""), h("ul", { class: "lines" }, file.diagnostics.map(problem)));

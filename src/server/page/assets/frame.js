@@ -44,13 +44,18 @@ export function head(path) {
         word, href === "/ui/waiting" && waiting ? h("span", { class: "badge" }, waiting) : null))),
     h("div", { class: "side" }, pill(),
       h("button", { type: "button", class: "plain", "data-do": "keys", title: "Which keys do what", "aria-label": "Keys" }, "?"),
-      h("button", { type: "button", class: "plain", "data-do": "theme", title: "Light, dark, or as the system" }, themeWord()),
+      theme(),
       who?.name ? h("button", { type: "button", class: "plain", "data-do": "signout", title: `Signed in with the token ${who.name}, role ${who.role}` }, `${who.name} · sign out`)
         : h("button", { type: "button", "data-do": "signin" }, "Sign in")),
   ];
 }
 
-const themeWord = () => ({ light: "Light", dark: "Dark" })[document.documentElement.dataset.theme] ?? "Auto";
+/** Which colours there are, in words, and which come next. */
+function theme() {
+  const [word, next] = { light: ["light", "Always light; press for always dark"], dark: ["dark", "Always dark; press for the colours of your system"] }[document.documentElement.dataset.theme]
+    ?? ["system", "Light or dark as your system is; press for always light"];
+  return h("button", { type: "button", class: "plain", "data-do": "theme", title: next }, `Theme: ${word}`);
+}
 
 function mark() {
   const made = sign("good", "good");
