@@ -37,7 +37,7 @@ fn bash_completes_commands_options_and_live_names() {
     world.wait("promote_blocked", &[("tier", "prod")]);
     let mut commands = offered(&world, "tidegate re");
     commands.sort();
-    assert_eq!(commands, ["rebuild", "redeploy", "resume", "retry"]);
+    assert_eq!(commands, ["rebuild", "redeploy", "restore", "resume", "retry"]);
     assert!(!offered(&world, "tidegate ").contains(&"__complete".to_owned()), "hidden ones are not offered");
     assert_eq!(offered(&world, "tidegate confirm "), ["shop"]);
     assert_eq!(offered(&world, "tidegate confirm shop "), ["host", "staging", "prod"]);
@@ -94,7 +94,7 @@ fn fish_completes_commands_options_and_live_names() {
         let script = format!("source tidegate.fish; complete -C '{line}'");
         lines(&shell(&world, "fish").args(["--no-config", "-c", &script]).output().expect("fish runs"))
     };
-    assert_eq!(offered("tidegate re"), ["rebuild", "redeploy", "resume", "retry"]);
+    assert_eq!(offered("tidegate re"), ["rebuild", "redeploy", "restore", "resume", "retry"]);
     assert_eq!(offered("tidegate confirm "), ["shop"], "names, and no files among them");
     assert_eq!(offered("tidegate confirm shop st"), ["staging"]);
     assert_eq!(offered("tidegate confirm shop prod "), ["1.0.0"]);
