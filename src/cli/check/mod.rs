@@ -111,7 +111,7 @@ fn look(named: &[PathBuf]) -> Result<Seen, String> {
             }
             match read(&path) {
                 Ok(bytes) => seen.files.push((path.display().to_string(), bytes)),
-                Err(diagnostic) => seen.unreadable.push(diagnostic),
+                Err(diagnostic) => seen.unreadable.push(*diagnostic),
             }
         }
     }
@@ -167,15 +167,17 @@ pub(super) fn gather(path: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 /// The bytes of a pipeline file, or why the controller would not have it.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, Diagnostic> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Box<Diagnostic>> {
     let shown = path.display().to_string();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // What has no name, such as `..`, is a folder.
     let name = path.file_name().unwrap_or(OsStr::new("."));
     match watch::look_once(folder, name) {
         Content::Text(bytes) => Ok(bytes.to_vec()),
-        Content::Unreadable { code, message, help } => Err(refused(&shown, code, &message, help)),
-        Content::Gone => Err(refused(&shown, "TG-CLI-003", "find it", "name a file that is there".into())),
+        Content::Unreadable { code, message, help } => Err(Box::new(refused(&shown, code, &message, help))),
+        Content::Gone => {
+            Err(Box::new(refused(&shown, "TG-CLI-003", "find it", "name a file that is there".into())))
+        }
     }
 }
 
