@@ -17,7 +17,7 @@ use tempfile::TempDir;
 fn envelope(id: u64) -> Envelope {
     let event = match id % 3 {
         0 => Event::HoldSet { tier: Some("prod".into()), of_rollback: false },
-        1 => Event::ControllerStarted { release: "1.2.3".into() },
+        1 => Event::ControllerStarted { release: "1.2.3".into(), runner: None, kept: Vec::new() },
         _ => Event::StepStart {
             run_id: crate::domain::RunId(id),
             sha: "c0".into(),
