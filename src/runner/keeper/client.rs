@@ -219,6 +219,9 @@ impl KeptRunner {
                 }
             }
             let reached = launch::reach(&self.0.folder, &self.0.launch);
+            if self.table().is_over {
+                return None;
+            }
             let greeted = reached.and_then(|reached| {
                 self.greet(reached).map_err(|error| Unreached::of("listen to it", error))
             });

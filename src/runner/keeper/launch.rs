@@ -31,6 +31,9 @@ pub(super) const LOCK: &str = "lock";
 /// Name of the folder of records.
 const RUNS: &str = "runs";
 
+/// What tells one run of this machine from another.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
 /// What a keeper says when it can be reached.
 pub(super) const READY: &str = "ready\n";
 
@@ -73,9 +76,11 @@ pub(super) fn prepare(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(runs(folder))
 }
 
-/// The text that tells a folder from every other, made once.
+/// The text that tells a folder, as long as the machine runs, from every other: after the next start of the machine nothing
+/// runs that is noted there, and what was noted last may not have come to the disk.
 pub(super) fn id(folder: &Path) -> io::Result<String> {
-    made_once(&folder.join(ID), 16)
+    let boot = fs::read_to_string(BOOT)?;
+    Ok(format!("{}.{}", made_once(&folder.join(ID), 16)?, boot.trim()))
 }
 
 /// What a controller must know, made once.

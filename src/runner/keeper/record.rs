@@ -2,7 +2,8 @@
 //! the process is, so that a run without a file was never started; a file without an end says that nobody knows how that
 //! run ended.
 //!
-//! Nothing is synced: what a loss of power takes was running then, and nothing of it runs any more.
+//! Nothing is synced: what a loss of power takes was running then, nothing of it runs any more, and nobody asks for it by the
+//! name that this place has after the next start of the machine (`launch::id`).
 
 use super::frame::Tell;
 use super::text;

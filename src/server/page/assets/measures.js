@@ -1,4 +1,4 @@
-// How well deliveries go: the four measures of DORA with how they are counted here, gates, and what versions wait for.
+// How well deliveries go: the four measures of DORA, gates, and what versions wait for.
 
 import { h } from "./dom.js";
 import { ask } from "./live.js";

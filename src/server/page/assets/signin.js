@@ -1,4 +1,4 @@
-// Signing in with a token. The token goes to the controller once, which answers with a cookie that no script can read.
+// Signing in with a token, which goes to the controller once. It answers with a cookie that no script can read.
 
 import { h } from "./dom.js";
 import { ask, restart } from "./live.js";

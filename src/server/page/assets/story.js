@@ -1,4 +1,4 @@
-// An event in one line for people. Kinds that are not known are shown as they are: an older page may meet a newer controller.
+// An event in one line for people. Kinds that are not known are shown as they are.
 
 import { h, sign, link, paths } from "./dom.js";
 import { at, blockers, outcome, prose, FAILURES, took, span, bytes, short } from "./words.js";
@@ -46,8 +46,8 @@ const SAID = {
   pipeline_rejected: (e) => ["bad", [`${e.file} was refused: `, prose(e.diagnostics?.[0]?.message)]],
   backup_fetched: (e) => ["good", [`A backup of ${bytes(e.byte_size)} was fetched from ${e.source}`]],
   step_event: (e) => ["note", [stepSaid(e.event), log(e)]],
-  journal_restored: (e) => ["hold", [`The journal was restored from a backup of ${e.taken_at}, which ends with event ${e.last}: every pipeline is held`]],
-  controller_started: (e) => ["note", [`The controller started (${e.release})`]],
+  journal_restored: (e) => ["hold", [`Restored from a backup of ${e.taken_at}, up to event ${e.last}: every pipeline is held`]],
+  controller_started: (e) => ["note", [`The controller started (${e.release})${e.kept ? `; runs that go on: ${e.kept.join(", ")}` : ""}`]],
   controller_stopping: () => ["note", ["The controller stops"]],
   schedule_due: (e) => ["note", [`The clock asks for ${e.ref || "HEAD"}`]],
 };
