@@ -9,8 +9,9 @@
 //!   *epoch* of ids, at the next multiple of 2^32, because the journal that was lost may have given out some after those
 //!   that are left. An append whose first id is not the one that is due after [`Journal::last_id`] is refused whole
 //!   ([`Error::OutOfOrder`], a BUG of the caller).
-//! - **The chain**: each record has a value that stands for its body and for every record before it ([`Hash`](struct@Hash)), kept in
-//!   the same transaction. Retention keeps the value of the last record that it removed, so that the rest can be proven.
+//! - **The chain**: each record has a value that stands for its body and for every record before it
+//!   ([`Hash`](struct@Hash)), kept in the same transaction. Retention keeps the value of the last record that it removed,
+//!   so that the rest can be proven.
 //! - An append is **all or nothing**: after a failure, or a crash in its middle, none of its records is there.
 //! - **Committed** means: it survives the end of this process, however violent (`kill -9`), because the kernel has it.
 //!   Readers see it. A build step or a gate may start on this.
