@@ -22,8 +22,11 @@ pub(super) fn apply(
         .flat_map(|tier| &tier.nodes)
         .map(|node| node.name.clone())
         .collect();
-    if !p.versions.contains_key(version) {
-        register(p, version, (sha, emails), moment);
+    match p.versions.get(version) {
+        None => register(p, version, (sha, emails), moment),
+        // One whose build came to nothing has its place before everything again.
+        Some(known) if known.adopted => drop(p.built.insert(known.order, version.clone())),
+        Some(_) => {}
     }
     let t = p.tiers.entry(tier.clone()).or_default();
     t.adopting = None;

@@ -278,6 +278,21 @@ fn what_was_to_be_adopted_and_could_not_be_built_enters_no_tier() {
 }
 
 #[test]
+fn what_could_not_be_built_for_one_tier_and_is_adopted_in_another_is_old_all_the_same() {
+    let mut w = World::with(shop([tier("host"), uploading("prod").manual()]));
+    w.script("compile", [Ends::Is(Classification::CompileError)]);
+    w.deed(adopt("prod", "1.0.9", "c9")).unwrap();
+    w.saw(&["build_failed 1.0.9"]);
+    w.deed(adopt("host", "1.0.9", "c9")).unwrap();
+    w.push("c1");
+    assert_eq!(w.current("host"), "1.0.1");
+    w.push("c9");
+    w.saw(&["build_ok 1.0.9"]);
+    assert_eq!(w.current("host"), "1.0.1", "it is built, and enters nothing");
+    w.crash();
+}
+
+#[test]
 fn what_is_asked_for_by_others_or_failed_is_adopted_in_its_turn() {
     let mut w = World::with(shop([tier("host"), uploading("prod").manual()]));
     w.push("c5");
