@@ -44,12 +44,12 @@ pub(super) struct Order {
 /// Runs it to its end. A wish to stop that comes before its start keeps it from starting.
 pub(super) async fn run(task: &Task, order: Order, exec: &Exec, env: &Env, ear: &mut Ear) -> Exit {
     if let Some(cause) = task.stop.asked() {
-        return without_process(How::Stopped(for_runner(cause)));
+        return Exit::without_process(How::Stopped(for_runner(cause)));
     }
     let fenced = match fencing::fence(task, &order, exec).await {
         Ok(fenced) => fenced,
         Err(message) => {
-            return without_process(How::NotStarted { errno: 0, message, missing_program: false });
+            return Exit::without_process(How::NotStarted { errno: 0, message, missing_program: false });
         }
     };
     let exit = run_fenced(task, order, exec, env, &fenced, ear).await;
@@ -162,16 +162,5 @@ async fn listen(
         }
     }
     let message = "learn how the step ended: the runner is gone".to_owned();
-    without_process(How::NotStarted { errno: 0, message, missing_program: false })
-}
-
-fn without_process(how: How) -> Exit {
-    Exit {
-        how,
-        log_bytes: 0,
-        log_sha256: String::new(),
-        log_truncated: false,
-        elapsed: Duration::ZERO,
-        strays: Vec::new(),
-    }
+    Exit::without_process(How::NotStarted { errno: 0, message, missing_program: false })
 }

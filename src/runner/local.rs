@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 /// Runs steps as children of this process.
@@ -51,7 +50,7 @@ impl LocalRunner {
         let mut out = Outbox::new(start.run, reports);
         let exit = catch_unwind(AssertUnwindSafe(|| run::carry_out(start, control, &self.spares, &mut out)));
         let exit = exit.unwrap_or_else(|_| {
-            over(How::LogFailed { message: "watch the process: the runner broke".into() })
+            Exit::without_process(How::LogFailed { message: "watch the process: the runner broke".into() })
         });
         self.runs().remove(&start.run);
         out.finish(Report::Exited { run: start.run, exit });
@@ -88,21 +87,10 @@ impl Runner for LocalRunner {
 
 /// Tells that a run never began, without waiting where waiting is not allowed.
 fn refuse(run: RunId, how: How, reports: Sender<Report>) {
-    let report = Report::Exited { run, exit: over(how) };
+    let report = Report::Exited { run, exit: Exit::without_process(how) };
     let Err(tokio::sync::mpsc::error::TrySendError::Full(report)) = reports.try_send(report) else { return };
     match tokio::runtime::Handle::try_current() {
         Ok(runtime) => drop(runtime.spawn(async move { reports.send(report).await })),
         Err(_) => drop(reports.blocking_send(report)),
-    }
-}
-
-fn over(how: How) -> Exit {
-    Exit {
-        how,
-        log_bytes: 0,
-        log_sha256: String::new(),
-        log_truncated: false,
-        elapsed: Duration::ZERO,
-        strays: Vec::new(),
     }
 }

@@ -193,6 +193,20 @@ pub struct Exit {
     pub strays: Vec<Stray>,
 }
 
+impl Exit {
+    /// Of a run without a process, or of one of which nothing else is known.
+    pub fn without_process(how: How) -> Exit {
+        Exit {
+            how,
+            log_bytes: 0,
+            log_sha256: String::new(),
+            log_truncated: false,
+            elapsed: Duration::ZERO,
+            strays: Vec::new(),
+        }
+    }
+}
+
 /// A process that a step left behind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stray {

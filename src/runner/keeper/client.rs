@@ -4,9 +4,8 @@
 use super::frame::{self, Ask, Kept, Tell};
 use super::launch::{self, Launch, Reached, Unreached, folder};
 use super::pump::{self, Item, Pending};
-use super::wards::without_process;
 use crate::domain::RunId;
-use crate::runner::{Bytes, How, Report, Runner, Start, StopCause, spawn};
+use crate::runner::{Bytes, Exit, How, Report, Runner, Start, StopCause, spawn};
 use rustix::net::Shutdown;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -305,7 +304,7 @@ impl Table {
 
     fn end(&mut self, run: RunId, how: How) {
         if let Some(link) = self.links.remove(&run) {
-            link.pending.put(Item::Exited(without_process(how)));
+            link.pending.put(Item::Exited(Exit::without_process(how)));
         }
     }
 }
@@ -321,7 +320,7 @@ impl Runner for KeptRunner {
             None => None,
         };
         if let Some(message) = refused {
-            pending.put(Item::Exited(without_process(spawn::not_started(0, message, false))));
+            pending.put(Item::Exited(Exit::without_process(spawn::not_started(0, message, false))));
         } else {
             let logged =
                 Some(if start.append { std::fs::metadata(&log).map_or(0, |log| log.len()) } else { 0 });

@@ -79,7 +79,7 @@ fn lock(folder: &Path) -> io::Result<File> {
         }
         std::thread::sleep(PAUSE);
     }
-    // For people.
+    // For people, and for `launch::end`.
     file.set_len(0)?;
     (&file).write_all(format!("{}\n", std::process::id()).as_bytes())?;
     Ok(file)

@@ -169,7 +169,7 @@ mod tests {
         pending.put(Item::Line(0, b"said".to_vec()));
         pending.put(Item::Bytes(7, Bytes::from_static(b"7")));
         assert_eq!(pending.items().len(), 3);
-        let exit = super::super::wards::without_process(crate::runner::How::Code(0));
+        let exit = Exit::without_process(crate::runner::How::Code(0));
         pending.put(Item::Exited(exit));
         let (sender, mut reports) = channel(8);
         pass_on(RunId(1), log, pending, sender).await;
@@ -193,7 +193,7 @@ mod tests {
         pending.put(Item::Line(0, b"first".to_vec()));
         pending.put(Item::Bytes(0, Bytes::from_static(b"x")));
         pending.put(Item::Line(1, b"second".to_vec()));
-        pending.put(Item::Exited(super::super::wards::without_process(crate::runner::How::Code(0))));
+        pending.put(Item::Exited(Exit::without_process(crate::runner::How::Code(0))));
         let (sender, mut reports) = channel(1);
         let passing = tokio::spawn(pass_on(RunId(1), "/nowhere".into(), pending, sender));
         tokio::time::sleep(PATIENCE * 2).await;

@@ -182,7 +182,7 @@ impl Wards {
             Err(error) => {
                 let errno = error.raw_os_error().unwrap_or(0);
                 let how = spawn::not_started(errno, format!("note that run {run} begins: {error}"), false);
-                table.tell(&Tell::Exited { run, exit: without_process(how) }, b"");
+                table.tell(&Tell::Exited { run, exit: Exit::without_process(how) }, b"");
             }
         }
     }
@@ -330,16 +330,5 @@ fn lost(log: &Path, events: &Path) -> Exit {
     // What it said there went unheard, and nothing in it was masked.
     let _ = fs::remove_file(events);
     let (log_bytes, log_sha256) = crate::runner::log::measured(log).unwrap_or_default();
-    Exit { log_bytes, log_sha256, log_truncated: true, strays, ..without_process(How::Lost) }
-}
-
-pub(super) fn without_process(how: How) -> Exit {
-    Exit {
-        how,
-        log_bytes: 0,
-        log_sha256: String::new(),
-        log_truncated: false,
-        elapsed: Duration::ZERO,
-        strays: Vec::new(),
-    }
+    Exit { log_bytes, log_sha256, log_truncated: true, strays, ..Exit::without_process(How::Lost) }
 }
