@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | [`domain`] | what things are and what follows from what: pipelines, versions, events, `decide`, `apply`, `outstanding` | know a clock, a disk, a process, or async |
 //! | [`printable`] | making text from outside safe for a terminal | know where the text came from |
+//! | [`glob`] | globs, as pipeline files have them | know what they are matched with |
 //! | [`wire`] | the envelope around an event, its JSON, events of older releases | decide |
 //! | [`definition`] | pipeline files: reading, checking (every problem at once), lowering to the domain; the schemas | stop at the first problem |
 //! | [`settings`] | the controller's own options | |
@@ -30,6 +31,7 @@
 //! | [`words`] | how things are said to people, on the command line and on screens | print |
 //! | [`tui`] | the terminal's screens: a fold of the stream and its pictures | reach into the engine |
 //! | [`cli`] | the command line: one file a family of commands | decide, or change the state but by commands |
+//! | `fuzzed` | what must hold for every reader of text from outside; only in tests and under a fuzzer | be in the program |
 //!
 //! # Glossary
 //!
@@ -41,6 +43,7 @@
 
 pub mod domain;
 pub mod printable;
+pub mod glob;
 pub mod wire;
 pub mod definition;
 pub mod settings;
@@ -61,3 +64,5 @@ pub mod server;
 pub mod words;
 pub mod tui;
 pub mod cli;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;

@@ -1,7 +1,7 @@
 //! What a pipeline calls an artifact: a path, or a glob over paths. Always from the top of a folder, and never out of it.
 
 use super::error::Error;
-use globset::{Candidate, GlobBuilder, GlobMatcher};
+use crate::glob::{self, Candidate, GlobMatcher};
 use std::path::Path;
 
 /// A pattern, read.
@@ -19,8 +19,7 @@ impl Pattern {
         let path = parts(text)?.join("/");
         let special = path.contains(['*', '?', '[', '{', '\\']);
         let glob = || {
-            let glob = GlobBuilder::new(&path).literal_separator(true).backslash_escape(true).build();
-            glob.map_err(|error| Error::BadPath { path: text.to_owned(), why: error.kind().to_string() })
+            glob::read(&path).map_err(|why| Error::BadPath { path: text.to_owned(), why: why.to_string() })
         };
         let glob = if special { Some(glob()?.compile_matcher()) } else { None };
         Ok(Self { text: text.to_owned(), path, glob })

@@ -49,6 +49,7 @@ pub(super) enum Code {
     FenceElsewhere,
     FencesNothing,
     AccountsOfOneBuild,
+    ManyProblems,
 }
 
 impl Code {

@@ -17,6 +17,8 @@
 
 mod codes;
 mod differences;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod graph;
 mod lower;
 mod names;

@@ -3,6 +3,7 @@
 use super::codes::Code;
 use super::report::Report;
 use crate::domain::Span;
+use crate::glob;
 use std::collections::HashMap;
 
 /// What a name may look like; it becomes part of paths and of command lines that people type.
@@ -133,9 +134,8 @@ pub(super) fn percent(report: &mut Report, path: &str, text: &str) -> Option<u8>
 
 /// A glob on paths, relative to the repository.
 pub(super) fn glob(report: &mut Report, path: &str, text: &str) {
-    let built = globset::GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
-    if let Err(error) = built {
-        let message = format!("`{text}` is not a glob: {}", error.kind());
+    if let Err(why) = glob::read(text) {
+        let message = format!("`{text}` is not a glob: {why}");
         report
             .error(Code::BadGlob, path, message)
             .help("`*` stands for any part of a name, `**` for any folders; a literal `[` is written `[[]`");
@@ -160,9 +160,7 @@ pub(super) fn may_be_ref(name: &str) -> bool {
 /// Whether one of the globs takes a ref, by its full or its short name.
 pub(super) fn takes_ref(globs: &[String], full: &str) -> bool {
     let short = full.strip_prefix("refs/heads/").or(full.strip_prefix("refs/tags/")).unwrap_or(full);
-    let built = globs.iter().filter_map(|text| {
-        globset::GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build().ok()
-    });
+    let built = globs.iter().filter_map(|text| glob::read(text).ok());
     built.map(|glob| glob.compile_matcher()).any(|glob| glob.is_match(full) || glob.is_match(short))
 }
 

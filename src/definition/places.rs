@@ -1,7 +1,10 @@
 //! Where everything of a file stands: bytes by path (`tier[1].gate[0].kind`), lines and columns by bytes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+
+/// No path is longer that stands for something, in bytes.
+const LONGEST: usize = 4096;
 
 /// Where each key and value stands, by its path.
 #[derive(Debug, Default)]
@@ -10,7 +13,7 @@ pub(super) struct Places {
     /// In the order in which they were noted, so that notes can be taken back.
     log: Vec<String>,
     /// Lists of which something was dropped, because it was wrong and said so.
-    incomplete: Vec<String>,
+    incomplete: HashSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -36,12 +39,12 @@ impl Places {
         for path in self.log.drain(mark..) {
             self.of.remove(&path);
         }
-        self.incomplete.push(list.into());
+        self.incomplete.insert(list.into());
     }
 
     /// Whether an entry of that list was dropped: then names that seem unknown may be known.
     pub(super) fn is_incomplete(&self, list: &str) -> bool {
-        self.incomplete.iter().any(|other| other == list)
+        self.incomplete.contains(list)
     }
 
     /// Whether the file says something there, be it right or wrong.
@@ -60,7 +63,8 @@ impl Places {
     }
 
     fn nearest(&self, path: &str) -> Option<&Place> {
-        let mut path = path;
+        // A path of very many parts has none of its own: each part would cost as much as the whole.
+        let mut path = &path[..path.floor_char_boundary(LONGEST)];
         loop {
             if let Some(place) = self.of.get(path) {
                 return Some(place);

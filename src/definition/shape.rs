@@ -218,6 +218,10 @@ impl<'a> Walk<'a> {
         path: &str,
         table: &DeTable<'_>,
     ) -> Option<&'a str> {
+        if self.report.is_full() {
+            self.report.at(Code::UnknownKey, Severity::Error, at, "");
+            return None;
+        }
         let properties = schema.get("properties").and_then(Value::as_object);
         let known: Vec<&str> =
             properties.into_iter().flat_map(|all| all.keys().map(String::as_str)).collect();

@@ -48,7 +48,8 @@ pub(super) fn find_errors(text: &str, report: &mut Report) -> Parsed {
     let mut found: BTreeMap<usize, (Range<usize>, String)> = BTreeMap::new();
     for _ in 0..PASSES {
         let errors = DeTable::parse_recoverable(&rest).1;
-        if errors.is_empty() {
+        // With more than are told nothing else is judged either.
+        if errors.is_empty() || found.len() > SHOWN {
             break;
         }
         let fresh: Vec<usize> = errors.iter().map(|error| note(error, text, &lines, &mut found)).collect();

@@ -18,6 +18,8 @@ mod disguises;
 pub(crate) mod environment;
 pub(crate) mod expand;
 pub(crate) mod fencing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod gate;
 mod health;
 mod last_words;

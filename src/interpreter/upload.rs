@@ -7,7 +7,7 @@ use super::run_log::hex;
 use crate::domain::Failure;
 use crate::domain::event::Artifact;
 use crate::domain::pipeline::Upload;
-use globset::GlobBuilder;
+use crate::glob;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -115,8 +115,7 @@ pub(super) fn matching<'a>(
     if base == pattern {
         return Ok(safe.filter_map(|artifact| below(artifact, base)).collect());
     }
-    let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-    let glob = glob.map_err(|error| format!("failed to read the glob `{pattern}`: {}", error.kind()))?;
+    let glob = glob::read(pattern).map_err(|why| format!("`{pattern}` is not a glob: {why}"))?;
     let matcher = glob.compile_matcher();
     let matching = safe.filter(|artifact| matcher.is_match(&artifact.path));
     Ok(matching.filter_map(|artifact| below(artifact, base)).collect())

@@ -7,6 +7,8 @@
 //!
 //! It does not know where the text came from, does not mask secrets, and is not for HTML.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod stream;
 mod unsafe_char;
 

@@ -211,7 +211,7 @@ pub(super) const OF_PIPELINE: &[Verb] = &[
     verb("unblock", VERSION, VERSION, "Lets a blocked version in again."),
 ];
 
-fn tier_deed(tier: TierName, action: &str, request: ActionRequest) -> Result<Deed, Problem> {
+pub(super) fn tier_deed(tier: TierName, action: &str, request: ActionRequest) -> Result<Deed, Problem> {
     let request = request.for_verb(OF_TIER, action)?;
     Ok(match action {
         "confirm" => Deed::Confirm { tier, version: request.named()? },
@@ -242,7 +242,7 @@ async fn adopt_deed(
     Ok(Deed::Adopt { tier, version, sha, about: Box::new(about) })
 }
 
-fn pipeline_deed(action: &str, request: ActionRequest) -> Result<Deed, Problem> {
+pub(super) fn pipeline_deed(action: &str, request: ActionRequest) -> Result<Deed, Problem> {
     let request = request.for_verb(OF_PIPELINE, action)?;
     Ok(match action {
         "hold" => Deed::Hold { tier: None },

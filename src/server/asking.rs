@@ -29,7 +29,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Server>> for Json<T> {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bad = |error: serde_json::Error| match error.classify() {
         serde_json::error::Category::Data => Problem::wrong_shape(error.to_string()),
         _ => Problem::not_json(error.to_string()),

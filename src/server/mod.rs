@@ -19,6 +19,8 @@ mod autobahn;
 mod compare;
 mod definition;
 mod events;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod guard;
 mod health;
 mod history;

@@ -120,7 +120,7 @@ pub(super) fn non_empty(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-fn check(request: &RebuildRequest) -> Result<Asked, Problem> {
+pub(super) fn check(request: &RebuildRequest) -> Result<Asked, Problem> {
     let sha = match &request.sha {
         Some(sha) => object_name(sha)?,
         None if request.again && request.pipeline.is_some() => String::new(),

@@ -33,7 +33,7 @@ pub async fn commits_between(repo: &Repo, from: &Sha, to: &Sha, limit: usize) ->
     Ok(read(&output))
 }
 
-fn read(output: &[u8]) -> Vec<Commit> {
+pub(super) fn read(output: &[u8]) -> Vec<Commit> {
     let fields: Vec<&[u8]> = output.split(|byte| *byte == 0).collect();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     fields

@@ -142,7 +142,7 @@ fn unknown(repo: &Repo, name: &str) -> Error {
 }
 
 /// Name and content of the object in the output of `cat-file --batch`; None if it was not found.
-fn object(output: &[u8]) -> Option<(&str, &[u8])> {
+pub(super) fn object(output: &[u8]) -> Option<(&str, &[u8])> {
     let end = output.iter().position(|&byte| byte == b'\n')?;
     let header = std::str::from_utf8(&output[..end]).ok()?;
     let mut words = header.split(' ');
@@ -151,7 +151,7 @@ fn object(output: &[u8]) -> Option<(&str, &[u8])> {
     Some((sha, &content[..size.parse::<usize>().ok()?.min(content.len())]))
 }
 
-fn read_commit(sha: &str, commit: &[u8]) -> Examined {
+pub(super) fn read_commit(sha: &str, commit: &[u8]) -> Examined {
     let end = commit.windows(2).position(|pair| pair == b"\n\n").unwrap_or(commit.len());
     let (header, message) = commit.split_at(end);
     let field = |key: &[u8]| {

@@ -156,7 +156,7 @@ fn remote(repo: &Repo) -> Call {
     call.time(TIME_LIMIT.min(repo.git.transfer_limit))
 }
 
-fn advertised(output: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
+pub(super) fn advertised(output: &[u8]) -> impl Iterator<Item = (String, Vec<u8>)> {
     lines(output).filter_map(|line| {
         let tab = line.iter().position(|&byte| byte == b'\t')?;
         let sha = std::str::from_utf8(&line[..tab]).ok().filter(|sha| is_full(sha))?;

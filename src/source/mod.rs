@@ -17,6 +17,8 @@ mod call;
 mod checkout;
 mod error;
 mod examine;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod git;
 mod heads;
 pub mod hook;

@@ -17,7 +17,7 @@ pub(super) fn object_name(text: &str) -> Result<String, Error> {
 
 /// Whether the name can be a whole one, of SHA-1 or SHA-256.
 pub(super) fn is_full(name: &str) -> bool {
-    matches!(name.len(), 40 | 64)
+    matches!(name.len(), 40 | 64) && name.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Names of refs and paths against globs: `*` stops at `/`, `**` does not.
 
 use super::error::Error;
-use globset::{Candidate, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use crate::glob::{self, Candidate, Glob, GlobSet, GlobSetBuilder};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -65,11 +65,7 @@ impl PathGlobs {
 }
 
 fn glob(text: &str) -> Result<Glob, Error> {
-    GlobBuilder::new(text)
-        .literal_separator(true)
-        .backslash_escape(true)
-        .build()
-        .map_err(|error| Error::BadGlob { glob: text.to_owned(), why: error.kind().to_string() })
+    glob::read(text).map_err(|why| Error::BadGlob { glob: text.to_owned(), why: why.to_string() })
 }
 
 fn build(set: GlobSetBuilder, globs: &[String]) -> Result<GlobSet, Error> {

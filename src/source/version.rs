@@ -159,7 +159,7 @@ const PYPROJECT: Reader = |text| {
 const PLAIN: Reader = |text| Ok(text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned));
 
 /// Python writes what comes before or after a release without a `-`: `1.2rc1`, `1.2.dev3`, `1.2.post1`.
-fn from_python(version: &str) -> String {
+pub(super) fn from_python(version: &str) -> String {
     let start = usize::from(version.starts_with('v'));
     let digits = version[start..].find(|c: char| !c.is_ascii_digit() && c != '.').map(|at| at + start);
     let Some(end) = digits else { return version.to_owned() };
@@ -243,7 +243,7 @@ async fn describe(repo: &Repo, sha: &Sha) -> Result<Option<String>, Error> {
 }
 
 /// Turns `v1.2.3-4-g1a2b3c4` into `1.2.3+4.g1a2b3c4`, and `v1.2.3-0-g1a2b3c4` into `1.2.3`.
-fn described(text: &str) -> Result<String, Error> {
+pub(super) fn described(text: &str) -> Result<String, Error> {
     let mut parts = text.rsplitn(3, '-');
     let (Some(commit), Some(distance), Some(tag)) = (parts.next(), parts.next(), parts.next()) else {
         return normalise(text);

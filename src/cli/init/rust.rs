@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, Gate, Part, is_plain};
 use super::look::Folder;
-use globset::Glob;
+use crate::glob;
 use toml::{Table, Value};
 
 /// Members of a workspace that are looked at.
@@ -88,7 +88,7 @@ fn members(folder: &Folder, manifest: &Table) -> Vec<String> {
         match glob.rsplit_once('/').unwrap_or(("", glob)) {
             (_, last) if !last.contains(['*', '?', '[']) => found.push(glob.to_owned()),
             (before, last) if !before.contains(['*', '?', '[']) => {
-                let Ok(glob) = Glob::new(last).map(|glob| glob.compile_matcher()) else { continue };
+                let Ok(glob) = glob::read(last).map(|glob| glob.compile_matcher()) else { continue };
                 let names = folder.names(before).into_iter().filter(|name| glob.is_match(name));
                 found.extend(names.map(|name| format!("{before}/{name}").trim_start_matches('/').to_owned()));
             }

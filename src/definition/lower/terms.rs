@@ -68,8 +68,7 @@ fn is_glob(text: &str) -> bool {
 }
 
 fn matches(glob: &str, path: &str) -> bool {
-    let built = globset::GlobBuilder::new(glob).literal_separator(true).build();
-    built.is_ok_and(|built| built.compile_matcher().is_match(path))
+    crate::glob::read(glob).is_ok_and(|built| built.compile_matcher().is_match(path))
 }
 
 pub(super) fn script(report: &mut Report, path: &str, raw: Option<&raw::Script>) -> Option<Script> {

@@ -8,7 +8,7 @@
 //!
 //! Known race: two looks at one ref at once. The engine takes the first, and the second looks again.
 
-mod payload;
+pub(super) mod payload;
 mod signature;
 
 use super::Server;

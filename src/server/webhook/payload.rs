@@ -20,7 +20,7 @@ const PUSHER_LIMIT: usize = 64;
 
 /// What a delivery comes to.
 #[derive(Debug, PartialEq)]
-pub(super) enum Told {
+pub(in crate::server) enum Told {
     /// Nothing follows, for that reason.
     Nothing(String),
     /// A branch or tag was moved or made.
@@ -29,14 +29,14 @@ pub(super) enum Told {
 
 /// A branch or tag was moved or made.
 #[derive(Debug, PartialEq)]
-pub(super) struct Moved {
-    pub(super) ref_name: RefName,
+pub(in crate::server) struct Moved {
+    pub(in crate::server) ref_name: RefName,
     /// Where to, in full and lower case; of an annotated tag maybe its own object.
-    pub(super) after: String,
+    pub(in crate::server) after: String,
     /// Where from.
     pub(super) before: Option<String>,
     /// The repository's addresses; never empty.
-    pub(super) urls: Vec<String>,
+    pub(in crate::server) urls: Vec<String>,
     /// The forge, and who pushed: `github:ann`.
     pub(super) by: String,
 }
@@ -112,7 +112,7 @@ fn kind(forge: Forge, headers: &HeaderMap) -> String {
 }
 
 /// Reads a delivery whose signature is good.
-pub(super) fn read(forge: Forge, headers: &HeaderMap, body: &[u8]) -> Result<Told, Problem> {
+pub(in crate::server) fn read(forge: Forge, headers: &HeaderMap, body: &[u8]) -> Result<Told, Problem> {
     let kind = kind(forge, headers);
     let other =
         |kind: &str| Told::Nothing(format!("events of the kind `{kind}` lead to nothing: `push` does"));

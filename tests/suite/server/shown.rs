@@ -315,6 +315,14 @@ async fn a_plan_is_a_question_that_changes_nothing() {
     let answer = stand.send("POST", "/api/plan", &json, bad.as_bytes()).await;
     answer.is_problem(422, "TG-PLAN-001");
     assert!(answer.text().contains("tidegate check"), "{}", answer.text());
+    // What would end the program when it is read is refused in words.
+    let deep = format!("{}a{}", "{".repeat(100_000), "}".repeat(100_000));
+    for key in ["[source]\nrepo = \"/r\"\nrefs", "[source]\nrepo = \"/r\"\npaths", "[build]\nartifacts"] {
+        let text = format!("{key} = [\"{deep}\"]\n[[tier]]\nname = \"host\"\n");
+        let body = serde_json::json!({"file": "shop.toml", "text": text}).to_string();
+        stand.send("POST", "/api/plan", &json, body.as_bytes()).await.is_problem(422, "TG-PLAN-001");
+    }
+    assert_eq!(stand.get("/healthz").await.status, 200);
     let forged = [json[0].clone(), ("origin", "http://evil.example".to_owned())];
     stand.send("POST", "/api/plan", &forged, body.as_bytes()).await.is_problem(403, "TG-WS-002");
 }
