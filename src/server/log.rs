@@ -30,7 +30,15 @@ pub(super) struct LogFile {
     run: RunId,
     path: PathBuf,
     /// Of the whole, once it is complete.
-    sha256: Option<String>,
+    whole: Option<Whole>,
+}
+
+/// What the journal says of a log that is complete.
+pub(super) struct Whole {
+    /// Its length.
+    pub(super) bytes: Option<u64>,
+    /// Its SHA-256, in hex.
+    pub(super) sha256: String,
 }
 
 impl LogFile {
@@ -45,7 +53,7 @@ impl LogFile {
         state: &Path,
         run: RunId,
         log_ref: &str,
-        sha256: Option<String>,
+        whole: Option<Whole>,
     ) -> Result<LogFile, Problem> {
         let relative = Path::new(log_ref);
         let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
@@ -58,7 +66,7 @@ impl LogFile {
             (path.starts_with(logs) && path.is_file()).then_some(path)
         };
         let path = inside().ok_or_else(|| Problem::no_log(run.0))?;
-        Ok(LogFile { run, path, sha256 })
+        Ok(LogFile { run, path, whole })
     }
 }
 
@@ -87,7 +95,9 @@ pub(super) async fn answer(
     let subscription = follow.then(|| listen_to(&server, log.run)).transpose()?;
     let grows = is_running(&server);
     let (file, length) = open(&log).await?;
-    let etag = log.sha256.as_ref().filter(|_| !grows).map(|sha256| format!("\"{sha256}\""));
+    // A file that is not as long as the journal says is what a disk kept of it, and not what the digest is of.
+    let whole = log.whole.as_ref().filter(|whole| !grows && whole.bytes.is_none_or(|bytes| bytes == length));
+    let etag = whole.map(|whole| format!("\"{}\"", whole.sha256));
     if let Some(etag) = &etag
         && is_known(headers, etag)
     {

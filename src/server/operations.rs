@@ -336,7 +336,8 @@ pub(super) const RUN: Operation = Operation {
 pub(super) const LOG: Operation = Operation {
     id: "log",
     summary: "What a run wrote, byte for byte.",
-    more: "Once it is complete, `ETag` is its SHA-256. A range of a log that grows has an unknown length (`*`).",
+    more: "Once it is complete, `ETag` is its SHA-256; of a file that is not as long as the run's `log_bytes` any more (a \
+           disk lost the rest) there is none. A range of a log that grows has an unknown length (`*`).",
     parameters: &[
         query("follow", "Whether to go on until the run ends.", switch),
         header(

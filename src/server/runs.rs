@@ -3,7 +3,7 @@
 //! Runs are numbered in the order of the journal, so the place of a run is found by halving, not by reading it all.
 
 use super::asking::Parameters;
-use super::log::{self, LogFile};
+use super::log::{self, LogFile, Whole};
 use super::log_lines::{self, LogIndex, LogMatch};
 use super::problem::Problem;
 use super::state::settled;
@@ -170,8 +170,11 @@ pub(super) async fn log_find(
 async fn file_of(server: &Server, run: RunId) -> Result<LogFile, Problem> {
     let view = find(server, run).await?;
     let has_ended = view.end.is_some();
-    let sha256 = view.end.and_then(|end| end.outcome).and_then(|outcome| outcome.log_sha256);
-    let found = LogFile::find(server.options.state.path(), run, &view.log_ref, sha256.clone());
+    let outcome = view.end.and_then(|end| end.outcome);
+    let bytes = outcome.as_ref().and_then(|outcome| outcome.log_bytes);
+    let sha256 = outcome.and_then(|outcome| outcome.log_sha256);
+    let whole = sha256.clone().map(|sha256| Whole { bytes, sha256 });
+    let found = LogFile::find(server.options.state.path(), run, &view.log_ref, whole);
     // One that ended and says what its log was had one.
     found.map_err(|problem| match &sha256 {
         Some(sha256) if has_ended => Problem::forgotten_log(run.0, Some(sha256)),

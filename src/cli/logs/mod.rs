@@ -55,12 +55,30 @@ fn print(args: &Args) -> Result<(), Trouble> {
     let mut body = client.stream(&format!("/api/runs/{run}/log{follow}"), "*/*")?;
     let mut sink = Sink::of(args.place.json);
     let mut buffer = vec![0; 64 << 10];
+    let mut seen = 0;
     loop {
         let read = body.read(&mut buffer).map_err(|error| client.unreachable(&error.to_string()))?;
+        seen += read as u64;
         // A reader that has gone has seen enough.
-        if sink.take(&buffer[..read]).is_err() || read == 0 {
+        if sink.take(&buffer[..read]).is_err() {
             return Ok(());
         }
+        if read == 0 {
+            return is_whole(&client.read(&format!("/api/runs/{run}"))?, seen);
+        }
+    }
+}
+
+/// After a loss of power a file may have less than the run wrote, while the journal has the end of the run.
+fn is_whole(run: &Value, seen: u64) -> Result<(), Trouble> {
+    match run["end"]["outcome"]["log_bytes"].as_u64() {
+        Some(bytes) if bytes != seen => Err(Trouble::new(
+            "TG-CLI-053",
+            format!("the log has {seen} bytes, and the run wrote {bytes}: the disk lost the rest"),
+            "look after the disk; `tidegate retry` or `tidegate rebuild` runs it again",
+            Exit::Failed,
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -15,6 +15,13 @@ impl Asker {
         Asker(ureq::Agent::config_builder().http_status_as_error(false).build().new_agent())
     }
 
+    /// The `ETag` of the log of a run.
+    fn digest_of(&self, world: &World, run: &str) -> Option<String> {
+        let answer =
+            self.0.get(format!("http://{}/api/runs/{run}/log", world.address)).call().expect("an answer");
+        answer.headers().get("etag").map(|value| value.to_str().expect("text").to_owned())
+    }
+
     /// What is answered, whatever its status.
     fn asks(&self, world: &World, path: &str) -> (u16, String) {
         let mut answer = self.0.get(format!("http://{}{path}", world.address)).call().expect("an answer");
@@ -57,8 +64,16 @@ fn a_log_that_cannot_be_read_is_told_from_one_that_is_gone() {
     let (status, said) = asker.asks(&world, &path);
     assert!(status == 500 && said.contains("TG-HTTP-031"), "{status} {said}");
     prlimit(pid, Resource::Nofile, before).expect("its limit");
-    // A link out of the folder of logs is none of them.
     let log = world.path(&format!("state/logs/shop/{run}.log"));
+    // What a disk lost of it shows: nothing stands for the digest of the whole any more.
+    let (whole, full) = (asker.digest_of(&world, &run), fs::metadata(&log).expect("the log").len());
+    assert!(whole.is_some() && full > 1, "{full} bytes, {whole:?}");
+    assert_eq!(world.ends(&["logs", &run]).0, 0);
+    fs::OpenOptions::new().write(true).open(&log).expect("the log").set_len(full - 1).expect("cut");
+    assert_eq!(asker.digest_of(&world, &run), None);
+    let (exit, said) = world.ends(&["logs", &run]);
+    assert!(exit == 1 && said.contains("error[TG-CLI-053]"), "{exit} {said}");
+    // A link out of the folder of logs is none of them.
     fs::remove_file(&log).expect("the log");
     symlink("/etc/passwd", &log).expect("a link");
     let (status, said) = asker.asks(&world, &path);
