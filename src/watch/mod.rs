@@ -66,8 +66,8 @@ pub enum Note {
     Overflow,
     /// Every user of this machine may change pipeline files.
     OpenToAll {
-        /// The folder, absolute.
-        folder: PathBuf,
+        /// The folder or file that they may write, absolute.
+        place: PathBuf,
     },
     /// The watch could not be started at all.
     Dead {
@@ -98,7 +98,7 @@ impl Note {
                  changes are seen all the same, only later"
                     .to_owned()
             }
-            Self::OpenToAll { folder } => format!("`chmod o-w {}`", folder.display()),
+            Self::OpenToAll { place } => format!("`chmod o-w {}`", place.display()),
             Self::Dead { .. } => "restart the controller; until then it keeps the definitions it has".to_owned(),
             Self::FolderBack { .. } | Self::Overflow => String::new(),
         }
@@ -122,8 +122,12 @@ impl fmt::Display for Note {
                 write!(f, "looking for changed pipeline files every two seconds: {cause}")
             }
             Self::Overflow => write!(f, "too many changes at once, looked at every pipeline file again"),
-            Self::OpenToAll { folder } => {
-                write!(f, "every user of this machine may change pipelines in `{}`", folder.display())
+            Self::OpenToAll { place } => {
+                write!(
+                    f,
+                    "every user of this machine may change pipelines: they may write `{}`",
+                    place.display()
+                )
             }
             Self::Dead { cause } => write!(f, "changed pipeline files are not noticed: {cause}"),
         }

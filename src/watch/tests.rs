@@ -483,6 +483,28 @@ async fn a_folder_that_everybody_may_write_is_pointed_out() {
 }
 
 #[tokio::test]
+async fn a_file_that_everybody_may_write_or_put_in_place_is_pointed_out() {
+    let open =
+        |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let (_scene, first) = Scene::start(|defs| {
+        fs::write(defs.join("q.toml"), "q").unwrap();
+        open(&defs.join("q.toml"), 0o666);
+    })
+    .await;
+    assert_eq!(first.notes[0].code(), "TG-WATCH-005");
+    assert!(first.notes[0].help().ends_with("q.toml`"), "{}", first.notes[0].help());
+    let (_scene, first) = Scene::start(|defs| {
+        let elsewhere = defs.parent().unwrap().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        fs::write(elsewhere.join("r.toml"), "r").unwrap();
+        std::os::unix::fs::symlink(elsewhere.join("r.toml"), defs.join("r.toml")).unwrap();
+        open(&elsewhere, 0o777);
+    })
+    .await;
+    assert!(first.notes[0].help().ends_with("elsewhere`"), "{}", first.notes[0].help());
+}
+
+#[tokio::test]
 async fn a_folder_made_again_in_the_place_of_the_old_one_is_not_taken_for_it() {
     use std::os::unix::fs::MetadataExt as _;
     let mut scene = Scene::with_p().await;

@@ -74,7 +74,7 @@ struct Found {
 struct Health {
     lost: Option<String>,
     polling: Option<String>,
-    open_to_all: bool,
+    open_to_all: Option<PathBuf>,
 }
 
 impl Worker {
@@ -158,7 +158,7 @@ impl Worker {
         self.health = Health {
             lost: None,
             polling: self.armed.refused().map(str::to_owned).or_else(|| untold_changes(&self.folder)),
-            open_to_all: std::fs::metadata(&self.folder).is_ok_and(|found| found.mode() & 0o1002 == 0o002),
+            open_to_all: open_to_all(&self.folder, &found),
         };
         let names: BTreeSet<_> = found.into_iter().chain(self.delivered.keys().cloned()).collect();
         let mut differing = Vec::new();
@@ -237,8 +237,8 @@ impl Worker {
         if let (Some(cause), None) = (&self.health.polling, &self.told.polling) {
             notes.push(Note::Polling { cause: cause.clone() });
         }
-        if self.health.open_to_all && !self.told.open_to_all {
-            notes.push(Note::OpenToAll { folder: folder() });
+        if let (Some(place), None) = (&self.health.open_to_all, &self.told.open_to_all) {
+            notes.push(Note::OpenToAll { place: place.clone() });
         }
         if std::mem::take(&mut self.overflowed) {
             notes.push(Note::Overflow);
@@ -246,6 +246,24 @@ impl Worker {
         self.told = self.health.clone();
         notes
     }
+}
+
+/// What every user of this machine may change, and with it a pipeline: the folder, one of the files, or where a link leads.
+fn open_to_all(folder: &Path, names: &[OsString]) -> Option<PathBuf> {
+    let mode = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.mode());
+    let is_open_folder = |path: &Path| mode(path) & 0o1002 == 0o002;
+    if is_open_folder(folder) {
+        return Some(folder.to_owned());
+    }
+    names.iter().find_map(|name| {
+        let path = folder.join(name);
+        if mode(&path) & 0o002 != 0 {
+            return Some(path);
+        }
+        let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+        let target = is_link.then(|| path.canonicalize().ok()).flatten()?;
+        target.parent().filter(|parent| is_open_folder(parent)).map(Path::to_owned)
+    })
 }
 
 fn list(folder: &Path) -> io::Result<Vec<OsString>> {
