@@ -17,5 +17,6 @@ mod page;
 mod rules;
 mod server;
 mod simulation;
+mod supply;
 mod tui;
 mod whole;
