@@ -48,49 +48,43 @@ fn packages() -> Option<Vec<Value>> {
     Some(metadata["packages"].as_array().expect("a list").clone())
 }
 
-/// Whether an expression of SPDX is met by what is allowed: `MIT OR Apache-2.0`, `(A OR B) AND C`.
+/// Whether an expression of SPDX is met by what is allowed: `MIT OR Apache-2.0`, `(A OR B) AND C`. One that cannot be read
+/// is not.
 fn is_met(expression: &str, allowed: &dyn Fn(&str) -> bool) -> bool {
     // The old way to write `OR`.
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
-    let words: Vec<&str> = spaced.split_whitespace().collect();
-    let mut at = 0;
-    let met = any(&words, &mut at, allowed);
-    met && at == words.len()
+    let mut words = spaced.split_whitespace().peekable();
+    let met = any(&mut words, allowed);
+    met == Some(true) && words.next().is_none()
 }
 
-fn any(words: &[&str], at: &mut usize, allowed: &dyn Fn(&str) -> bool) -> bool {
-    let mut met = all(words, at, allowed);
-    while words.get(*at) == Some(&"OR") {
-        *at += 1;
-        met |= all(words, at, allowed);
+type Words<'a> = std::iter::Peekable<std::str::SplitWhitespace<'a>>;
+
+fn any(words: &mut Words<'_>, allowed: &dyn Fn(&str) -> bool) -> Option<bool> {
+    let mut met = all(words, allowed)?;
+    while words.next_if_eq(&"OR").is_some() {
+        met |= all(words, allowed)?;
     }
-    met
+    Some(met)
 }
 
-fn all(words: &[&str], at: &mut usize, allowed: &dyn Fn(&str) -> bool) -> bool {
-    let mut met = one(words, at, allowed);
-    while words.get(*at) == Some(&"AND") {
-        *at += 1;
-        met &= one(words, at, allowed);
+fn all(words: &mut Words<'_>, allowed: &dyn Fn(&str) -> bool) -> Option<bool> {
+    let mut met = one(words, allowed)?;
+    while words.next_if_eq(&"AND").is_some() {
+        met &= one(words, allowed)?;
     }
-    met
+    Some(met)
 }
 
-fn one(words: &[&str], at: &mut usize, allowed: &dyn Fn(&str) -> bool) -> bool {
-    let Some(word) = words.get(*at) else { return false };
-    *at += 1;
-    if *word == "(" {
-        let met = any(words, at, allowed);
-        let closed = words.get(*at) == Some(&")");
-        *at += 1;
-        return met && closed;
+fn one(words: &mut Words<'_>, allowed: &dyn Fn(&str) -> bool) -> Option<bool> {
+    let word = words.next()?;
+    if word == "(" {
+        let met = any(words, allowed)?;
+        return words.next_if_eq(&")").map(|_| met);
     }
-    match (words.get(*at), words.get(*at + 1)) {
-        (Some(&"WITH"), Some(exception)) => {
-            *at += 2;
-            allowed(&format!("{word} WITH {exception}"))
-        }
-        _ => allowed(word),
+    match words.next_if_eq(&"WITH") {
+        Some(_) => Some(allowed(&format!("{word} WITH {}", words.next()?))),
+        None => Some(allowed(word)),
     }
 }
 

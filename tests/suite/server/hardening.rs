@@ -14,7 +14,8 @@ fn named(cell: &str) -> (Vec<&str>, Vec<&str>) {
 fn every_test_that_the_table_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(root.join("docs/hardening.md")).unwrap();
-    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| id "));
+    let (table, _) = text.split_once("\n## In full\n").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| id "));
     let mut rows_seen = 0;
     for row in rows {
         rows_seen += 1;
