@@ -126,11 +126,8 @@ async fn keep_uses(server: Arc<Server>) {
     loop {
         let is_over = timeout(KEEP_USES, server.cut.cancelled()).await.is_ok();
         let tokens = server.options.tokens.clone();
-        match spawn_blocking(move || tokens.keep_uses()).await {
-            Ok(Err(error)) => {
-                tracing::warn!(code = error.code(), "when tokens were used is not kept: failed to {error}");
-            }
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(error)) = spawn_blocking(move || tokens.keep_uses()).await {
+            tracing::warn!(code = error.code(), "when tokens were used is not kept: failed to {error}");
         }
         if is_over {
             return;

@@ -41,6 +41,6 @@ mod tests {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let after = |text| end_of(text, now).unwrap() - now;
         assert_eq!(after("90d").num_days(), 90);
-        assert_eq!(after(" 2027-01-15T10:00:00+02:00 ").num_seconds(), 0);
+        assert_eq!(after(" 2027-01-15T11:00:00+02:00 ").num_seconds(), 3600);
     }
 }
