@@ -34,7 +34,7 @@ async fn each_way_to_be_turned_away_is_told_without_what_was_sent() {
     let scoped = stand.scoped("ann", Role::Operator, &["hidden-shop"], &[]);
     let path = "/api/pipelines/hidden-blog/tiers/hidden-tier/hold";
     let json = ("content-type", "application/json".to_owned());
-    stand.send("POST", path, &[json.clone()], b"{}").await.is_problem(401, "TG-AUTH-001");
+    stand.send("POST", path, std::slice::from_ref(&json), b"{}").await.is_problem(401, "TG-AUTH-001");
     ask(&stand, "tgt_hidden", "GET", "/api/runs/4711", "").await.is_problem(401, "TG-AUTH-001");
     ask(&stand, &viewer, "POST", path, "{}").await.is_problem(403, "TG-AUTH-002");
     ask(&stand, &scoped, "POST", path, "{}").await.is_problem(403, "TG-AUTH-010");
