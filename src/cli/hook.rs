@@ -188,7 +188,7 @@ fn say_unnamed(place: &Where, repo: &Path) {
 /// Whether the token that stands there already is the one of this repository, so that nothing need be changed.
 fn still_good(tokens: &Tokens, file: &Path, name: &str) -> Result<bool, Trouble> {
     let Ok(token) = read_token_file(file, Privacy::Group) else { return Ok(false) };
-    Ok(tokens.lookup(token.expose())?.is_some_and(|entry| entry.name == name))
+    Ok(tokens.lookup(token.expose(), chrono::Utc::now())?.good().is_some_and(|entry| entry.name == name))
 }
 
 fn give_token(tokens: &Tokens, file: &Path, name: &str, repo: &Path) -> Result<(), Trouble> {
@@ -196,13 +196,9 @@ fn give_token(tokens: &Tokens, file: &Path, name: &str, repo: &Path) -> Result<(
         Ok(_) | Err(TokenError::UnknownName { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    let token = tokens.create(NewToken {
-        name: name.into(),
-        role: Role::Trigger,
-        email: None,
-        repo: Some(repo.display().to_string()),
-        created_at: chrono::Utc::now(),
-    })?;
+    let repo_named = Some(repo.display().to_string());
+    let token = tokens
+        .create(NewToken { repo: repo_named, ..NewToken::new(name, Role::Trigger, chrono::Utc::now()) })?;
     Ok(hook::write_token(file, repo, token.expose())?)
 }
 

@@ -132,7 +132,12 @@ pub(super) const HOOK: &str = "Example: tidegate hook install /srv/git/shop.git"
 
 pub(super) const DOCTOR: &str = "Example: tidegate doctor --pipelines pipelines";
 
-pub(super) const TOKEN: &str = "Example: tidegate token create ann --role operator";
+pub(super) const TOKEN: &str = "\
+Roles: `viewer` reads, `trigger` asks for builds, `operator` does what is done by hand, `admin` lifts more. A token with \
+`--pipeline` sees these alone, and acts on them alone; one with `--tier` sees as much as without, acts on these tiers alone, \
+and on nothing of a whole pipeline (its builds, `hold`, `block`, `cancel`). Names may be globs, as in `refs`.
+
+Example: tidegate token create ann --role operator --pipeline 'shop-*' --tier staging --expires 90d";
 
 pub(super) const BACKUP: &str = "\
 Into a folder with an earlier backup of the same journal it copies only the journal and what is new. Interrupted at any \

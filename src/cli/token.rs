@@ -4,9 +4,9 @@
 use super::client::Where;
 use super::trouble::Trouble;
 use super::{Exit, talk};
-use crate::domain::Role;
+use crate::domain::{Role, Scope, Time};
 use crate::printable;
-use crate::settings::{Entry, NewToken, TokenError, Tokens};
+use crate::settings::{Entry, LastUses, NewToken, TokenError, Tokens, end_of};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -32,11 +32,20 @@ enum Command {
         /// Their address, for rules with `not_author`
         #[arg(long)]
         email: Option<String>,
+        /// See and act on this pipeline only; `*` as in `refs`, may be given several times
+        #[arg(long, value_name = "PIPELINE")]
+        pipeline: Vec<String>,
+        /// Act on this tier only, and on nothing of a whole pipeline; may be given several times
+        #[arg(long, value_name = "TIER")]
+        tier: Vec<String>,
+        /// How long it is good, such as 90d, or until when, such as 2027-01-31T00:00:00Z
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<String>,
         /// Write it into this new file, which only you may read, instead of printing it
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// List the tokens
+    /// List the tokens, with what each may do, until when, and when it was used last
     List,
     /// Make a token worthless
     Revoke {
@@ -61,60 +70,110 @@ pub(super) fn run(args: &Args) -> Exit {
     done.map_or_else(|trouble| trouble.say(), |()| Exit::Done)
 }
 
-/// A line for each token: name, role, address.
-fn table(all: &[Entry]) -> Vec<String> {
-    let cells = |entry: &Entry| {
-        let email = entry.email.as_deref().unwrap_or("-");
-        [&entry.name, &*entry.role.to_string(), email].map(|text| printable::line(text).into_owned())
-    };
-    let rows: Vec<[String; 3]> = all.iter().map(cells).collect();
+/// A token as it is listed.
+#[derive(serde::Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    entry: &'a Entry,
+    /// Whether it has ended.
+    expired: bool,
+    /// To the minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used: Option<Time>,
+}
+
+impl Listed<'_> {
+    fn cells(&self) -> [String; 6] {
+        let entry = self.entry;
+        let minute = |at: Time| at.format("%Y-%m-%d %H:%M UTC").to_string();
+        let scope = match entry.scope() {
+            scope if scope == Scope::default() => "-".to_owned(),
+            scope => scope.to_string(),
+        };
+        let end = match entry.expires_at {
+            None => "never".to_owned(),
+            Some(at) if self.expired => format!("EXPIRED {}", minute(at)),
+            Some(at) => minute(at),
+        };
+        let cells = [
+            entry.name.clone(),
+            entry.role.to_string(),
+            entry.email.clone().unwrap_or_else(|| "-".to_owned()),
+            end,
+            self.last_used.map_or_else(|| "-".to_owned(), minute),
+            scope,
+        ];
+        cells.map(|text| printable::line(&text).into_owned())
+    }
+}
+
+/// A line of headings, and one for each token; none without tokens.
+fn table(all: &[Listed<'_>]) -> Vec<String> {
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let heads = ["NAME", "ROLE", "ADDRESS", "EXPIRES", "LAST USED", "SCOPE"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = [heads].into_iter().chain(all.iter().map(Listed::cells)).collect();
     let wide = |column: usize| rows.iter().map(|row| printable::width(&row[column])).max().unwrap_or(0);
-    let (name, role) = (wide(0), wide(1));
-    let padded = |text: &str, wide: usize| format!("{text}{}", " ".repeat(wide - printable::width(text)));
-    rows.iter().map(|[a, b, c]| format!("{}  {}  {c}", padded(a, name), padded(b, role))).collect()
+    let widths: [usize; 6] = std::array::from_fn(wide);
+    let padded =
+        |(text, wide): (&String, usize)| format!("{text}{}", " ".repeat(wide - printable::width(text)));
+    let line = |row: &[String; 6]| row.iter().zip(widths).map(padded).collect::<Vec<_>>().join("  ");
+    rows.iter().map(|row| line(row).trim_end().to_owned()).collect()
+}
+
+fn list(tokens: &Tokens, json: bool) -> Result<(), Trouble> {
+    let all = tokens.list().map_err(refused)?;
+    let uses = tokens.last_uses().unwrap_or_else(|error| {
+        talk::say(format_args!("when tokens were used is not known: failed to {error}"));
+        LastUses::default()
+    });
+    let now = chrono::Utc::now();
+    let listed = |entry| Listed { entry, expired: entry.has_ended(now), last_used: uses.of(entry) };
+    let all: Vec<Listed<'_>> = all.iter().map(listed).collect();
+    if json {
+        talk::data(serde_json::to_string_pretty(&all).expect("BUG: tokens' names are JSON"));
+    } else {
+        table(&all).iter().for_each(talk::data);
+    }
+    Ok(())
+}
+
+fn create(tokens: &Tokens, new: NewToken, out: Option<&Path>) -> Result<(), Trouble> {
+    // Before there is a token, so that none is made that nobody has.
+    let mut file = out.map(private_file).transpose()?;
+    let name = new.name.clone();
+    let token = tokens.create(new).inspect_err(|_| {
+        // It is ours, and empty.
+        out.iter().for_each(|out| drop(std::fs::remove_file(out)));
+    });
+    let token = token.map_err(refused)?;
+    match &mut file {
+        Some(file) => writeln!(file, "{}", token.expose()).map_err(|error| {
+            let help = format!("`tidegate token revoke {name}`, and create it again where there is room");
+            not_kept(out.unwrap_or(Path::new("")), &error, &help)
+        })?,
+        None => talk::data(token.expose()),
+    }
+    Ok(())
 }
 
 fn act(tokens: &Tokens, args: &Args) -> Result<(), Trouble> {
     match &args.command {
-        Command::Create { name, role, email, out } => {
-            // Before there is a token, so that none is made that nobody has.
-            let mut file = out.as_deref().map(private_file).transpose()?;
-
-            let new = NewToken {
-                name: name.clone(),
-                role: *role,
-                email: email.clone(),
-                repo: None,
-                created_at: chrono::Utc::now(),
-            };
-            let token = tokens.create(new).inspect_err(|_| {
-                // It is ours, and empty.
-                out.iter().for_each(|out| drop(std::fs::remove_file(out)));
-            });
-            let token = token.map_err(refused)?;
-            match &mut file {
-                Some(file) => writeln!(file, "{}", token.expose()).map_err(|error| {
-                    let help =
-                        format!("`tidegate token revoke {name}`, and create it again where there is room");
-                    not_kept(out.as_deref().unwrap_or(Path::new("")), &error, &help)
-                })?,
-                None => talk::data(token.expose()),
-            }
+        Command::Create { name, role, email, pipeline, tier, expires, out } => {
+            let now = chrono::Utc::now();
+            let expires_at = expires.as_deref().map(|text| end_of(text, now)).transpose().map_err(refused)?;
+            let (email, pipelines, tiers) = (email.clone(), pipeline.clone(), tier.clone());
+            let new = NewToken { email, pipelines, tiers, expires_at, ..NewToken::new(name, *role, now) };
+            create(tokens, new, out.as_deref())
         }
-        Command::List => {
-            let all = tokens.list().map_err(refused)?;
-            if args.place.json {
-                talk::data(serde_json::to_string_pretty(&all).expect("BUG: tokens' names are JSON"));
-            } else {
-                table(&all).iter().for_each(talk::data);
-            }
-        }
+        Command::List => list(tokens, args.place.json),
         Command::Revoke { name } => {
             tokens.revoke(name).map_err(refused)?;
             talk::say(format_args!("`{}` is worthless now", printable::line(name)));
+            Ok(())
         }
     }
-    Ok(())
 }
 
 fn refused(error: TokenError) -> Trouble {
@@ -138,19 +197,32 @@ mod tests {
 
     #[test]
     fn columns_stand_below_each_other_whatever_the_names() {
-        let entry = |name: &str, role: Role, email: Option<&str>| -> Entry {
-            let sha256 = "0".repeat(64);
-            let entry = serde_json::json!({"name": name, "role": role, "email": email, "sha256": sha256});
+        let entry = |name: &str, role: Role, more: serde_json::Value| -> Entry {
+            let mut entry = serde_json::json!({"name": name, "role": role, "sha256": "0".repeat(64)});
+            entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             serde_json::from_value(entry).unwrap()
         };
-        let lines = table(&[
-            entry("ann", Role::Admin, Some("ann@example.org")),
-            entry("the-hook-of-a-repository-with-a-long-name", Role::Trigger, None),
-            entry("größe", Role::Operator, None),
-        ]);
-        let third: Vec<usize> =
-            lines.iter().map(|line| printable::width(line.rsplit_once("  ").unwrap().0)).collect();
-        assert!(third.windows(2).all(|two| two[0] == two[1]), "{lines:#?}");
-        assert_eq!(lines[0].split_whitespace().collect::<Vec<_>>(), ["ann", "admin", "ann@example.org"]);
+        let end = serde_json::json!({"expires_at": "2026-01-01T00:00:00Z", "pipelines": ["shop"], "tiers": ["host"]});
+        let all = [
+            entry("ann", Role::Admin, serde_json::json!({"email": "ann@example.org"})),
+            entry("the-hook-of-a-repository-with-a-long-name", Role::Trigger, serde_json::json!({})),
+            entry("größe", Role::Operator, end),
+        ];
+        let used = "2026-01-02T03:04:00Z".parse().ok();
+        let all: Vec<Listed<'_>> = all
+            .iter()
+            .map(|entry| Listed { entry, expired: entry.expires_at.is_some(), last_used: used })
+            .collect();
+        let lines = table(&all);
+        let fifth = |line: &String| printable::width(line.split("2026-01-02").next().unwrap());
+        assert!(lines[1..].windows(2).all(|two| fifth(&two[0]) == fifth(&two[1])), "{lines:#?}");
+        assert_eq!(fifth(&lines[1]), printable::width(lines[0].split("LAST").next().unwrap()));
+        assert!(
+            lines[3]
+                .ends_with("EXPIRED 2026-01-01 00:00 UTC  2026-01-02 03:04 UTC  pipeline shop; tier host")
+        );
+        let words: Vec<&str> = lines[1].split_whitespace().collect();
+        assert_eq!(words, ["ann", "admin", "ann@example.org", "never", "2026-01-02", "03:04", "UTC", "-"]);
+        assert!(table(&[]).is_empty());
     }
 }

@@ -179,6 +179,21 @@ pub enum Command {
         /// Its release.
         release: String,
     },
+    /// Somebody was turned away at the door.
+    AccessRefused {
+        /// Whose token it was, where one was shown that is known.
+        by: Option<String>,
+        /// The stable code of the answer.
+        code: String,
+        /// The method, of those that are known.
+        method: String,
+        /// The path as it is described.
+        route: String,
+        /// How often.
+        count: u64,
+        /// The address that it came from; none: several.
+        from: Option<String>,
+    },
 }
 
 /// A push as one pipeline sees it. Facts from git only; what follows is decided later.

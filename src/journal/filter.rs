@@ -1,5 +1,6 @@
 //! Choosing records by pipeline, tier, kind and run. Used alike for the past (the journal) and for what is live (the bus).
 
+use crate::domain::Scope;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -16,17 +17,24 @@ pub struct Filter {
     pub kinds: Vec<KindPattern>,
     /// One run.
     pub run: Option<u64>,
+    /// What whoever asks may see of all that.
+    pub scope: Scope,
 }
 
 impl Filter {
     /// True when it lets everything pass.
     pub fn is_empty(&self) -> bool {
-        self.pipeline.is_empty() && self.tier.is_empty() && self.kinds.is_empty() && self.run.is_none()
+        self.pipeline.is_empty()
+            && self.tier.is_empty()
+            && self.kinds.is_empty()
+            && self.run.is_none()
+            && self.scope.sees_all()
     }
 
     /// Whether a record with these fields is wanted.
     pub fn matches(&self, kind: &str, pipeline: Option<&str>, tier: Option<&str>, run: Option<u64>) -> bool {
-        any_of(&self.pipeline, pipeline)
+        self.scope.hears(kind, pipeline)
+            && any_of(&self.pipeline, pipeline)
             && any_of(&self.tier, tier)
             && (self.kinds.is_empty() || self.kinds.iter().any(|pattern| pattern.matches(kind)))
             && (self.run.is_none() || self.run == run)
@@ -114,6 +122,20 @@ mod tests {
         for bad in ["", "*_done", "a*b", "**"] {
             assert_eq!(bad.parse::<KindPattern>(), Err(BadPattern(bad.to_owned())));
         }
+    }
+
+    #[test]
+    fn what_is_out_of_scope_passes_no_filter() {
+        let pipelines = crate::domain::Names::new(vec!["shop".into()]).unwrap();
+        let scope = Scope { pipelines, ..Scope::default() };
+        let filter = Filter { scope, pipeline: vec!["shop".into(), "blog".into()], ..Filter::default() };
+        assert!(filter.matches("gate_done", Some("shop"), None, None));
+        assert!(!filter.matches("gate_done", Some("blog"), None, None), "also where it is asked for");
+        let filter = Filter { pipeline: Vec::new(), ..filter };
+        assert!(!filter.is_empty());
+        assert!(!filter.matches("gate_done", Some("blog"), None, None));
+        assert!(filter.matches("controller_started", None, None, None));
+        assert!(!filter.matches("access_refused", None, None, None));
     }
 
     #[test]

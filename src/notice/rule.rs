@@ -51,7 +51,7 @@ impl Rule {
                 tier: notice.tiers.iter().map(|tier| tier.as_str().into()).collect(),
                 // What cannot be a pattern was an error of the definition, and fits nothing.
                 kinds: notice.kinds.iter().filter_map(|kind| kind.parse::<KindPattern>().ok()).collect(),
-                run: None,
+                ..Filter::default()
             },
         })
         .collect()

@@ -7,7 +7,7 @@ use super::guard::Caller;
 use super::problem::Problem;
 use super::{session, sse};
 use crate::bus::{Future, Item, Start};
-use crate::domain::EventId;
+use crate::domain::{EventId, Scope};
 use crate::journal::{Filter, KindPattern};
 use crate::wire::{self, Live};
 use axum::Extension;
@@ -30,7 +30,7 @@ pub(super) async fn events(
     parameters: Parameters,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let start = start(parameters, &headers)?;
+    let start = start(parameters, &headers, &caller.scope)?;
     if headers.contains_key(header::UPGRADE) {
         let upgrade = upgrade.map_err(|rejection| bad_handshake(&rejection))?;
         let room = room(&server)?;
@@ -72,8 +72,9 @@ fn room(server: &Server) -> Result<OwnedSemaphorePermit, Problem> {
     })
 }
 
-/// What is asked for by the query parameters, and by `Last-Event-ID`: where both say since when, the header counts.
-pub(super) fn start(parameters: Parameters, headers: &HeaderMap) -> Result<Start, Problem> {
+/// What is asked for by the query parameters, and by `Last-Event-ID`: where both say since when, the header counts. Of that
+/// whoever asks gets what is in their scope.
+pub(super) fn start(parameters: Parameters, headers: &HeaderMap, scope: &Scope) -> Result<Start, Problem> {
     let parameters = parameters.only(&["since", "pipeline", "tier", "kind", "run", "logs"])?;
     let named = |name: &'static str| -> Result<Vec<Arc<str>>, Problem> {
         let found: Vec<Arc<str>> = parameters.all(name).map(Arc::from).collect();
@@ -108,6 +109,7 @@ pub(super) fn start(parameters: Parameters, headers: &HeaderMap) -> Result<Start
             tier: named("tier")?,
             kinds: kinds?,
             run: parameters.read("run", "the number of a run")?,
+            scope: scope.clone(),
         },
         logs: parameters.switch("logs", true)?,
     })

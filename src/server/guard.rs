@@ -6,19 +6,20 @@
 
 use super::listen::Peer;
 use super::login::cookie_of;
-use super::problem::{Problem, shorten};
+use super::problem::{Answered, Problem, shorten};
+use super::refusals::{self, Refused};
 use super::routes::{self, Rule};
-use super::{Server, ServerOptions};
-use crate::domain::{Actor, Role};
-use crate::settings::{Entry, ReadAccess, TokenError};
-use axum::extract::{MatchedPath, Request, State};
+use super::{Server, ServerOptions, scope};
+use crate::domain::{Actor, Role, Scope};
+use crate::settings::{Entry, Holding, ReadAccess, Shown, TokenError};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 /// Who asks, as far as is known.
 #[derive(Clone, Debug)]
@@ -27,28 +28,51 @@ pub(super) struct Caller {
     pub(super) entry: Option<Entry>,
     /// Whether a browser's cookie stands for it.
     pub(super) by_cookie: bool,
+    /// What they are limited to; without a token to nothing.
+    pub(super) scope: Scope,
 }
 
 impl Caller {
+    fn of(entry: Option<Entry>, by_cookie: bool) -> Caller {
+        let scope = entry.as_ref().map(Entry::scope).unwrap_or_default();
+        Caller { entry, by_cookie, scope }
+    }
+
     /// Who acts. Only a route that needs a token may ask.
     pub(super) fn actor(&self) -> Result<Actor, Problem> {
         let entry = self.entry.as_ref().ok_or_else(Problem::no_token)?;
         Ok(Actor { name: entry.name.clone(), role: entry.role, email: entry.email.clone() })
     }
 
-    /// Whether the token, if there is one, is still good: for answers that last.
+    /// How the token, if there is one, stands now: for answers that last. They are a use of it as long as they do.
+    pub(super) fn holding(&self, server: &Server) -> Holding {
+        let (tokens, now) = (&server.options.tokens, server.options.clock.now());
+        let Some(entry) = &self.entry else { return Holding::Good };
+        let holding = tokens.holding(entry, now).unwrap_or(Holding::Revoked);
+        if holding == Holding::Good {
+            tokens.note_use(entry, now);
+        }
+        holding
+    }
+
+    /// Whether that is as it was.
     pub(super) fn still_holds(&self, server: &Server) -> bool {
-        let tokens = &server.options.tokens;
-        self.entry.as_ref().is_none_or(|entry| matches!(tokens.still_holds(entry), Ok(true)))
+        self.holding(server) == Holding::Good
     }
 }
 
 /// Lets a request through to its handler, or answers in its place.
-pub(super) async fn guard(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let named = RawPathParams::from_request_parts(&mut parts, &()).await.ok();
+    let mut request = Request::from_parts(parts, body);
     let path = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
-    let mut response = match admit(&server, &request) {
+    let peer = *request.extensions().get::<Peer>().expect("BUG: a request without its connection");
+    let mut name = None;
+    let mut response = match admit(&server, &request, &peer, named.as_ref()) {
         Ok(caller) => {
+            name = caller.entry.as_ref().map(|entry| entry.name.clone());
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
@@ -57,50 +81,90 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, mut request: Reques
     harden(response.headers_mut());
     let path = path.as_ref().map(MatchedPath::as_str);
     server.counts.request(path, method.as_str(), response.status().as_u16());
+    if let Some(answered) = response.extensions().get::<Answered>()
+        && refusals::is_one(response.status(), &answered.code)
+    {
+        let (code, by) = (&answered.code, answered.by.as_ref().or(name.as_ref()));
+        let by = by.map(String::as_str);
+        server.refusals.note(&Refused { code, by, method: &method, route: path, from: peer.remote.ip() });
+    }
     response
 }
 
-fn admit(server: &Server, request: &Request) -> Result<Caller, Problem> {
+/// A method among those that are known: the others are whatever somebody sends.
+pub(super) fn method_name(method: &Method) -> &'static str {
+    ["GET", "HEAD", "POST"].into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+}
+
+fn admit(
+    server: &Server,
+    request: &Request,
+    peer: &Peer,
+    named: Option<&RawPathParams>,
+) -> Result<Caller, Problem> {
     let headers = request.headers();
-    let peer = *request.extensions().get::<Peer>().expect("BUG: a request without its connection");
     let host = asked_host(request)?;
-    if !is_ours(&server.options, &peer, host.host()) {
+    if !is_ours(&server.options, peer, host.host()) {
         return Err(Problem::unknown_host(host.as_str()));
     }
     check_origin(&server.options, headers, &host, request.method())?;
     refuse_token_in_query(request.uri().query())?;
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     // Nothing is there: the answer tells nothing either.
-    let Some(path) = path else { return Ok(Caller { entry: None, by_cookie: false }) };
-    let (_, allow, rule, _) = routes::rule(path).expect("BUG: a path is mounted that has no rule");
+    let Some(path) = path else { return Ok(Caller::of(None, false)) };
+    let (_, allow, rule, _) = routes::route(path)?;
     if !allow.split(", ").any(|method| method == request.method().as_str()) {
         return Err(Problem::wrong_method(allow));
     }
     // A forge may be told to send a token of its own choice along, for a proxy.
     let shown = if *rule == Rule::Signature { None } else { token(server, headers)? };
     let by_cookie = shown.is_none() && *rule != Rule::Signature;
+    let mut ended = None;
     let entry = match shown {
-        None if by_cookie => cookie_of(server, headers)?,
+        None if by_cookie => match cookie_of(server, headers)? {
+            Shown::Good(entry) => Some(entry),
+            // As no cookie: what is open to all stays so.
+            Shown::Ended(entry) => {
+                ended = Some(entry);
+                None
+            }
+            Shown::Unknown => None,
+        },
         shown => shown,
     };
+    if let Some(entry) = &entry {
+        server.options.tokens.note_use(entry, server.options.clock.now());
+    }
     let by_cookie = by_cookie && entry.is_some();
     if by_cookie && !request.method().is_safe() {
-        comes_from_here(headers, &host)?;
+        comes_from_here(headers, &host).map_err(|problem| about(problem, entry.as_ref()))?;
     }
     let needed = match rule {
         Rule::Open => None,
-        Rule::Read if reads_freely(&server.options, headers, &peer) => None,
+        Rule::Read if reads_freely(&server.options, headers, peer) => None,
         Rule::Read => Some(Role::Viewer),
         Rule::Token(role) => Some(*role),
         // What is signed is judged where the body is read.
         Rule::Signature => None,
     };
     match (needed, &entry) {
-        (Some(_), None) => Err(Problem::no_token()),
-        (Some(role), Some(entry)) if entry.role < role => {
-            Err(crate::domain::Rejection::RoleMissing(role).into())
+        (Some(_), None) => {
+            return Err(ended.map_or_else(Problem::no_token, |entry| Problem::ended_token(&entry)));
         }
-        _ => Ok(Caller { entry, by_cookie }),
+        (Some(role), Some(shown)) if shown.role < role => {
+            return Err(about(crate::domain::Rejection::RoleMissing(role).into(), entry.as_ref()));
+        }
+        _ => {}
+    }
+    let caller = Caller::of(entry, by_cookie);
+    scope::admit(&caller, *rule, named).map_err(|problem| about(problem, caller.entry.as_ref()))?;
+    Ok(caller)
+}
+
+fn about(problem: Problem, entry: Option<&Entry>) -> Problem {
+    match entry {
+        Some(entry) => problem.about(&entry.name),
+        None => problem,
     }
 }
 
@@ -214,9 +278,15 @@ fn token(server: &Server, headers: &HeaderMap) -> Result<Option<Entry>, Problem>
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => "",
     };
-    match server.options.tokens.lookup(presented) {
-        Ok(Some(entry)) => Ok(Some(entry)),
-        Ok(None) => Err(server.wrong_tokens.one_more(Instant::now())),
+    good_one(server, presented).map(Some)
+}
+
+/// Whose a token is, if it is good.
+pub(super) fn good_one(server: &Server, presented: &str) -> Result<Entry, Problem> {
+    match server.options.tokens.lookup(presented, server.options.clock.now()) {
+        Ok(Shown::Good(entry)) => Ok(entry),
+        Ok(Shown::Ended(entry)) => Err(Problem::ended_token(&entry)),
+        Ok(Shown::Unknown) => Err(server.wrong_tokens.one_more(Instant::now())),
         Err(error) => Err(unreadable(&error)),
     }
 }
@@ -235,35 +305,6 @@ fn reads_freely(options: &ServerOptions, headers: &HeaderMap, peer: &Peer) -> bo
     let proxied =
         ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
     options.read == ReadAccess::Open && local && !proxied
-}
-
-/// Wrong tokens of late. Good ones are never kept out: this only ends guessing and noise.
-#[derive(Debug, Default)]
-pub(super) struct WrongTokens(Mutex<Option<(Instant, u32)>>);
-
-/// So many wrong tokens are answered as such …
-const WRONG_TOKENS_LIMIT: u32 = 60;
-/// … within such a time.
-const WRONG_TOKENS_TIME: Duration = Duration::from_secs(60);
-
-impl WrongTokens {
-    pub(super) fn one_more(&self, now: Instant) -> Problem {
-        self.counted(now, Problem::no_token())
-    }
-
-    /// That problem, or that there were too many of them of late.
-    pub(super) fn counted(&self, now: Instant, problem: Problem) -> Problem {
-        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = since.filter(|(begin, _)| now.duration_since(*begin) < WRONG_TOKENS_TIME);
-        let (begin, count) = current.unwrap_or((now, 0));
-        *since = Some((begin, count.saturating_add(1)));
-        if count < WRONG_TOKENS_LIMIT {
-            return problem;
-        }
-        let detail = "too many wrong tokens or signatures";
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, "TG-AUTH-005", detail, "wait a minute")
-            .with(header::RETRY_AFTER, "60")
-    }
 }
 
 /// Headers of every answer.
@@ -296,16 +337,5 @@ mod tests {
         }
         assert!(refuse_token_in_query(Some("since=1&kind=token")).is_ok());
         assert!(refuse_token_in_query(None).is_ok());
-    }
-
-    #[test]
-    fn guessing_ends_and_begins_anew_later() {
-        let wrong = WrongTokens::default();
-        let now = Instant::now();
-        for _ in 0..WRONG_TOKENS_LIMIT {
-            assert_eq!(wrong.one_more(now).code(), "TG-AUTH-001");
-        }
-        assert_eq!(wrong.one_more(now).code(), "TG-AUTH-005");
-        assert_eq!(wrong.one_more(now + WRONG_TOKENS_TIME).code(), "TG-AUTH-001");
     }
 }

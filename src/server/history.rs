@@ -2,14 +2,15 @@
 
 use super::Server;
 use super::asking::Parameters;
+use super::guard::Caller;
 use super::measures::before_time;
 use super::problem::Problem;
 use super::state::settled;
 use super::view::{VersionView, version_view};
 use crate::domain::{EventId, PipelineName, Rejection, Time, VersionLabel};
 use crate::journal::{Filter, KindPattern, Record};
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -76,6 +77,7 @@ impl Wanted {
 /// What happened, newest first.
 pub(super) async fn history(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     parameters: Parameters,
 ) -> Result<Json<HistoryView>, Problem> {
     let parameters = parameters.only(&["before", "limit", "pipeline", "tier", "kind", "text", "by"])?;
@@ -99,6 +101,7 @@ pub(super) async fn history(
             tier: parameters.all("tier").map(Arc::from).collect(),
             kinds: kinds.collect::<Result<_, _>>()?,
             run: None,
+            scope: caller.scope,
         },
         text: text.map(str::to_lowercase),
         by: parameters.switch("by", false)?,

@@ -5,7 +5,7 @@
 
 use super::patience::Patient;
 use super::problem::Problem;
-use super::{Server, ServerOptions, routes};
+use super::{Server, ServerOptions, refusals, routes};
 use crate::engine::Engine;
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -42,6 +42,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections beyond the limit that are told so at once; those beyond this are just closed.
 const TURNED_AWAY_LIMIT: usize = 64;
+
+/// How often it is written down when tokens were used.
+const KEEP_USES: Duration = Duration::from_secs(60);
 
 /// When the controller stops, this often a connection is asked whether it has anything left to say.
 const BREATH: Duration = Duration::from_millis(20);
@@ -78,12 +81,14 @@ pub async fn serve(
     let farewell = options.limits.farewell;
     let server = Arc::new(Server::new(engine, options, shutdown.clone()));
     let mut broken = pin!(broken(tokio::spawn(server.pushes.clone().pay(shutdown.clone()))));
+    let mut beside = tokio::spawn(beside(server.clone()));
     let mut door = Door::new(server.clone());
     loop {
         tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
             () = &mut broken => return Err(io::Error::other("BUG: looking at what is owed to forges panicked")),
+            _ = &mut beside => return Err(io::Error::other("BUG: noting who was let in and who was not panicked")),
             accepted = listener.accept() => match accepted {
                 Ok((stream, remote)) => door.let_in(stream, remote),
                 // The client is gone again already: nothing is wrong here.
@@ -106,7 +111,28 @@ pub async fn serve(
         tracing::info!("connections that did not end in time are cut");
     }
     server.cut.cancel();
+    // What cannot be noted in time is no reason not to end.
+    let _ = timeout(farewell, beside).await;
     Ok(())
+}
+
+/// What is noted of those who ask, until the end.
+async fn beside(server: Arc<Server>) {
+    tokio::join!(refusals::tell(server.clone()), keep_uses(server));
+}
+
+/// Writes down now and then when tokens were used, and at the end.
+async fn keep_uses(server: Arc<Server>) {
+    loop {
+        let is_over = timeout(KEEP_USES, server.cut.cancelled()).await.is_ok();
+        let tokens = server.options.tokens.clone();
+        if let Ok(Err(error)) = spawn_blocking(move || tokens.keep_uses()).await {
+            tracing::warn!(code = error.code(), "when tokens were used is not kept: failed to {error}");
+        }
+        if is_over {
+            return;
+        }
+    }
 }
 
 fn is_of_the_client(error: &io::Error) -> bool {

@@ -7,7 +7,7 @@ use super::guard::{Caller, single};
 use super::problem::Problem;
 use super::{Server, guard};
 use crate::domain::{Role, Time};
-use crate::settings::Entry;
+use crate::settings::{Entry, Shown};
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -16,7 +16,6 @@ use chrono::TimeDelta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// The cookie.
 const NAME: &str = "tidegate_session";
@@ -43,6 +42,15 @@ pub struct WhoView {
     /// Its holder's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// The pipelines that it sees and acts on, names or globs; none: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pipelines: Vec<String>,
+    /// The tiers that it acts on, names or globs, and on nothing of a whole pipeline then; none: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<String>,
+    /// When it ends; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
     /// Whether this is the answer to somebody who signed in with a browser.
     pub session: bool,
     /// The controller's release.
@@ -57,6 +65,9 @@ impl WhoView {
             name: entry.map(|entry| entry.name.clone()),
             role: entry.map(|entry| entry.role),
             email: entry.and_then(|entry| entry.email.clone()),
+            pipelines: entry.map(|entry| entry.pipelines.clone().into()).unwrap_or_default(),
+            tiers: entry.map(|entry| entry.tiers.clone().into()).unwrap_or_default(),
+            expires_at: entry.and_then(|entry| entry.expires_at),
             session,
             release: env!("CARGO_PKG_VERSION").into(),
             at: server.options.clock.now(),
@@ -81,8 +92,8 @@ pub(super) async fn login(
     Json(request): Json<LoginRequest>,
 ) -> Result<Response, Problem> {
     let tokens = &server.options.tokens;
-    let found = tokens.lookup(request.token.trim()).map_err(|error| guard::unreadable(&error))?;
-    let entry = found.ok_or_else(|| server.wrong_tokens.one_more(Instant::now()))?;
+    let entry = guard::good_one(&server, request.token.trim())?;
+    tokens.note_use(&entry, server.options.clock.now());
     let until = server.options.clock.now() + TimeDelta::hours(HOURS);
     let statement = tokens.open_session(&entry, until).map_err(|error| guard::unreadable(&error))?;
     let cookie = cookie(&headers, &statement, HOURS * 3600);
@@ -113,10 +124,10 @@ fn cookie(headers: &HeaderMap, value: &str, seconds: i64) -> HeaderValue {
 }
 
 /// Whose cookie came with a request. One that does not count (any more) is as none: what is open to all stays so.
-pub(super) fn cookie_of(server: &Server, headers: &HeaderMap) -> Result<Option<Entry>, Problem> {
-    let Some(text) = single(headers, &header::COOKIE)? else { return Ok(None) };
+pub(super) fn cookie_of(server: &Server, headers: &HeaderMap) -> Result<Shown, Problem> {
+    let Some(text) = single(headers, &header::COOKIE)? else { return Ok(Shown::Unknown) };
     let value = text.split(';').find_map(|pair| pair.trim().strip_prefix(NAME)?.strip_prefix('='));
-    let Some(value) = value else { return Ok(None) };
+    let Some(value) = value else { return Ok(Shown::Unknown) };
     let session = server.options.tokens.session(value, server.options.clock.now());
-    Ok(session.map_err(|error| guard::unreadable(&error))?.map(|(entry, _)| entry))
+    session.map_err(|error| guard::unreadable(&error))
 }

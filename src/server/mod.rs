@@ -2,8 +2,8 @@
 //! of events, beside who is connected.
 //!
 //! - `listen`: connections, their limits and their end; `patience`: clients that do not read.
-//! - `routes`: what is where, `operations`: what each does, `openapi`: both for programs; `guard`: who may; `problem`:
-//!   errors as they are answered.
+//! - `routes`: what is where, `operations`: what each does, `openapi`: both for programs; `guard`: who may, `scope`:
+//!   where; `guessing`: tokens that are tried; `refusals`: who was turned away; `problem`: errors as they are answered.
 //! - `rebuild`, `webhook` and `actions` change things, the first two through `pushes`; `once` sees to those that are
 //!   sent twice; `view`, `why`, `plan`, `compare`, `definition` and `runs` show them, `log` and `log_lines` what runs
 //!   wrote; `events`, `session` and `sse` tell what happens, `history` what has; `metrics` and `measures` count.
@@ -22,6 +22,7 @@ mod events;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzed;
 mod guard;
+mod guessing;
 mod health;
 mod history;
 mod journal;
@@ -40,8 +41,10 @@ mod plan;
 mod problem;
 mod pushes;
 mod rebuild;
+mod refusals;
 mod routes;
 mod runs;
+mod scope;
 mod session;
 mod sse;
 mod state;
@@ -140,6 +143,8 @@ pub struct Limits {
     pub ping: Duration,
     /// How often it is asked whether a subscriber's token still holds.
     pub token_check: Duration,
+    /// How long those who are turned away are only counted after the first of a kind.
+    pub refusals: Duration,
     /// How long connections have to end when the controller stops.
     pub farewell: Duration,
 }
@@ -156,6 +161,7 @@ impl Default for Limits {
             delivery: Duration::from_secs(8),
             ping: Duration::from_secs(20),
             token_check: Duration::from_secs(2),
+            refusals: Duration::from_secs(60),
             farewell: Duration::from_secs(10),
         }
     }
@@ -174,7 +180,9 @@ struct Server {
     /// What is left is cut.
     cut: CancellationToken,
     /// Wrong tokens of late.
-    wrong_tokens: guard::WrongTokens,
+    wrong_tokens: guessing::WrongTokens,
+    /// Who was turned away of late.
+    refusals: refusals::Refusals,
     /// Changes that came with a key.
     once: Arc<once::Once>,
     /// Room for large deliveries whose signature is not checked yet, in bytes.
@@ -205,7 +213,8 @@ impl Server {
             sessions: TaskTracker::new(),
             shutdown,
             cut: CancellationToken::new(),
-            wrong_tokens: guard::WrongTokens::default(),
+            wrong_tokens: guessing::WrongTokens::default(),
+            refusals: refusals::Refusals::default(),
             once: Arc::default(),
             counts: metrics::Counts::new(begin, options.clock.now()),
             options,

@@ -19,7 +19,8 @@ const VERSION: &str = "1";
 /// What all of it is about.
 const ABOUT: &str = "Versions on their way through tiers. Everything that is wrong is answered with RFC 9457 problems. \
     Every change needs a token, and is answered when it is durable. Reading needs none on the controller's own machine, \
-    unless it is told otherwise.";
+    unless it is told otherwise. A token may be limited to pipelines: the others are not there for it. It may be limited in \
+    where it acts: beyond that it is refused with 403 and `TG-AUTH-010`.";
 
 /// The description of everything that the controller answers, as OpenAPI 3.1. Made once.
 pub fn description() -> &'static Value {

@@ -201,7 +201,8 @@ pub(super) const OPENAPI: Operation = Operation {
 pub(super) const METRICS: Operation = Operation {
     id: "metrics",
     summary: "Numbers for Prometheus.",
-    more: "Text format 0.0.4, or OpenMetrics if `Accept` asks for it. Counters count from the start of the controller.",
+    more: "Text format 0.0.4, or OpenMetrics if `Accept` asks for it. Counters count from the start of the controller. \
+           A token that is limited to pipelines gets the numbers of these, and none of the controller as a whole.",
     parameters: &[header("Accept", "`application/openmetrics-text` for that format.", text)],
     answers: &[ok(
         "The numbers.",
@@ -217,7 +218,8 @@ pub(super) const REBUILD: Operation = Operation {
     id: "rebuild",
     summary: "Takes a push, or a person's wish for a build.",
     more: "What the hook of a repository calls. Without `pipeline` it is for every pipeline of `repo`; with neither, \
-           for the only pipeline there is. Answered when it is durable, before anything is built.",
+           for the only pipeline there is. A token that is limited to tiers may not. Answered when it is durable, \
+           before anything is built.",
     body: Some(shape::<RebuildRequest>),
     answers: &[Answer {
         status: 202,
@@ -261,7 +263,8 @@ pub(super) const EVENTS: Operation = Operation {
     id: "events",
     summary: "What happens, as it happens: a WebSocket, or server-sent events.",
     more: "As a WebSocket each text frame is one event. It is closed with 1001 when the controller stops, 1013 when \
-           nothing was read for too long, 4401 when the token was revoked, 4404 when `since` is from the future. With \
+           nothing was read for too long, 4401 when the token was revoked or has ended, 4404 when `since` is from the \
+           future. With \
            `Accept: text/event-stream` each event's `id` is its number in the journal.",
     parameters: &[
         SINCE,

@@ -1,12 +1,14 @@
 //! `POST /api/plan`: what a definition would change, and what the next version would do with it. Nothing is changed, so
 //! it is a question like any other; only its text is too long for an address.
 
-use super::Server;
 use super::asking::Json;
+use super::guard::Caller;
 use super::problem::Problem;
 use super::state::settled;
+use super::{Server, scope};
 use crate::definition;
 use crate::domain::plan::{Ground, Plan, TooLarge, plan as planned};
+use axum::Extension;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{StatusCode, header};
 use schemars::JsonSchema;
@@ -31,6 +33,7 @@ pub struct PlanRequest {
 /// Plans with it. Work and its text are bounded before the text is read: whoever may read may ask.
 pub(super) async fn plan(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<axum::Json<Plan>, Problem> {
     let permit = server.plans.clone().try_acquire_owned().map_err(|_| busy())?;
@@ -45,7 +48,12 @@ pub(super) async fn plan(
         let detail = format!("the definition does not load: {}", first.unwrap_or_default());
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "TG-PLAN-001", detail, help)
     })?;
-    let ground = settled(&server, |state| Ground::of(state, &file, &loaded.pipeline)).await?;
+    let known = [Some(&loaded.pipeline.name), loaded.pipeline.was.as_ref()];
+    if let Some(name) = known.into_iter().flatten().find(|name| !caller.scope.sees(name.as_str())) {
+        return Err(scope::not_there(name.as_str()));
+    }
+    let ground =
+        settled(&server, |state| Ground::seen_by(&caller.scope, state, &file, &loaded.pipeline)).await?;
     let now = server.options.clock.now();
     let disk_full = server.engine.standstill().is_some_and(|why| why.is_disk_full());
     // Following a version through many tiers is work of its own.

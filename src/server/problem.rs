@@ -5,7 +5,9 @@ use super::pushes::LookError;
 use crate::domain::{Rejection, Sha};
 use crate::engine::{Refusal, Standstill};
 use crate::journal;
+use crate::settings::Entry;
 use crate::source;
+use crate::wire;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
@@ -22,6 +24,16 @@ struct Inner {
     detail: String,
     help: String,
     headers: HeaderMap,
+    by: Option<String>,
+}
+
+/// What the guard learns of an answer that is a problem.
+#[derive(Clone, Debug)]
+pub(super) struct Answered {
+    /// The stable code.
+    pub(super) code: String,
+    /// Whose token was shown, where the guard does not know it already.
+    pub(super) by: Option<String>,
 }
 
 /// What a client reads: RFC 9457 with two fields of our own.
@@ -57,6 +69,7 @@ impl Problem {
             detail: detail.into(),
             help: help.into(),
             headers: HeaderMap::new(),
+            by: None,
         }))
     }
 
@@ -65,6 +78,12 @@ impl Problem {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.0.headers.insert(name, value);
         }
+        self
+    }
+
+    /// The same about somebody's token.
+    pub(super) fn about(mut self, name: &str) -> Problem {
+        self.0.by = Some(name.to_owned());
         self
     }
 
@@ -258,6 +277,15 @@ impl Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "TG-AUTH-001", "this takes a valid token", help)
             .with(header::WWW_AUTHENTICATE, "Bearer realm=\"tidegate\"")
     }
+
+    /// The token has ended. Whoever holds it may know when.
+    pub(super) fn ended_token(entry: &Entry) -> Problem {
+        let end = entry.expires_at.map(|end| format!(" at {}", wire::time_text(end))).unwrap_or_default();
+        let help = "`tidegate token create` makes another; `tidegate token list` says when each ends";
+        Problem::new(StatusCode::UNAUTHORIZED, "TG-AUTH-011", format!("this token ended{end}"), help)
+            .with(header::WWW_AUTHENTICATE, "Bearer realm=\"tidegate\", error=\"invalid_token\"")
+            .about(&entry.name)
+    }
 }
 
 /// Text from outside, cut to what fits into a line.
@@ -271,6 +299,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.0.headers);
+        response.extensions_mut().insert(Answered { code: self.0.code, by: self.0.by });
         response
     }
 }

@@ -8,7 +8,7 @@ use super::guard::Caller;
 use super::problem::{Problem, shorten};
 use super::pushes::{Asked, Candidate};
 use crate::domain::command::About;
-use crate::domain::{EventId, News, PipelineName, RefName, Rejection, Sha, VersionLabel};
+use crate::domain::{EventId, News, PipelineName, RefName, Rejection, Scope, Sha, VersionLabel};
 use crate::settings::Entry;
 use crate::source::{self, Head};
 use axum::Extension;
@@ -100,7 +100,7 @@ async fn take(
 ) -> Result<(StatusCode, RebuildAnswer), Problem> {
     let actor = caller.actor()?;
     let mut asked = check(&request)?;
-    let candidates = candidates(&server, &request, asked.ref_name.as_ref())?;
+    let candidates = candidates(&server, &request, asked.ref_name.as_ref(), &caller.scope)?;
     if let (None, [only]) = (&request.sha, candidates.as_slice()) {
         let head = head_of(&server, only).await?;
         asked.sha = head.sha.as_str().to_owned();
@@ -159,13 +159,15 @@ pub(super) fn object_name(text: &str) -> Result<String, source::Error> {
     Ok(text.to_ascii_lowercase())
 }
 
-/// The pipelines that the request names, or all.
+/// The pipelines that the request names, or all; those out of scope are not there.
 fn candidates(
     server: &Server,
     request: &RebuildRequest,
     ref_name: Option<&RefName>,
+    scope: &Scope,
 ) -> Result<Vec<Candidate>, Problem> {
-    let all = server.pushes.candidates(ref_name);
+    let mut all = server.pushes.candidates(ref_name);
+    all.retain(|candidate| scope.sees(candidate.name.as_str()));
     match (&request.pipeline, &request.repo) {
         (Some(wanted), _) => {
             let found = all.into_iter().find(|candidate| candidate.name == **wanted);

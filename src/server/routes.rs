@@ -2,6 +2,7 @@
 //! is `/openapi.json`, and denies what is not in it even if a handler was mounted for it.
 
 use super::operations::{self as does, Operation};
+use super::problem::Problem;
 use super::{
     Server, actions, compare, definition, events, guard, health, history, journal, login, measures, metrics,
     openapi, page, plan, rebuild, runs, sse, state, webhook, why,
@@ -66,9 +67,12 @@ pub(super) const ROUTES: &[Route] = &[
     ("/api/pipelines/{pipeline}/tiers/{tier}/{action}", POST, Rule::Token(Role::Operator), &does::ON_TIER),
 ];
 
-/// The rule of a path as it was mounted; none: nobody may.
-pub(super) fn rule(path: &str) -> Option<&'static Route> {
-    ROUTES.iter().find(|(known, ..)| *known == path)
+/// What is at a path as it was mounted. A path that is not in the table is there for nobody.
+pub(super) fn route(path: &str) -> Result<&'static Route, Problem> {
+    ROUTES.iter().find(|(known, ..)| *known == path).ok_or_else(|| {
+        tracing::error!("BUG: {path} is mounted and has no rule: nobody may use it");
+        Problem::no_such_path()
+    })
 }
 
 /// Everything mounted, behind the guard.
@@ -108,4 +112,15 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .fallback(health::nothing)
         .layer(from_fn_with_state(server.clone(), guard::guard))
         .with_state(server)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_without_a_rule_is_denied() {
+        assert_eq!(route("/api/mounted/and/forgotten").err().unwrap().code(), "TG-HTTP-009");
+        assert_eq!(route("/api/state").unwrap().2, Rule::Read);
+    }
 }

@@ -11,8 +11,8 @@ use super::{Server, guard::Caller};
 use crate::domain::event::{DeployMode, Event, StepSaid};
 use crate::domain::pipeline::Phase;
 use crate::domain::{
-    Envelope, EventId, Failure, GateName, NodeName, Outcome, PipelineName, RunId, StepName, TierName, Time,
-    VersionLabel,
+    Envelope, EventId, Failure, GateName, NodeName, Outcome, PipelineName, RunId, Scope, StepName, TierName,
+    Time, VersionLabel,
 };
 use crate::journal::Filter;
 use crate::wire;
@@ -124,10 +124,11 @@ pub struct Said {
 pub(super) async fn run(
     State(server): State<Arc<Server>>,
     Path(run): Path<String>,
+    Extension(caller): Extension<Caller>,
     parameters: Parameters,
 ) -> Result<Json<RunView>, Problem> {
     parameters.only(&[])?;
-    Ok(Json(find(&server, number(&run)?).await?))
+    Ok(Json(find(&server, &caller.scope, number(&run)?).await?))
 }
 
 /// Its log.
@@ -141,7 +142,7 @@ pub(super) async fn log(
 ) -> Result<Response, Problem> {
     let parameters = parameters.only(&["follow"])?;
     let follow = parameters.switch("follow", false)?;
-    let file = file_of(&server, number(&run)?).await?;
+    let file = file_of(&server, &caller.scope, number(&run)?).await?;
     log::answer(server, file, method, &headers, follow, caller).await
 }
 
@@ -149,10 +150,11 @@ pub(super) async fn log(
 pub(super) async fn log_index(
     State(server): State<Arc<Server>>,
     Path(run): Path<String>,
+    Extension(caller): Extension<Caller>,
     parameters: Parameters,
 ) -> Result<Json<LogIndex>, Problem> {
     let parameters = parameters.only(&["line", "from"])?;
-    let file = file_of(&server, number(&run)?).await?;
+    let file = file_of(&server, &caller.scope, number(&run)?).await?;
     Ok(Json(log_lines::index(&server, file, &parameters).await?))
 }
 
@@ -160,15 +162,16 @@ pub(super) async fn log_index(
 pub(super) async fn log_find(
     State(server): State<Arc<Server>>,
     Path(run): Path<String>,
+    Extension(caller): Extension<Caller>,
     parameters: Parameters,
 ) -> Result<Json<LogMatch>, Problem> {
     let parameters = parameters.only(&["text", "line", "backwards"])?;
-    let file = file_of(&server, number(&run)?).await?;
+    let file = file_of(&server, &caller.scope, number(&run)?).await?;
     Ok(Json(log_lines::find(&server, file, &parameters).await?))
 }
 
-async fn file_of(server: &Server, run: RunId) -> Result<LogFile, Problem> {
-    let view = find(server, run).await?;
+async fn file_of(server: &Server, scope: &Scope, run: RunId) -> Result<LogFile, Problem> {
+    let view = find(server, scope, run).await?;
     let has_ended = view.end.is_some();
     let outcome = view.end.and_then(|end| end.outcome);
     let bytes = outcome.as_ref().and_then(|outcome| outcome.log_bytes);
@@ -187,7 +190,16 @@ fn number(text: &str) -> Result<RunId, Problem> {
     good.map(RunId).ok_or_else(Problem::no_such_path)
 }
 
-async fn find(server: &Server, run: RunId) -> Result<RunView, Problem> {
+/// One run; one of a pipeline that is out of scope is not there.
+async fn find(server: &Server, scope: &Scope, run: RunId) -> Result<RunView, Problem> {
+    let view = found(server, run).await?;
+    match scope.sees(view.pipeline.as_str()) {
+        true => Ok(view),
+        false => Err(Problem::unknown_run(run.0)),
+    }
+}
+
+async fn found(server: &Server, run: RunId) -> Result<RunView, Problem> {
     // What runs is in the state; what was never begun is not looked for.
     let (is_running, last_run) =
         settled(server, |state| (state.running.contains_key(&run), state.last_run)).await?;

@@ -9,6 +9,7 @@ use super::Server;
 use super::events::{FUTURE_HELP, text_of};
 use super::guard::Caller;
 use crate::bus::{Future, Item, Start, Subscription};
+use crate::settings::Holding;
 use crate::wire::{self, Live};
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
@@ -53,6 +54,7 @@ const GOING_AWAY: End = End::Close(1001, "the controller is stopping");
 const STALLED: End = End::Close(1013, "nothing was read for too long");
 const FROM_THE_FUTURE: End = End::Close(4404, "since is from the future");
 const REVOKED: End = End::Close(4401, "TG-AUTH-006 token revoked");
+const ENDED: End = End::Close(4401, "TG-AUTH-011 token ended");
 const TOO_MUCH: End = End::Close(1008, "TG-WS-003 too many messages");
 const BROKEN: End = End::Close(1011, "the journal cannot be read");
 
@@ -137,8 +139,10 @@ async fn watch(server: &Server, caller: &Caller) -> End {
             () = server.shutdown.cancelled() => return GOING_AWAY,
             _ = checks.tick() => {}
         }
-        if !caller.still_holds(server) {
-            return REVOKED;
+        match caller.holding(server) {
+            Holding::Good => {}
+            Holding::Revoked => return REVOKED,
+            Holding::Ended => return ENDED,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::problem::Problem;
 use crate::bus::{Item, Start, Subscription};
 use crate::domain::EventId;
 use crate::journal::{Filter, Watermark};
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -105,10 +106,11 @@ impl Teller {
 /// The past, one event a line, to what is durable now.
 pub(super) async fn past(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
-    let start = start(parameters, &headers)?;
+    let start = start(parameters, &headers, &caller.scope)?;
     let after = start.since.unwrap_or_default();
     refuse_future(&server, after)?;
     let upto = match &*server.engine.journal().durable().borrow() {

@@ -2,17 +2,18 @@
 
 use super::Server;
 use super::asking::Parameters;
+use super::guard::Caller;
 use super::problem::Problem;
 use super::view::{PipelineView, SizesView, StandstillView, StateView, TroubleView, Versions, is_shown};
 use crate::disk::free_bytes;
-use crate::domain::{EventId, PipelineName, Rejection, State as Truth, Time};
+use crate::domain::{EventId, PipelineName, Rejection, Scope, State as Truth, Time};
 use crate::engine::Standstill;
 use crate::notice::NoticeState;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -79,9 +80,15 @@ const FRESH: Duration = Duration::from_millis(500);
 /// Everything.
 pub(super) async fn state(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     let versions = versions(parameters.only(&["limit"])?)?;
+    // What is kept for others who ask is what everybody sees who sees everything.
+    if !caller.scope.sees_all() {
+        let view = everything(&server, &caller.scope, versions, Beside::of(&server)).await?;
+        return Ok(Json(view).into_response());
+    }
     // Whoever comes while it is being made waits for it, and then has it too.
     let mut last = server.last_state.lock().await;
     let id = server.engine.read(|state| state.last);
@@ -93,7 +100,7 @@ pub(super) async fn state(
         Some(known) => known.json.clone(),
         None => {
             let made = Instant::now();
-            let view = everything(&server, versions, beside.clone()).await?;
+            let view = everything(&server, &caller.scope, versions, beside.clone()).await?;
             let json: Bytes =
                 serde_json::to_vec(&view).expect("BUG: a state that cannot be written as JSON").into();
             let (id, limit, json_kept) = (view.id, versions.limit, json.clone());
@@ -105,19 +112,27 @@ pub(super) async fn state(
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
 
-async fn everything(server: &Server, versions: Versions, beside: Beside) -> Result<StateView, Problem> {
+async fn everything(
+    server: &Server,
+    scope: &Scope,
+    versions: Versions,
+    beside: Beside,
+) -> Result<StateView, Problem> {
     let now = server.options.clock.now();
-    let Beside { standstill, troubles, notices } = beside;
-    let view = settled(server, |state| StateView::of(state, now, versions, standstill.as_ref())).await?;
+    let Beside { standstill, troubles, mut notices } = beside;
+    notices.retain(|notice| scope.sees(notice.pipeline.as_str()));
+    let look = |state: &Truth| StateView::seen_by(scope, state, now, versions, standstill.as_ref());
+    let view = settled(server, look).await?;
     Ok(StateView { sizes: sizes(server), notices, troubles, ..view })
 }
 
 /// Every pipeline: the same without what belongs to none.
 pub(super) async fn pipelines(
     state: State<Arc<Server>>,
+    caller: Extension<Caller>,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
-    self::state(state, parameters).await
+    self::state(state, caller, parameters).await
 }
 
 /// One pipeline.

@@ -15,7 +15,7 @@ pub use tier::*;
 
 use crate::disk::Usage;
 use crate::domain::state::{Hold, State};
-use crate::domain::{Diagnostic, EventId, PipelineName, Time};
+use crate::domain::{Diagnostic, EventId, PipelineName, Scope, Time};
 use crate::engine::Standstill;
 use crate::notice::NoticeState;
 use schemars::JsonSchema;
@@ -162,6 +162,17 @@ pub struct Versions {
 impl StateView {
     /// The view of a state at a moment, with what keeps everything from going on.
     pub fn of(state: &State, now: Time, versions: Versions, standstill: Option<&Standstill>) -> StateView {
+        StateView::seen_by(&Scope::default(), state, now, versions, standstill)
+    }
+
+    /// The same for somebody to whom only some pipelines are there. Files that belong to no pipeline tell of others.
+    pub fn seen_by(
+        scope: &Scope,
+        state: &State,
+        now: Time,
+        versions: Versions,
+        standstill: Option<&Standstill>,
+    ) -> StateView {
         let disk_full = standstill.is_some_and(Standstill::is_disk_full);
         StateView {
             id: state.last,
@@ -169,10 +180,10 @@ impl StateView {
             pipelines: state
                 .pipelines
                 .iter()
-                .filter(|(_, p)| is_shown(p))
+                .filter(|(name, p)| is_shown(p) && scope.sees(name.as_str()))
                 .map(|(name, p)| PipelineView::of(state, name, p, now, versions, disk_full))
                 .collect(),
-            rejected: rejected(state, None),
+            rejected: if scope.sees_all() { rejected(state, None) } else { Vec::new() },
             standstill: standstill.map(StandstillView::from),
             troubles: Vec::new(),
             sizes: None,

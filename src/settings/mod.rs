@@ -18,7 +18,10 @@ mod words;
 pub use error::SettingsError;
 pub use signing::{signing_key, unbase64};
 pub use state_folder::{StateDir, StateDirError};
-pub use tokens::{Entry, NewToken, OWNER, Privacy, Role, Secret, TokenError, Tokens, read_token_file};
+pub use tokens::{
+    Entry, Holding, LastUses, NewToken, OWNER, Privacy, Role, Secret, Shown, TokenError, Tokens, end_of,
+    read_token_file,
+};
 pub use webhook::{SecretPlace, WebhookError, Webhooks};
 pub use words::split_words;
 

@@ -61,6 +61,11 @@ impl StateDir {
         self.path.join("tokens.json")
     }
 
+    /// When each of them was used last.
+    pub fn tokens_used(&self) -> PathBuf {
+        self.path.join("tokens-used.json")
+    }
+
     /// How far each notice is.
     pub fn notices(&self) -> PathBuf {
         self.path.join("notices.json")

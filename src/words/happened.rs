@@ -58,7 +58,8 @@ pub(crate) fn told(envelope: &Envelope) -> Line {
         | Event::PipelineRejected { .. }
         | Event::JournalRestored { .. }
         | Event::ControllerStarted { .. }
-        | Event::ControllerStopping { .. } => defined(envelope),
+        | Event::ControllerStopping { .. }
+        | Event::AccessRefused { .. } => defined(envelope),
     }
 }
 
@@ -269,6 +270,12 @@ fn defined(envelope: &Envelope) -> Line {
             ("controller", Tone::Strong, format!("started, tidegate {release}{kept}"))
         }
         Event::ControllerStopping { .. } => ("controller", Tone::Strong, "stopping".into()),
+        Event::AccessRefused { code, method, route, count, from } => {
+            let by = envelope.fact.by.as_ref().map(|by| format!(" for {by}")).unwrap_or_default();
+            let from = from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
+            let times = if *count == 1 { String::new() } else { format!(", {count} times") };
+            ("turned away", Tone::Wait, format!("{method} {route}{by}{from}{times} [{code}]"))
+        }
         other => (other.kind(), Tone::Quiet, String::new()),
     }
 }

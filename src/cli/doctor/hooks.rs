@@ -3,7 +3,7 @@
 
 use super::{Findings, OwnerToken};
 use crate::domain::Pipeline;
-use crate::settings::{Privacy, Settings, Tokens, read_token_file};
+use crate::settings::{Privacy, Settings, Shown, Tokens, read_token_file};
 use crate::source::hook::{self, HookSettings};
 use crate::source::{Git, Location};
 use std::collections::BTreeSet;
@@ -87,10 +87,12 @@ fn token(settings: &Settings, hook: &HookSettings) -> Result<(), (String, Option
             Some("name the controller's state folder with `--state`".into()),
         ));
     }
-    let known = Tokens::open(&settings.state).and_then(|tokens| tokens.lookup(token.expose()));
+    let known =
+        Tokens::open(&settings.state).and_then(|tokens| tokens.lookup(token.expose(), chrono::Utc::now()));
     match known {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => Err((format!("its token in {file} is not known to the controller"), None)),
+        Ok(Shown::Good(_)) => Ok(()),
+        Ok(Shown::Ended(_)) => Err((format!("its token in {file} has ended"), None)),
+        Ok(Shown::Unknown) => Err((format!("its token in {file} is not known to the controller"), None)),
         Err(error) => Err((format!("failed to {error}"), Some(error.help()))),
     }
 }

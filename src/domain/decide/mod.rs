@@ -16,7 +16,7 @@ pub(super) use reports::elapsed_s;
 
 use super::Time;
 use super::command::{Answer, Command};
-use super::event::Fact;
+use super::event::{Event, Fact};
 use super::rejection::Rejection;
 use super::state::State;
 
@@ -73,5 +73,10 @@ pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, R
         Command::Prune { keep } => prune::decide(state, *keep, now),
         Command::Started { release, runner } => reports::started(state, release, runner.as_deref()),
         Command::Stopping { release } => reports::stopping(release),
+        Command::AccessRefused { by, code, method, route, count, from } => {
+            let (code, method, route) = (code.clone(), method.clone(), route.clone());
+            let event = Event::AccessRefused { code, method, route, count: *count, from: from.clone() };
+            Decision::done(vec![Fact { pipeline: None, by: by.clone(), why: None, event }])
+        }
     })
 }

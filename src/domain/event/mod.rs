@@ -550,4 +550,20 @@ pub enum Event {
         /// Its release.
         release: String,
     },
+    /// Somebody was turned away: a token, its role or its scope, an origin, a host, a signature. `by` is the token's name
+    /// where one was shown that is known. The first of a kind is told at once, those of the next minute by one more event.
+    AccessRefused {
+        /// The stable code of the answer.
+        code: String,
+        /// GET, HEAD or POST; `other` for any other.
+        method: String,
+        /// The path as it is described, such as `/api/runs/{run}`; `none`: nothing is at what was asked for; `other`: of
+        /// several, because there were too many different ones.
+        route: String,
+        /// How often.
+        count: u64,
+        /// The address that it came from; none: it was several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<String>,
+    },
 }

@@ -4,7 +4,7 @@ use super::Event;
 use crate::domain::id::{RunId, TierName};
 
 /// All kinds that are journaled.
-pub const KINDS: [&str; 44] = [
+pub const KINDS: [&str; 45] = [
     "rebuild_requested",
     "push_ignored",
     "look_owed",
@@ -49,6 +49,7 @@ pub const KINDS: [&str; 44] = [
     "journal_restored",
     "controller_started",
     "controller_stopping",
+    "access_refused",
 ];
 
 impl Event {
@@ -99,6 +100,7 @@ impl Event {
             Event::JournalRestored { .. } => "journal_restored",
             Event::ControllerStarted { .. } => "controller_started",
             Event::ControllerStopping { .. } => "controller_stopping",
+            Event::AccessRefused { .. } => "access_refused",
         }
     }
 

@@ -14,6 +14,7 @@ use super::event::{Event, VoidReason};
 use super::id::*;
 use super::pipeline::{Pipeline, Schedule};
 use super::promotion::waiting_when;
+use super::scope::Scope;
 use super::state::{PipelineState, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -135,12 +136,21 @@ impl Ground {
     /// What concerns a definition whose file has this name. Folders are not compared: whoever edits a file may see it
     /// elsewhere than the controller does.
     pub fn of(state: &State, file: &str, definition: &Pipeline) -> Ground {
+        Ground::seen_by(&Scope::default(), state, file, definition)
+    }
+
+    /// The same for somebody to whom only some pipelines are there: the others do not concern it.
+    pub fn seen_by(scope: &Scope, state: &State, file: &str, definition: &Pipeline) -> Ground {
         let last = |path: &str| path.rsplit('/').next().map(str::to_owned);
+        let sees = |name: &PipelineName| scope.sees(name.as_str());
         let held = state.pipelines.get(&definition.name).and_then(|p| p.in_force.as_ref());
-        let mut in_force = state.pipelines.values().filter_map(|p| p.in_force.as_ref());
+        let seen = state.pipelines.iter().filter(|(name, _)| sees(name));
+        let mut in_force = seen.filter_map(|(_, p)| p.in_force.as_ref());
         let found = held.or_else(|| in_force.find(|in_force| last(&in_force.file) == last(file)));
         let file = found.map_or(file, |in_force| &in_force.file).to_owned();
-        Ground { state: trial::excerpt(state, &file, definition), file }
+        let concerns =
+            |name: &PipelineName, p: &PipelineState| sees(name) && concerns(definition, &file, name, p);
+        Ground { state: trial::excerpt(state, concerns), file }
     }
 
     /// The text that is in force for a definition.
@@ -148,6 +158,13 @@ impl Ground {
         let p = before(&self.state, definition)?;
         Some(&p.in_force.as_ref()?.text)
     }
+}
+
+/// Whether a pipeline concerns a definition: it is the same one, it is moved, or its file is replaced.
+fn concerns(definition: &Pipeline, file: &str, name: &PipelineName, p: &PipelineState) -> bool {
+    *name == definition.name
+        || Some(name) == definition.was.as_ref()
+        || p.in_force.as_ref().is_some_and(|in_force| in_force.file == file)
 }
 
 /// A definition is too large to be planned with: following a version through it takes too long.

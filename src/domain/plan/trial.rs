@@ -5,7 +5,6 @@ use crate::domain::effect::{Effect, preparations};
 use crate::domain::event::{Envelope, Event, Fact};
 use crate::domain::id::*;
 use crate::domain::outcome::{Classification, Outcome};
-use crate::domain::pipeline::Pipeline;
 use crate::domain::proceed::{Room, proceed};
 use crate::domain::role::Role;
 use crate::domain::state::{PipelineState, State, Task};
@@ -21,12 +20,7 @@ const WORK_LIMIT: usize = 10_000_000;
 pub(super) const NEXT: &str = "next";
 
 /// A copy of what concerns a definition: its pipeline, and those that its file or its former name held.
-pub(super) fn excerpt(state: &State, file: &str, definition: &Pipeline) -> State {
-    let concerns = |name: &PipelineName, p: &PipelineState| {
-        *name == definition.name
-            || Some(name) == definition.was.as_ref()
-            || p.in_force.as_ref().is_some_and(|in_force| in_force.file == file)
-    };
+pub(super) fn excerpt(state: &State, concerns: impl Fn(&PipelineName, &PipelineState) -> bool) -> State {
     let pipelines = state.pipelines.iter().filter(|(name, p)| concerns(name, p));
     let mut copy = State {
         last: state.last,

@@ -8,13 +8,14 @@ pub use spread::Spread;
 
 use super::Server;
 use super::asking::Parameters;
+use super::guard::Caller;
 use super::problem::Problem;
 use super::state::settled;
 use crate::domain::{EventId, GateName, PipelineName, TierName, Time};
 use crate::journal::{Filter, Journal, KindPattern};
 use crate::wire;
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use chrono::TimeDelta;
 use fold::{Fold, last_tiers};
 use schemars::JsonSchema;
@@ -129,6 +130,7 @@ pub struct WaitingMeasure {
 /// Counts.
 pub(super) async fn measures(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     parameters: Parameters,
 ) -> Result<Json<MeasuresView>, Problem> {
     let parameters = parameters.only(&["days", "pipeline"])?;
@@ -156,6 +158,7 @@ pub(super) async fn measures(
     let filter = Filter {
         pipeline: parameters.all("pipeline").map(Arc::from).collect(),
         kinds: fold::KINDS.iter().map(|kind| KindPattern::Exact((*kind).into())).collect(),
+        scope: caller.scope,
         ..Filter::default()
     };
     let mut fold = Fold::new(begin, last);

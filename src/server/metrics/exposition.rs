@@ -95,6 +95,17 @@ impl Family {
         }
     }
 
+    /// Keeps the numbers of some pipelines; whether there are numbers of pipelines in it at all.
+    pub(super) fn keep(&mut self, sees: impl Fn(&str) -> bool) -> bool {
+        let Some(at) = self.labels.iter().position(|label| *label == "pipeline") else { return false };
+        // What went into one is of nobody knows which pipelines.
+        let is_mixed = self.samples.len() > SETS_LIMIT;
+        self.samples.retain(|labels, _| {
+            sees(&labels[at]) && !(is_mixed && labels.iter().all(|label| label == OTHER))
+        });
+        true
+    }
+
     fn write(&self, out: &mut String, format: Format) {
         let base = match format {
             Format::OpenMetrics => self.name.strip_suffix("_total").unwrap_or(self.name),
@@ -173,6 +184,17 @@ mod tests {
         assert!(written.ends_with("x_seconds_sum{a=\"1\"} 3.5\nx_seconds_count{a=\"1\"} 2\n"), "{written}");
         let large = text(&[Family::new("y", Kind::Gauge, "y", &[]).with(1e18)], Format::Text);
         assert!(large.ends_with("\ny 1000000000000000000\n"), "{large}");
+    }
+
+    #[test]
+    fn what_went_into_one_belongs_to_no_pipeline() {
+        let mut family = Family::new("x_total", Kind::Counter, "Some.", &["pipeline"]);
+        for n in 0..SETS_LIMIT + 7 {
+            family.add(&[&n.to_string()], 1.0);
+        }
+        assert!(family.keep(|pipeline| ["3", OTHER].contains(&pipeline)));
+        assert_eq!(family.samples.len(), 1);
+        assert!(!Family::new("y", Kind::Gauge, "y", &[]).with(1.0).keep(|_| true), "it is of the whole");
     }
 
     #[test]

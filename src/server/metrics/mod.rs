@@ -9,19 +9,22 @@ pub(super) use counts::Counts;
 
 use super::Server;
 use super::asking::Parameters;
+use super::guard::Caller;
 use super::problem::Problem;
 use crate::domain::state::{PipelineState, State as Truth, Task};
 use crate::domain::{PipelineName, Time, promotion};
 use crate::notice::Notices;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use exposition::{Family, Format, Kind};
 use std::sync::Arc;
 
-/// All numbers.
+/// All numbers; for somebody to whom only some pipelines are there the numbers of these, and none of the whole.
 pub(super) async fn answer(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
@@ -33,6 +36,10 @@ pub(super) async fn answer(
     families.extend(of_notices(&(server.options.notices)()));
     families.extend(server.counts.families(&**server.engine.journal()).await);
     families.extend(process::families(server.options.state.path()));
+    if !caller.scope.sees_all() {
+        families.retain_mut(|family| family.keep(|pipeline| caller.scope.sees(pipeline)));
+        families.insert(0, build_info());
+    }
     let text = exposition::text(&families, format);
     Ok(([(header::CONTENT_TYPE, format.content_type())], text).into_response())
 }

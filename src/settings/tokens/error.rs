@@ -1,5 +1,6 @@
 //! What can go wrong with tokens, with the words for it.
 
+use crate::domain::BadName;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -50,6 +51,15 @@ pub enum TokenError {
         /// What was given.
         given: String,
     },
+    /// Not what a token can be limited to.
+    BadScope(BadName),
+    /// Not when a token can end.
+    BadEnd {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The owner's token is not in the list.
     Owner {
         /// Where it is.
@@ -75,6 +85,8 @@ impl TokenError {
             Self::BadEmail { .. } => "TG-TOKEN-007",
             Self::Owner { .. } => "TG-TOKEN-009",
             Self::NoRandom { .. } => "TG-TOKEN-010",
+            Self::BadEnd { .. } => "TG-TOKEN-012",
+            Self::BadScope(_) => "TG-TOKEN-013",
         }
     }
 
@@ -100,6 +112,13 @@ impl TokenError {
                     .to_owned()
             }
             Self::BadEmail { .. } => "write it like `ann@example.com`".to_owned(),
+            Self::BadScope(_) => {
+                "write a name, or a glob such as `shop-*`: `*` stops at `/`, `**` does not".to_owned()
+            }
+            Self::BadEnd { .. } => {
+                "write how long it is good, such as `90d`, or a moment, such as `2027-01-31T00:00:00Z`"
+                    .to_owned()
+            }
             Self::Owner { path } => {
                 format!("remove `{}`, then restart the controller: it makes a new one", path.display())
             }
@@ -122,6 +141,8 @@ impl fmt::Display for TokenError {
             Self::UnknownName { name } => write!(f, "find a token `{name}`"),
             Self::BadName { given } => write!(f, "use `{given}` as the name of a token"),
             Self::BadEmail { given } => write!(f, "use `{given}` as an address"),
+            Self::BadScope(error) => error.fmt(f),
+            Self::BadEnd { given, why } => write!(f, "end a token at `{given}`: {why}"),
             Self::Owner { .. } => write!(f, "revoke the owner's token: it is not in the list"),
             Self::NoRandom { cause } => write!(f, "make a token: no random numbers: {cause}"),
         }

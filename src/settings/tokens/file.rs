@@ -3,6 +3,7 @@
 use super::{Entry, Secret, TokenError};
 use crate::settings::StateDir;
 use rustix::fs::{FlockOperation, Mode, OFlags};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -82,9 +83,19 @@ pub(super) fn read_list(path: &Path) -> Result<Option<(Stamp, Vec<Entry>)>, Toke
         Err(TokenError::Io { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         read => read?,
     };
-    let list: List = serde_json::from_str(&text)
-        .map_err(|error| TokenError::Malformed { path: path.to_owned(), message: error.to_string() })?;
+    let list: List = parse(path, &text)?;
     Ok(Some((stamp, list.tokens)))
+}
+
+/// Something in JSON that nobody else may read.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TokenError> {
+    let (text, _) = read_private(path, Privacy::Owner, LIST_LIMIT_BYTES)?;
+    parse(path, &text)
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, TokenError> {
+    serde_json::from_str(text)
+        .map_err(|error| TokenError::Malformed { path: path.to_owned(), message: error.to_string() })
 }
 
 /// Changes the list while nobody else does, in this process or another; a refused change changes nothing.
@@ -124,7 +135,7 @@ fn alone(state: &StateDir) -> Result<File, TokenError> {
 }
 
 /// Replaces `path` by a file of mode 0600 with this content, durably: afterwards there is the old one or the new one.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().expect("BUG: a file of the state folder has a folder");
     let name = path.file_name().expect("BUG: a file of the state folder has a name");
     let mut new = folder.to_path_buf();

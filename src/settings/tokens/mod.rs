@@ -4,15 +4,20 @@
 //! A token itself is shown once, when it is made, and never stored here. A list that cannot be read lets nobody in.
 //! What each role may do over HTTP is decided by the server.
 
+mod end;
 mod error;
 mod file;
 mod session;
+mod used;
 
 pub use crate::domain::Role;
+pub use end::end_of;
 pub use error::TokenError;
 pub use file::{Privacy, read_token_file};
+pub use used::LastUses;
 
 use super::StateDir;
+use crate::domain::{Names, Scope};
 use chrono::{DateTime, Utc};
 use file::Stamp;
 use serde::{Deserialize, Serialize};
@@ -21,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
+use used::Uses;
 
 /// The name under which the owner's token acts.
 pub const OWNER: &str = "owner";
@@ -66,7 +72,7 @@ impl fmt::Debug for Secret {
 }
 
 /// The SHA-256 of a token; in files as hex.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 struct TokenDigest([u8; 32]);
 
@@ -129,7 +135,68 @@ pub struct Entry {
     /// When it was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<DateTime<Utc>>,
+    /// The pipelines that it sees and acts on; none: all.
+    #[serde(default, skip_serializing_if = "Names::is_all")]
+    pub pipelines: Names,
+    /// The tiers that it acts on, and on nothing of a whole pipeline then; none: all.
+    #[serde(default, skip_serializing_if = "Names::is_all")]
+    pub tiers: Names,
+    /// From when on it is worthless; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
     sha256: TokenDigest,
+}
+
+impl Entry {
+    /// What it is limited to.
+    pub fn scope(&self) -> Scope {
+        Scope { pipelines: self.pipelines.clone(), tiers: self.tiers.clone() }
+    }
+
+    /// Whether it has ended by then.
+    pub fn has_ended(&self, now: DateTime<Utc>) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
+/// Whose a token is that somebody presents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// Nobody's.
+    Unknown,
+    /// Theirs, and it is good.
+    Good(Entry),
+    /// Theirs, and it has ended.
+    Ended(Entry),
+}
+
+impl Shown {
+    /// Theirs, if it is good.
+    pub fn good(self) -> Option<Entry> {
+        match self {
+            Self::Good(entry) => Some(entry),
+            Self::Unknown | Self::Ended(_) => None,
+        }
+    }
+
+    fn of(found: Option<Entry>, now: DateTime<Utc>) -> Self {
+        match found {
+            None => Self::Unknown,
+            Some(entry) if entry.has_ended(now) => Self::Ended(entry),
+            Some(entry) => Self::Good(entry),
+        }
+    }
+}
+
+/// How a token stands that was good before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    /// As it was.
+    Good,
+    /// It was taken back, or changed.
+    Revoked,
+    /// It has ended.
+    Ended,
 }
 
 /// A token to be made.
@@ -145,6 +212,20 @@ pub struct NewToken {
     pub repo: Option<String>,
     /// When it is made.
     pub created_at: DateTime<Utc>,
+    /// The pipelines that it is limited to, names or globs; none: all.
+    pub pipelines: Vec<String>,
+    /// The tiers that it may act on, names or globs; none: all.
+    pub tiers: Vec<String>,
+    /// When it ends: after it is made, and not later than [`Span::MAX`](crate::domain::Span::MAX) after that.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl NewToken {
+    /// One without an address, that is limited to nothing and never ends.
+    pub fn new(name: impl Into<String>, role: Role, created_at: DateTime<Utc>) -> Self {
+        let (name, pipelines, tiers) = (name.into(), Vec::new(), Vec::new());
+        Self { name, role, email: None, repo: None, created_at, pipelines, tiers, expires_at: None }
+    }
 }
 
 /// All tokens of one state folder. Shared by reference between threads; every call sees the files as they are now.
@@ -152,6 +233,7 @@ pub struct NewToken {
 pub struct Tokens {
     state: StateDir,
     cache: Mutex<Cache>,
+    uses: Uses,
 }
 
 #[derive(Debug, Default)]
@@ -172,23 +254,28 @@ impl Tokens {
     /// files that others can read.
     pub fn open(state: &StateDir) -> Result<Self, TokenError> {
         file::make_owner_token(state)?;
-        let tokens = Self { state: state.clone(), cache: Mutex::default() };
+        let tokens = Self { state: state.clone(), cache: Mutex::default(), uses: Uses::default() };
         tokens.with_cache(|_| ())?;
         Ok(tokens)
     }
 
-    /// Whose token `presented` is; `None` for a token that is none of ours. Takes the same time for every wrong one.
-    pub fn lookup(&self, presented: &str) -> Result<Option<Entry>, TokenError> {
+    /// Whose token `presented` is. Takes the same time for every wrong one.
+    pub fn lookup(&self, presented: &str, now: DateTime<Utc>) -> Result<Shown, TokenError> {
         if presented.len() > PRESENTED_LIMIT_BYTES {
-            return Ok(None);
+            return Ok(Shown::Unknown);
         }
         let digest = TokenDigest::of(presented);
-        self.with_cache(|cache| cache.find(digest))
+        self.with_cache(|cache| Shown::of(cache.find(digest), now))
     }
 
-    /// Whether `entry`, once answered by [`Self::lookup`], still stands as it was: for connections that last.
-    pub fn still_holds(&self, entry: &Entry) -> Result<bool, TokenError> {
-        self.with_cache(|cache| cache.find(entry.sha256).as_ref() == Some(entry))
+    /// How `entry`, once answered by [`Self::lookup`], stands now: for connections that last.
+    pub fn holding(&self, entry: &Entry, now: DateTime<Utc>) -> Result<Holding, TokenError> {
+        self.with_cache(|cache| match cache.find(entry.sha256) {
+            Some(found) if found != *entry => Holding::Revoked,
+            None => Holding::Revoked,
+            Some(found) if found.has_ended(now) => Holding::Ended,
+            Some(_) => Holding::Good,
+        })
     }
 
     /// Every token that was given out, in the order made; the owner's is not among them.
@@ -200,6 +287,9 @@ impl Tokens {
     pub fn create(&self, new: NewToken) -> Result<Secret, TokenError> {
         check_name(&new.name)?;
         let email = new.email.as_deref().map(check_email).transpose()?;
+        let pipelines = Names::new(new.pipelines).map_err(TokenError::BadScope)?;
+        let tiers = Names::new(new.tiers).map_err(TokenError::BadScope)?;
+        new.expires_at.map(|end| end::check(end, new.created_at)).transpose()?;
         let secret = Secret::generate()?;
         file::change_list(&self.state, |entries| {
             if entries.iter().any(|entry| entry.name == new.name) {
@@ -211,6 +301,9 @@ impl Tokens {
                 email,
                 repo: new.repo.clone(),
                 created_at: Some(new.created_at),
+                pipelines,
+                tiers,
+                expires_at: new.expires_at,
                 sha256: secret.digest(),
             });
             Ok(())
@@ -272,7 +365,17 @@ impl Cache {
 }
 
 fn owner_entry(sha256: TokenDigest) -> Entry {
-    Entry { name: OWNER.to_owned(), role: Role::Admin, email: None, repo: None, created_at: None, sha256 }
+    Entry {
+        name: OWNER.to_owned(),
+        role: Role::Admin,
+        email: None,
+        repo: None,
+        created_at: None,
+        pipelines: Names::default(),
+        tiers: Names::default(),
+        expires_at: None,
+        sha256,
+    }
 }
 
 fn check_name(name: &str) -> Result<(), TokenError> {

@@ -3,7 +3,7 @@
 //!
 //! The key follows from the owner's token, which is in the state folder anyway: another owner's token ends every session.
 
-use super::{Cache, Entry, OWNER, Secret, TokenError, Tokens, hex, owner_entry};
+use super::{Cache, Entry, OWNER, Secret, Shown, TokenError, Tokens, hex, owner_entry};
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
@@ -45,21 +45,20 @@ impl Tokens {
         })
     }
 
-    /// Whose statement that is, and until when it counts; none: it is none of ours, too old, or its token is gone.
-    pub fn session(
-        &self,
-        presented: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Option<(Entry, DateTime<Utc>)>, TokenError> {
+    /// Whose statement that is; nobody's: it is none of ours, too old, or its token is gone.
+    pub fn session(&self, presented: &str, now: DateTime<Utc>) -> Result<Shown, TokenError> {
         let Some((until, mac, name)) = parse(presented).filter(|_| presented.len() <= LIMIT_BYTES) else {
-            return Ok(None);
+            return Ok(Shown::Unknown);
         };
-        let Some(end) = DateTime::from_timestamp(until, 0).filter(|end| *end > now) else { return Ok(None) };
-        self.with_cache(|cache| {
+        if DateTime::from_timestamp(until, 0).is_none_or(|end| end <= now) {
+            return Ok(Shown::Unknown);
+        }
+        let found = self.with_cache(|cache| {
             let entry = cache.by_name(name)?;
             let is_ours = cache.session_key().mac(&entry, until).verify_slice(&mac).is_ok();
-            is_ours.then_some((entry, end))
-        })
+            is_ours.then_some(entry)
+        });
+        Ok(Shown::of(found?, now))
     }
 }
 

@@ -213,6 +213,14 @@ fn under_way(w: &mut World, n: usize) {
     w.hold_run("compile");
     w.push_with(&commit(n, 92), |push| push.ref_name = Some("refs/heads/next".into()));
     w.push_with(&commit(n, 93), |push| push.ref_name = Some("refs/heads/other".into()));
+    w.tell(Command::AccessRefused {
+        by: Some("ann".into()),
+        code: "TG-AUTH-002".into(),
+        method: "POST".into(),
+        route: "/rebuild".into(),
+        count: 3,
+        from: Some("127.0.0.1".into()),
+    });
     w.tell(Command::Stopping { release: "0.1.0".into() });
 }
 

@@ -4,7 +4,7 @@ use super::stand::{Answered, Setup, Stand};
 use tidegate::domain::Role;
 use tidegate::settings::ReadAccess;
 
-async fn sign_in(stand: &Stand, token: &str, headers: &[(&str, String)]) -> Answered {
+pub(super) async fn sign_in(stand: &Stand, token: &str, headers: &[(&str, String)]) -> Answered {
     let mut head = vec![("content-type", "application/json".to_owned())];
     head.extend(headers.iter().cloned());
     let body = serde_json::json!({ "token": token }).to_string();
@@ -12,11 +12,11 @@ async fn sign_in(stand: &Stand, token: &str, headers: &[(&str, String)]) -> Answ
 }
 
 /// The cookie that an answer sets, without its attributes.
-fn cookie(answer: &Answered) -> String {
+pub(super) fn cookie(answer: &Answered) -> String {
     answer.header("set-cookie").split(';').next().unwrap().to_owned()
 }
 
-fn from_page(stand: &Stand, cookie: &str) -> Vec<(&'static str, String)> {
+pub(super) fn from_page(stand: &Stand, cookie: &str) -> Vec<(&'static str, String)> {
     vec![
         ("cookie", format!("other=1; {cookie}")),
         ("origin", format!("http://{}", stand.addr)),

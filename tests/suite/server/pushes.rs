@@ -48,7 +48,7 @@ impl Work {
     }
 }
 
-fn push(sha: &str, more: &str) -> String {
+pub(super) fn push(sha: &str, more: &str) -> String {
     format!(r#"{{"sha":"{sha}","ref":"refs/heads/main"{more}}}"#)
 }
 

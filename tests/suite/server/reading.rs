@@ -162,13 +162,13 @@ async fn the_page_runs_its_own_scripts_only_and_its_files_are_for_ever() {
     let tag = [("if-none-match", script.header("etag").to_owned())];
     assert_eq!(stand.send("GET", &main, &tag, b"").await.status, 304);
     stand.get("/assets/0000000000000000/main.js").await.is_problem(404, "TG-HTTP-009");
-    // All of it together, as it is sent.
+    // All of it together, as it is sent; `docs/benchmarks.md` says how much it may be.
     let mut bytes = page.len();
     for path in
         page.split('"').filter(|one| one.starts_with("/assets/")).collect::<std::collections::BTreeSet<_>>()
     {
         bytes += stand.get(path).await.body.len();
     }
-    assert!(bytes < 160_000, "{bytes}");
+    assert!(bytes <= 160 << 10, "{bytes}");
     stand.stop().await;
 }

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_async};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub(super) async fn open(stand: &Stand, query: &str) -> Socket {
     let url = format!("ws://{}/events{query}", stand.addr);
@@ -35,7 +35,7 @@ where
 }
 
 /// What the server closes with; everything before is passed over, and the stream must end after it.
-async fn closed(socket: &mut Socket) -> (u16, String) {
+pub(super) async fn closed(socket: &mut Socket) -> (u16, String) {
     let closing = async {
         let mut frame = None;
         while let Some(message) = socket.next().await {
@@ -336,8 +336,17 @@ async fn a_revoked_token_ends_the_socket() {
     let limits = Limits { token_check: Duration::from_millis(50), ..Limits::default() };
     let stand = Stand::with(Setup { limits, ..Setup::default() }).await;
     let token = stand.token("viewer", Role::Viewer, None);
+    let mut socket = open_as(&stand, "", &token).await;
+    stand.tokens.revoke("viewer").unwrap();
+    let (code, reason) = closed(&mut socket).await;
+    assert_eq!(code, 4401);
+    assert!(reason.contains("TG-AUTH-006"), "{reason}");
+}
+
+/// With a token.
+pub(super) async fn open_as(stand: &Stand, query: &str, token: &str) -> Socket {
     let request = tokio_tungstenite::tungstenite::http::Request::builder()
-        .uri(format!("ws://{}/events", stand.addr))
+        .uri(format!("ws://{}/events{query}", stand.addr))
         .header("host", stand.addr.to_string())
         .header("authorization", format!("Bearer {token}"))
         .header("connection", "Upgrade")
@@ -346,11 +355,7 @@ async fn a_revoked_token_ends_the_socket() {
         .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
         .body(())
         .unwrap();
-    let (mut socket, _) = connect_async(request).await.unwrap();
-    stand.tokens.revoke("viewer").unwrap();
-    let (code, reason) = closed(&mut socket).await;
-    assert_eq!(code, 4401);
-    assert!(reason.contains("TG-AUTH-006"), "{reason}");
+    timeout(PATIENCE, connect_async(request)).await.unwrap().unwrap().0
 }
 
 #[tokio::test]

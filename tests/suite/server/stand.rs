@@ -12,7 +12,7 @@ use tidegate::disk::{Gauge, ToldDisk};
 use tidegate::domain::*;
 use tidegate::engine::{self, Engine, Parts};
 use tidegate::interpreter::{Interpreter, Report, StopCause};
-use tidegate::journal::MemoryJournal;
+use tidegate::journal::{Filter, Journal, MemoryJournal};
 use tidegate::server::{Limits, ServerOptions, serve};
 use tidegate::settings::{NewToken, ReadAccess, StateDir, Tokens, Webhooks, read_token_file};
 use tidegate::source::Git;
@@ -117,13 +117,19 @@ impl Stand {
 
     /// A token of that role, called like it unless there is a repository.
     pub(crate) fn token(&self, name: &str, role: Role, repo: Option<&Path>) -> String {
-        let new = NewToken {
-            name: name.into(),
-            role,
-            email: None,
-            repo: repo.map(|repo| repo.display().to_string()),
-            created_at: chrono::Utc::now(),
-        };
+        let repo = repo.map(|repo| repo.display().to_string());
+        self.new_token(NewToken { repo, ..NewToken::new(name, role, chrono::Utc::now()) })
+    }
+
+    /// A token that is limited to some pipelines and tiers.
+    pub(crate) fn scoped(&self, name: &str, role: Role, pipelines: &[&str], tiers: &[&str]) -> String {
+        let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let (pipelines, tiers) = (all(pipelines), all(tiers));
+        self.new_token(NewToken { pipelines, tiers, ..NewToken::new(name, role, chrono::Utc::now()) })
+    }
+
+    /// A token.
+    pub(crate) fn new_token(&self, new: NewToken) -> String {
         self.tokens.create(new).unwrap().expose().to_owned()
     }
 
@@ -193,6 +199,25 @@ impl Stand {
             }
         };
         timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("it never became so: {what}"));
+    }
+
+    /// The events of that kind that are in the journal.
+    pub(crate) async fn journaled(&self, kind: &str) -> Vec<serde_json::Value> {
+        self.engine.settled().await.unwrap();
+        let filter = Filter { kinds: vec![kind.parse().unwrap()], ..Filter::default() };
+        let page = self.journal.read(EventId(0), 10_000, &filter).await.unwrap();
+        page.records.iter().map(|record| serde_json::from_str(&record.body).unwrap()).collect()
+    }
+
+    /// Waits until that many of them are.
+    pub(crate) async fn until_journaled(&self, kind: &str, count: usize) {
+        let mut events = self.engine.bus().subscribe(tidegate::bus::Start::live()).unwrap();
+        let waiting = async {
+            while self.journaled(kind).await.len() < count {
+                events.next().await;
+            }
+        };
+        timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("there are not {count} of {kind}"));
     }
 
     /// Waits until the state is so, be it durable or not: nothing is said of it, so it is looked at again and again.

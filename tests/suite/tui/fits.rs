@@ -83,7 +83,18 @@ fn the_version_that_is_opened_is_the_one_that_the_cell_shows() {
 fn who(name: Option<&str>, role: Option<Role>) -> Message {
     let at = moment("2026-11-25T10:00:00Z");
     let (name, release) = (name.map(str::to_owned), "1".into());
-    Message::Who(Box::new(WhoView { name, role, email: None, session: false, release, at }))
+    let (pipelines, tiers) = (Vec::new(), Vec::new());
+    Message::Who(Box::new(WhoView {
+        name,
+        role,
+        email: None,
+        pipelines,
+        tiers,
+        expires_at: None,
+        session: false,
+        release,
+        at,
+    }))
 }
 
 #[test]

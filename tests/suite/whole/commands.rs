@@ -532,3 +532,44 @@ fn a_token_is_kept_in_a_file_that_only_its_owner_may_read() {
     let (exit, _) = world.ends(&["token", "create", "ann", "--role", "viewer", "--out", "again.token"]);
     assert!(exit == 2 && !world.path("again.token").exists());
 }
+
+#[test]
+fn a_token_is_listed_with_its_limits_its_end_and_its_last_use() {
+    let mut world = World::new(SHOP);
+    let make = "token create ann --role operator --pipeline sh* --pipeline blog --tier staging --expires 90d";
+    let make: Vec<&str> = make.split(' ').chain(["--out", "ann.token"]).collect();
+    world.good(&make);
+    for (end, code) in
+        [("2001-01-01T00:00:00Z", "TG-TOKEN-012"), ("4000d", "TG-TOKEN-012"), ("soon", "TG-TOKEN-012")]
+    {
+        let (exit, said) = world.ends(&["token", "create", "bob", "--role", "viewer", "--expires", end]);
+        assert!(exit == 2 && said.contains(code), "{exit} {said}");
+    }
+    let (exit, said) = world.ends(&["token", "create", "bob", "--role", "viewer", "--pipeline", "a["]);
+    assert!(exit == 2 && said.contains("TG-TOKEN-013"), "{exit} {said}");
+    let row = |world: &World| {
+        let list = world.good(&["token", "list"]);
+        assert!(list.starts_with("NAME"), "{list}");
+        list.lines().find(|line| line.starts_with("ann ")).expect("its line").to_owned()
+    };
+    let made = row(&world);
+    assert!(made.ends_with("  -          pipelines sh*, blog; tier staging"), "never used yet: {made}");
+    // It acts where it reaches, and not beyond.
+    let hold = |world: &World, tier: &[&str]| {
+        let arguments = [&["hold", "shop"], tier, &["--token-file", "ann.token"]].concat();
+        world.ends(&arguments)
+    };
+    let (exit, said) = hold(&world, &[]);
+    assert!(exit != 0 && said.contains("TG-AUTH-010") && said.contains("tier staging"), "{exit} {said}");
+    let refused = world.wait("access_refused", &[("code", "TG-AUTH-010")]);
+    assert_eq!(
+        (&refused["by"], &refused["route"]),
+        (&"ann".into(), &"/api/pipelines/{pipeline}/{action}".into())
+    );
+    assert_eq!(world.stop(), 0);
+    assert_eq!(row(&world).matches(" UTC  ").count(), 2, "{}", row(&world));
+    let json: Value = serde_json::from_str(&world.good(&["token", "list", "--json"])).expect("JSON");
+    let ann = json.as_array().expect("a list").iter().find(|one| one["name"] == "ann").expect("it");
+    assert_eq!((&ann["pipelines"], &ann["expired"]), (&serde_json::json!(["sh*", "blog"]), &false.into()));
+    assert!(ann["last_used"].as_str().is_some_and(|at| at.ends_with(":00Z")), "{ann}");
+}

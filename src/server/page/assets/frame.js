@@ -45,7 +45,7 @@ export function head(path) {
     h("div", { class: "side" }, pill(),
       h("button", { type: "button", class: "plain", "data-do": "keys", title: "Which keys do what", "aria-label": "Keys" }, "?"),
       theme(),
-      who?.name ? h("button", { type: "button", class: "plain", "data-do": "signout", title: `Signed in with the token ${who.name}, role ${who.role}` }, `${who.name} · sign out`)
+      who?.name ? h("button", { type: "button", class: "plain", "data-do": "signout", title: `Signed in with the token ${who.name}, role ${who.role}${who.pipelines ? `, for ${who.pipelines.join(", ")}` : ""}${who.tiers ? `, to act on ${who.tiers.join(", ")}` : ""}` }, `${who.name} · sign out`)
         : h("button", { type: "button", "data-do": "signin" }, "Sign in")),
   ];
 }

@@ -48,6 +48,7 @@ const SAID = {
   step_event: (e) => ["note", [stepSaid(e.event), log(e)]],
   journal_restored: (e) => ["hold", [`Restored from a backup of ${e.taken_at}, up to event ${e.last}: every pipeline is held`]],
   controller_started: (e) => ["note", [`The controller started (${e.release})${e.kept ? `; runs that go on: ${e.kept.join(", ")}` : ""}`]],
+  access_refused: (e) => ["note", [`Turned away: ${e.method} ${e.route}${e.by ? ` for ${e.by}` : ""}${e.from ? ` from ${e.from}` : ""}${e.count > 1 ? `, ${e.count} times` : ""} (${e.code})`]],
   controller_stopping: () => ["note", ["The controller stops"]],
   schedule_due: (e) => ["note", [`The clock asks for ${e.ref || "HEAD"}`]],
 };

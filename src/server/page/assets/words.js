@@ -88,6 +88,8 @@ const HERE = {
   0: ["The controller does not answer", "This page asks again by itself as soon as it does."],
   "TG-AUTH-001": ["Nobody is signed in here, or no longer", "Sign in at the top of the page."],
   "TG-AUTH-002": [, "Sign in with a token that has it; whoever runs this controller makes one."],
+  "TG-AUTH-010": [, "Sign in with a token that reaches that far; whoever runs this controller makes one."],
+  "TG-AUTH-011": [, "Sign in with another token; whoever runs this controller makes one."],
   "TG-ASK-001": [, "The board lists those that are."],
   "TG-ASK-002": [, "The page of the pipeline lists its tiers."],
   "TG-ASK-004": [, "The page of the pipeline lists its versions."],
