@@ -7,11 +7,11 @@ use crate::domain::event::DeployMode;
 use crate::domain::state::{Place, Task};
 use crate::domain::{EventId, RunId, Time};
 use crate::interpreter::Piece;
-use crate::journal::{self, Journal, Record};
+use crate::journal::{self, Journal, Record, Watermark};
 use crate::wire::{self, Live};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Something to be said.
 pub(super) enum Outgoing {
@@ -44,7 +44,14 @@ pub(super) async fn run(
     bus: Bus,
 ) -> Result<(), journal::Error> {
     let mut chunks: HashMap<RunId, u64> = HashMap::new();
-    while let Some(outgoing) = queue.recv().await {
+    let mut durable = journal.durable();
+    loop {
+        let outgoing = tokio::select! {
+            biased;
+            outgoing = queue.recv() => outgoing,
+            error = failed(&mut durable) => return Err(error),
+        };
+        let Some(outgoing) = outgoing else { return Ok(()) };
         match outgoing {
             Outgoing::Event(record) => {
                 journal.sync(record.id).await?;
@@ -68,7 +75,17 @@ pub(super) async fn run(
             }
         }
     }
-    Ok(())
+}
+
+/// Resolves when a sync has failed, though nobody may wait for that one.
+async fn failed(durable: &mut watch::Receiver<Watermark>) -> journal::Error {
+    if let Ok(mark) = durable.wait_for(|mark| matches!(mark, Watermark::Failed(_))).await
+        && let Watermark::Failed(error) = &*mark
+    {
+        return error.clone();
+    }
+    // A journal that is gone says nothing any more; whoever holds the queue will.
+    std::future::pending().await
 }
 
 fn frame(record: Record) -> Arc<Frame> {
@@ -112,4 +129,22 @@ fn chunk(at: Time, run: RunId, place: &Place, seq: u64, offset: u64, bytes: &[u8
         is_log: true,
         text: text.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::MemoryJournal;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_sync_that_fails_ends_it_though_nobody_waits_for_that_sync() {
+        let journal = Arc::new(MemoryJournal::new());
+        let (outbox, queue) = mpsc::channel(1);
+        let publisher = tokio::spawn(run(queue, journal.clone(), Bus::new(journal.clone())));
+        journal.fail_sync("the disk is gone");
+        let ended = tokio::time::timeout(Duration::from_secs(10), publisher).await.unwrap().unwrap();
+        assert_eq!(ended.unwrap_err().code(), "TG-JOURNAL-002");
+        drop(outbox);
+    }
 }

@@ -105,7 +105,14 @@ impl Armed {
             }
         };
         let (watcher, refused) = match notify::recommended_watcher(heard) {
-            Ok(watcher) => (Some(watcher), None),
+            Ok(mut watcher) => match watcher.configure(notify::Config::default()) {
+                Ok(_) => (Some(watcher), None),
+                // It has got no thread, of which it says nothing, and would panic at everything else, its end too.
+                Err(_) => {
+                    std::mem::forget(watcher);
+                    (None, Some("no thread could be started for it".to_owned()))
+                }
+            },
             Err(error) => (None, Some(error.to_string())),
         };
         Self { watcher, folders: BTreeMap::new(), refused, fence: None }

@@ -10,6 +10,7 @@ mod definition;
 mod deliveries;
 mod docs;
 mod explained;
+mod faults;
 mod house;
 mod journals;
 mod nodes;

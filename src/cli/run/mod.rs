@@ -42,7 +42,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Exit {
-    let ended = threads::many().and_then(|runtime| {
+    let ended = threads::many(|runtime| {
         let ended = runtime.block_on(build(args));
         runtime.shutdown_background();
         ended

@@ -67,7 +67,7 @@ pub(super) fn run(args: Args) -> Exit {
             tracing::warn!(code, help, "deliveries of {forge} will not be taken: failed to {error}");
         }
     }
-    match threads::many().and_then(|runtime| runtime.block_on(serve(settings))) {
+    match threads::many(|runtime| runtime.block_on(serve(settings))) {
         Ok(()) => Exit::Done,
         Err(trouble) => trouble.say(),
     }

@@ -110,7 +110,7 @@ pub(super) async fn run(
     signs: Signs,
 ) -> Result<(), journal::Error> {
     let (outbox, queue) = mpsc::channel(OUTBOX);
-    let publisher = tokio::spawn(publish::run(queue, parts.journal.clone(), parts.bus.clone()));
+    let mut publisher = tokio::spawn(publish::run(queue, parts.journal.clone(), parts.bus.clone()));
     let mut durable = parts.journal.durable();
     let mut reports = parts.reports;
     let seen = parts.clock.now();
@@ -149,6 +149,8 @@ pub(super) async fn run(
         }
         tokio::select! {
             biased;
+            // It ends before us only when a sync failed: nothing is trusted from then on, and nobody need ask first.
+            said = &mut publisher => return said.unwrap_or(Err(journal::Error::Closed)),
             changed = durable.changed(), if !this.deploys.is_empty() => {
                 if changed.is_err() {
                     break;

@@ -64,6 +64,11 @@ pub(super) fn check_library() -> Result<(), Error> {
     Ok(())
 }
 
+/// Bytes of the first page that say what a file is: those of the file, and those of the table of tables.
+const HEADER: usize = 108;
+/// The kind of page that the table of tables is while it is small.
+const LEAF: u8 = 13;
+
 /// Looks at the first bytes of the file with nothing but a read, and makes an empty one (0600) when there is none.
 ///
 /// No connection of this process may be open on the file: closing any descriptor of it drops SQLite's locks.
@@ -74,22 +79,24 @@ pub(super) fn check_header(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(Error::io("make the journal", &error)),
     }
-    let mut header = [0; 100];
+    let mut header = [0; HEADER];
     let found = File::open(path)
         .and_then(|file| read_upto(file, &mut header))
         .map_err(|error| Error::io("open the journal", &error))?;
     let foreign = || Error::Foreign { path: path.to_owned() };
     match found {
         0 => {}
-        100 if header.starts_with(b"SQLite format 3\0") => {
+        HEADER if header.starts_with(b"SQLite format 3\0") => {
             let number = |at: usize| {
                 i64::from(u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]))
             };
             let (application_id, version) = (number(68), number(60));
             // Both are 0 when the first migration is still in the write-ahead log only: then the file is in WAL mode, as
-            // ours are from their first byte on. A copy that SQLite made is not (`VACUUM INTO`), and has its number.
+            // ours are from the second on. A copy that SQLite made is not (`VACUUM INTO`), and has its number. One with
+            // nothing in it is nobody's: a disk that failed, or a kill, can leave a journal so at its birth.
             // Anything else is somebody's, and opening it would change it.
-            if header[18] != 2 && application_id != APPLICATION_ID {
+            let is_empty = header[100] == LEAF && header[103..105] == [0, 0];
+            if header[18] != 2 && application_id != APPLICATION_ID && !is_empty {
                 return Err(foreign());
             }
             admit(application_id, version, MIGRATIONS.len()).ok_or_else(foreign)??;

@@ -344,6 +344,18 @@ fn what_is_not_a_journal_is_refused() {
 }
 
 #[tokio::test]
+async fn a_birth_that_came_to_nothing_is_gone_on_with() {
+    // What a disk that failed, or a kill, leaves of the first moments: a database with nothing in it.
+    let home = home();
+    raw(home.path()).execute_batch("CREATE TABLE t (x); DROP TABLE t;").unwrap();
+    assert!(std::fs::metadata(home.path().join(FILE)).unwrap().len() > 0);
+    let journal = SqliteJournal::open(home.path()).unwrap();
+    journal.append(records(1..=3)).await.unwrap();
+    journal.close().await.unwrap();
+    assert_eq!(all(home.path()), [1, 2, 3]);
+}
+
+#[tokio::test]
 async fn a_copy_that_sqlite_made_is_the_same_journal() {
     let (home, copy) = (home(), home());
     let journal = SqliteJournal::open(home.path()).unwrap();

@@ -143,9 +143,13 @@ pub(super) fn write(to: &mut impl Write, message: &impl Serialize, bytes: &[u8])
 /// The next frame; none: the other side has hung up between two.
 pub(super) fn read<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<(T, Bytes)>> {
     let mut lengths = [0; 8];
-    match from.read(&mut lengths[..1])? {
-        0 => return Ok(None),
-        _ => from.read_exact(&mut lengths[1..])?,
+    loop {
+        match from.read(&mut lengths[..1]) {
+            Ok(0) => return Ok(None),
+            Ok(_) => break from.read_exact(&mut lengths[1..])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
     let length =
         |at: usize| u32::from_le_bytes([lengths[at], lengths[at + 1], lengths[at + 2], lengths[at + 3]]);
@@ -200,6 +204,25 @@ mod tests {
     fn text_of(bytes: &[u8]) -> std::ffi::OsString {
         use std::os::unix::ffi::OsStringExt;
         std::ffi::OsString::from_vec(bytes.to_vec())
+    }
+
+    /// Interrupted before every byte.
+    struct Interrupted<'a>(&'a [u8], bool);
+
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 { Err(io::ErrorKind::Interrupted.into()) } else { self.0.read(&mut into[..1]) }
+        }
+    }
+
+    #[test]
+    fn a_signal_in_between_loses_nothing() {
+        let frame = packed(&Ask::Stop { run: RunId(7), cause: StopCause::Interrupted }, b"more");
+        let mut from = Interrupted(&frame, false);
+        let (ask, bytes) = read::<Ask>(&mut from).unwrap().unwrap();
+        assert!(matches!(ask, Ask::Stop { run: RunId(7), .. }) && &*bytes == b"more");
+        assert!(read::<Ask>(&mut from).unwrap().is_none());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// How the controller answers `/readyz`: the status and the text.
-fn readiness(world: &World) -> (u16, String) {
+pub(crate) fn readiness(world: &World) -> (u16, String) {
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
     let mut answer = agent.get(format!("http://{}/readyz", world.address)).call().expect("an answer");
     (answer.status().as_u16(), answer.body_mut().read_to_string().expect("text"))
@@ -133,11 +133,11 @@ fn old_versions_go_after_a_build_and_what_they_left_when_its_time_is_over() {
 }
 
 /// A small file system on a folder, gone when this is dropped.
-struct SmallDisk<'a>(&'a Path);
+pub(crate) struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
     /// None where that is not allowed.
-    fn on(folder: &'a Path, size: &str) -> Option<SmallDisk<'a>> {
+    pub(crate) fn on(folder: &'a Path, size: &str) -> Option<SmallDisk<'a>> {
         fs::create_dir(folder).expect("a folder");
         let size = format!("size={size},mode=0700");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder).output();

@@ -167,7 +167,7 @@ fn rest(world: &World) {
     }
 }
 
-fn journal(world: &World) -> Vec<Value> {
+pub(crate) fn journal(world: &World) -> Vec<Value> {
     let text = String::from_utf8(world.bytes("/api/events?since=0")).expect("text");
     text.lines()
         .filter(|line| !line.is_empty())
@@ -228,7 +228,7 @@ fn judge_acknowledged(acknowledged: &Receiver<Acknowledged>, journal: &[Value]) 
     assert!(building.is_none(), "a build without an end");
 }
 
-fn judge_runs(world: &World, journal: &[Value]) {
+pub(crate) fn judge_runs(world: &World, journal: &[Value]) {
     let mut started: BTreeMap<u64, &Value> = BTreeMap::new();
     let mut ended: BTreeMap<u64, &Value> = BTreeMap::new();
     for event in journal {
@@ -264,7 +264,7 @@ fn judge_runs(world: &World, journal: &[Value]) {
 }
 
 /// One version inside a tier at a time, each entry ended before the next, none completed twice.
-fn judge_promotions(journal: &[Value]) {
+pub(crate) fn judge_promotions(journal: &[Value]) {
     let mut inside: BTreeMap<&str, &Value> = BTreeMap::new();
     let mut current: BTreeMap<&str, &Value> = BTreeMap::new();
     for event in journal {

@@ -165,7 +165,15 @@ impl World {
     }
 
     /// The same by this command, which becomes the program: `serve` and its options are added to it.
-    pub(crate) fn start_by(&mut self, mut program: Command) {
+    pub(crate) fn start_by(&mut self, program: Command) {
+        if let Err(words) = self.try_start_by(program) {
+            panic!("the controller says: {words}");
+        }
+        self.events = Some(self.subscribe());
+    }
+
+    /// The same without a subscription. What it says, where it does not come to answer.
+    pub(crate) fn try_start_by(&mut self, mut program: Command) -> Result<(), String> {
         let listen = if self.address.is_empty() {
             // It may be killed, and nobody else shall have its port then.
             format!("127.0.0.1:{}", self.port.insert(Port::reserve()).number)
@@ -179,19 +187,29 @@ impl World {
             .expect("the controller starts");
         let mut said = BufReader::new(child.stderr.take().expect("its stderr"));
         self.controller = Some(child);
-        let mut words = String::new();
-        self.address = loop {
-            let mut line = String::new();
-            assert_ne!(said.read_line(&mut line).expect("its words"), 0, "the controller says: {words}");
-            words.push_str(&line);
-            if let Some((_, rest)) = line.split_once(" answers at http://") {
-                break rest.split_whitespace().next().expect("an address").to_owned();
-            }
-        };
+        self.address = listen;
         let mut log = fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
-        log.write_all(words.as_bytes()).expect("written");
+        let mut words = String::new();
+        loop {
+            let mut line = String::new();
+            if said.read_line(&mut line).expect("its words") == 0 {
+                return Err(words);
+            }
+            log.write_all(line.as_bytes()).expect("written");
+            words.push_str(&line);
+            if line.contains(" answers at http://") {
+                break;
+            }
+        }
         std::thread::spawn(move || std::io::copy(&mut said, &mut log));
-        self.events = Some(self.subscribe());
+        Ok(())
+    }
+
+    /// How the controller ended, if it did so by itself: its status, and whatever it has said so far.
+    pub(crate) fn has_ended(&mut self) -> Option<std::process::ExitStatus> {
+        let status = self.controller.as_mut()?.try_wait().expect("its status")?;
+        self.controller = None;
+        Some(status)
     }
 
     fn subscribe(&self) -> Receiver<Value> {
