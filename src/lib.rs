@@ -8,9 +8,9 @@
 //!
 //! | module | answers for | must never |
 //! |---|---|---|
+//! | [`glob`] | globs, as pipeline files have them | know what they are matched with |
 //! | [`domain`] | what things are and what follows from what: pipelines, versions, events, `decide`, `apply`, `outstanding` | know a clock, a disk, a process, or async |
 //! | [`printable`] | making text from outside safe for a terminal | know where the text came from |
-//! | [`glob`] | globs, as pipeline files have them | know what they are matched with |
 //! | [`wire`] | the envelope around an event, its JSON, events of older releases | decide |
 //! | [`definition`] | pipeline files: reading, checking (every problem at once), lowering to the domain; the schemas | stop at the first problem |
 //! | [`settings`] | the controller's own options | |
@@ -41,9 +41,9 @@
 //! one step. The *journal* is the only truth; *state* is a fold over it. A *definition* is a pipeline file as loaded,
 //! known by its *digest*.
 
+pub mod glob;
 pub mod domain;
 pub mod printable;
-pub mod glob;
 pub mod wire;
 pub mod definition;
 pub mod settings;

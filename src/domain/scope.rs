@@ -1,7 +1,7 @@
 //! What somebody is limited to: names of pipelines and tiers, or globs over them. Which role it takes to do something is
 //! `role`'s; where this is asked is the server's.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use crate::glob::{self, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -45,8 +45,7 @@ impl Names {
             if text.is_empty() || text.len() > NAME_LIMIT_BYTES || text.chars().any(char::is_control) {
                 return Err(bad("a name has 1 to 128 bytes, and no control characters"));
             }
-            let glob = GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
-            set.add(glob.map_err(|error| bad(&error.kind().to_string()))?);
+            set.add(glob::read(text).map_err(|why| bad(&why.to_string()))?);
         }
         let all = BadName { given: texts.join(" "), why: "together they are too large".into() };
         let set = set.build().map_err(|_| all)?;

@@ -170,6 +170,11 @@ impl Fault {
         }
     }
 
+    /// Whether calls can go on failing so: no signal comes for ever, and whoever is interrupted tries again at once.
+    pub(super) fn can_stay(self) -> bool {
+        self != Fault::Interrupted
+    }
+
     pub(super) fn named(name: &str) -> Option<Fault> {
         use Fault::*;
         [Io, NoSpace, NoDescriptor, Again, NoMemory, Interrupted, Busy, Short]

@@ -161,7 +161,9 @@ impl Promises {
         match &envelope.fact.event {
             Event::RebuildRequested { sha, anew, .. } => {
                 self.anew.extend(anew.then_some(envelope.id));
-                let of_it = self.built.iter().filter(|(_, of)| *of == sha && !anew);
+                // While a version of that commit is to be adopted, the build is for that one and moves no other.
+                let adopts = self.to_adopt.iter().any(|version| self.sha_of.get(version) == Some(sha));
+                let of_it = self.built.iter().filter(|(_, of)| *of == sha && !anew && !adopts);
                 let newest = of_it.map(|(version, _)| version).max_by_key(|version| self.order[*version]);
                 self.requests.insert(envelope.id, newest.is_some());
                 if let Some(version) = newest.cloned() {

@@ -7,12 +7,14 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Nothing here takes that long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// No controller takes that long to come to answer.
+const LONGEST_START: Duration = Duration::from_secs(180);
 
 pub(crate) struct World {
     pub(crate) folder: TempDir,
@@ -190,6 +192,7 @@ impl World {
         self.address = listen;
         let mut log = fs::File::options().create(true).append(true).open(self.path("log")).expect("a log");
         let mut words = String::new();
+        let _begun = ends_unless_begun(self.pid());
         loop {
             let mut line = String::new();
             if said.read_line(&mut line).expect("its words") == 0 {
@@ -410,4 +413,17 @@ pub(crate) fn end_those_with(folder: &Path) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
+}
+
+/// Kills a controller that never comes to answer, so that whoever waits for its words gets their end. Dropped, it leaves
+/// the controller alone. Until that one is waited for, its number means nobody else.
+fn ends_unless_begun(pid: i32) -> Sender<()> {
+    let (begun, waits) = channel();
+    std::thread::spawn(move || {
+        let pid = rustix::process::Pid::from_raw(pid).expect("a number");
+        if waits.recv_timeout(LONGEST_START) == Err(RecvTimeoutError::Timeout) {
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
+        }
+    });
+    begun
 }
