@@ -18,7 +18,7 @@ kind = "boot_smoke"
 artifact = "server"
 args = ["$PORT"]
 http = "http://127.0.0.1:$PORT/"
-within = "5s"
+within = "10s"
 healthy_for = "500ms"
 required = false
 "#;
@@ -46,5 +46,5 @@ fn a_server_is_started_asked_and_stopped_and_one_without_a_page_is_unhealthy() {
     let done = world.wait("gate_done", &[("name", "boots")]);
     assert_eq!(done["outcome"]["classification"], "unhealthy", "{done}");
     let message = done["outcome"]["message"].as_str().expect("a message");
-    assert!(message.contains("no answer within 5s") && message.contains("answered 404"), "{message}");
+    assert!(message.contains("no answer within 10s") && message.contains("answered 404"), "{message}");
 }
