@@ -311,7 +311,7 @@ impl Tokens {
         Ok(secret)
     }
 
-    /// Takes a token back. What is connected with it is to be closed by the server, see [`Self::still_holds`].
+    /// Takes a token back. What is connected with it is to be closed by the server, see [`Self::holding`].
     pub fn revoke(&self, name: &str) -> Result<Entry, TokenError> {
         if name == OWNER {
             return Err(TokenError::Owner { path: self.state.token() });
