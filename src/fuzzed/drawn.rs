@@ -104,7 +104,7 @@ fn try_one(name: &str, target: Target, count: u64, seed: u64) {
     }
 }
 
-/// What breaks is left where it can be kept: in the corpus, for ever.
+/// What breaks is left in a file, to be put into the corpus, where it is tried for ever.
 fn judge(name: &str, target: Target, input: &[u8]) {
     if std::panic::catch_unwind(|| target(input)).is_err() {
         let place = std::env::temp_dir().join(format!("tidegate-fuzzed-{name}"));
