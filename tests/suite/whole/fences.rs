@@ -194,7 +194,9 @@ fn who_uses_more_than_it_may_is_killed_and_told_why() {
             "[[tier.gate]]\nname = \"{name}\"\nkind = \"command\"\nrequired = false\nrun = '''{run}'''\nlimits = {{ {limits} }}\n"
         )
     };
-    let memory = limited("hog", "echo begun; head -c 500M /dev/zero | tail", "memory = \"64MiB\"");
+    // What `tail` has taken it holds until the other side ends, which is not before somebody looks.
+    let hog = "echo begun; { head -c 500M /dev/zero; sleep 600; } | tail";
+    let memory = limited("hog", hog, "memory = \"64MiB\"");
     let pids =
         limited("bomb", "echo begun; for i in $(seq 200); do setsid sleep 600 & done; wait", "pids = 32");
     let fits = limited("fits", "head -c 1M /dev/zero | tail >/dev/null", "memory = \"1GiB\", pids = 100");
