@@ -60,6 +60,11 @@ impl MemoryJournal {
         self.lock().fail_next.extend(std::iter::repeat_n(error, count));
     }
 
+    /// Whether the next append fails.
+    pub fn refuses(&self) -> bool {
+        !self.lock().fail_next.is_empty()
+    }
+
     /// The next `count` pages cannot be read, for this reason.
     pub fn fail_next_reads(&self, count: usize, error: Error) {
         self.lock().fail_next_reads.extend(std::iter::repeat_n(error, count));

@@ -13,7 +13,7 @@ use tidegate::clock::Clock;
 use tidegate::disk::{Disk as _, ToldDisk};
 use tidegate::domain::pipeline::{Confirm, Freeze, Phase, Pick, Require, Schedule, Wave, Window};
 use tidegate::domain::*;
-use tidegate::engine::{self, Refusal};
+use tidegate::engine::{self, Refusal, Standstill};
 use tidegate::journal::{self, Filter, Journal, MemoryJournal, Watermark};
 use tokio::time::Instant;
 
@@ -339,7 +339,13 @@ impl Story {
                 self.edits += 1;
                 self.load().await;
             }
-            93..=95 => self.journal.fail_next_appends(1 + self.chance.below(3), journal::Error::Full),
+            93..=95 => {
+                let count = 1 + self.chance.below(3);
+                // One such time after the other would have no end that a promise of lateness could count with.
+                if !self.journal.refuses() && !self.is_refused() {
+                    self.journal.fail_next_appends(count, journal::Error::Full);
+                }
+            }
             96 => self.journal.hold_durability(),
             97 => {
                 self.promises.disk_full = !self.disk.is_full();
@@ -348,6 +354,11 @@ impl Story {
             _ => self.journal.release_durability(),
         }
         self.settle().await;
+    }
+
+    /// The engine waits before it tries again to write what the journal refused.
+    fn is_refused(&self) -> bool {
+        matches!(self.controller.engine.standstill(), Some(Standstill::Journal(_)))
     }
 
     async fn push(&mut self) {
