@@ -95,7 +95,7 @@ impl<'a> Walk<'a> {
             DeValue::Integer(number) => self.integer(number, at, schema, path),
             DeValue::Boolean(yes) => Some(toml::Value::Boolean(*yes)),
             DeValue::Datetime(moment) => Some(toml::Value::Datetime(*moment)),
-            DeValue::Float(_) => None,
+            DeValue::Float(number) => self.decimal(number.as_str(), at, schema, path),
         }
     }
 
@@ -195,6 +195,12 @@ impl<'a> Walk<'a> {
         schema: &'a Value,
         path: &str,
     ) -> Option<toml::Value> {
+        if wants_decimal(schema) {
+            // In whatever base it is written.
+            let value = i64::from_str_radix(number.as_str(), number.radix());
+            let text = value.map_or_else(|_| number.to_string(), |value| value.to_string());
+            return self.decimal(&text, at, schema, path);
+        }
         let bound = |name: &str| schema.get(name).and_then(Value::as_f64).map(|bound| bound as i64);
         let (least, most) = (bound("minimum").unwrap_or(i64::MIN), bound("maximum").unwrap_or(i64::MAX));
         let value = i64::from_str_radix(number.as_str(), number.radix()).ok();
@@ -202,6 +208,28 @@ impl<'a> Walk<'a> {
             Some(value) => Some(toml::Value::Integer(value)),
             None => {
                 let message = format!("`{}` cannot be {number}", last_key(path));
+                let help = format!("write a number from {least} to {most}");
+                self.report.at(Code::OutOfRange, Severity::Error, at, message).help(help);
+                None
+            }
+        }
+    }
+
+    /// A number that may have a point.
+    fn decimal(
+        &mut self,
+        text: &str,
+        at: Range<usize>,
+        schema: &'a Value,
+        path: &str,
+    ) -> Option<toml::Value> {
+        let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
+        let (least, most) = (bound("minimum").unwrap_or(f64::MIN), bound("maximum").unwrap_or(f64::MAX));
+        let value = text.replace('_', "").parse::<f64>().ok();
+        match value.filter(|value| (least..=most).contains(value)) {
+            Some(value) => Some(toml::Value::Float(value)),
+            None => {
+                let message = format!("`{}` cannot be {text}", last_key(path));
                 let help = format!("write a number from {least} to {most}");
                 self.report.at(Code::OutOfRange, Severity::Error, at, message).help(help);
                 None
@@ -275,6 +303,9 @@ impl<'a> Walk<'a> {
             DeValue::String(text) if wants("a whole number") && text.parse::<i64>().is_ok() => {
                 Some(format!("write it without quotes: {key} = {text}"))
             }
+            DeValue::String(text) if expected == "a number" && text.parse::<f64>().is_ok() => {
+                Some(format!("write it without quotes: {key} = {text}"))
+            }
             DeValue::String(text) if wants("true or false") && ["true", "false"].contains(&text.as_ref()) => {
                 Some(format!("write it without quotes: {key} = {text}"))
             }
@@ -309,6 +340,7 @@ impl<'a> Walk<'a> {
         match schema.get("type").and_then(Value::as_str) {
             _ if schema.get("format").is_some_and(|format| format == "date-time") => "a date and time".into(),
             Some("integer") => "a whole number".into(),
+            Some("number") => "a number".into(),
             Some("boolean") => "true or false".into(),
             Some("object") => "a table".into(),
             Some("array") => {
@@ -432,13 +464,18 @@ fn fits(value: &DeValue<'_>, schema: &Value) -> bool {
     let is_moment = schema.get("format").is_some_and(|format| format == "date-time");
     match value {
         DeValue::String(_) => !is_moment && (kind == Some("string") || choices(schema).is_some()),
-        DeValue::Integer(_) => kind == Some("integer"),
+        DeValue::Integer(_) => kind == Some("integer") || wants_decimal(schema),
         DeValue::Boolean(_) => kind == Some("boolean"),
         DeValue::Array(_) => kind == Some("array"),
         DeValue::Table(_) => kind == Some("object"),
         DeValue::Datetime(_) => is_moment,
-        DeValue::Float(_) => false,
+        DeValue::Float(_) => wants_decimal(schema),
     }
+}
+
+/// Whether a number may have a point there.
+fn wants_decimal(schema: &Value) -> bool {
+    schema.get("type").is_some_and(|kind| kind == "number")
 }
 
 fn described(value: &DeValue<'_>) -> &'static str {

@@ -6,6 +6,7 @@
 pub mod id;
 pub mod span;
 pub mod size;
+pub mod cores;
 pub mod role;
 pub mod scope;
 pub mod blocker;
@@ -31,6 +32,7 @@ mod reload;
 pub use apply::apply;
 pub use blocker::Blocker;
 pub use command::{Actor, Answer, Command, Deed, News, Push, Pushed};
+pub use cores::Cores;
 pub use decide::{Decision, decide};
 pub use diagnostic::{Diagnostic, Severity};
 pub use effect::{Effect, Fallback, Job, Work, is_wanted, outstanding, preparations, work};

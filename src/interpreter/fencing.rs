@@ -14,7 +14,7 @@ use super::places::Folder;
 use super::process::Order;
 use super::task::Task;
 use crate::domain::pipeline::{Exec, Sandbox, SecretSource};
-use crate::runner::{Account, Fence, Ground, Limits};
+use crate::runner::{Account, Disk, Fence, Ground, Limits};
 use crate::settings::StateDir;
 use crate::source::mirror;
 use std::collections::HashMap;
@@ -39,10 +39,11 @@ pub(super) struct Fenced {
     lent: Option<Folder>,
 }
 
-/// What the runner is told of the limits.
-pub(super) fn limits(exec: &Exec) -> Limits {
+/// What the runner is told of the limits of a run in this folder.
+pub(super) fn limits(exec: &Exec, folder: &Folder) -> Limits {
     let said = exec.limits.unwrap_or_default();
-    Limits { memory: said.memory, pids: said.pids }
+    let disk = said.disk.map(|bytes| Disk { bytes, folder: folder.path().to_owned() });
+    Limits { memory: said.memory, pids: said.pids, cpu: said.cpu, disk }
 }
 
 /// Files of secrets that a definition names.

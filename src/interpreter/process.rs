@@ -128,7 +128,7 @@ fn start(task: &Task, order: Order, exec: &Exec, env: &Env) -> Start {
         append: order.append,
         mask: order.mask,
         fence: Fence::None,
-        limits: order.folder.as_ref().map(|_| fencing::limits(exec)).unwrap_or_default(),
+        limits: order.folder.as_ref().map(|folder| fencing::limits(exec, folder)).unwrap_or_default(),
     }
 }
 

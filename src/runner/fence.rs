@@ -10,11 +10,11 @@ mod landlock;
 
 use super::spawn::not_started;
 use super::{How, Start};
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::Child;
 use std::thread;
 
 pub use landlock::Landlock;
@@ -69,8 +69,8 @@ pub(super) struct Ids {
 pub(super) fn spawn_within(
     start: &Start,
     writer: OwnedFd,
-    spawn: impl FnOnce(OwnedFd, Option<Ids>) -> Result<Child, How> + Send,
-) -> Result<Child, How> {
+    spawn: impl FnOnce(OwnedFd, Option<Ids>) -> Result<Pid, How> + Send,
+) -> Result<Pid, How> {
     if start.fence == Fence::None {
         return spawn(writer, None);
     }

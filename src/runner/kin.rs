@@ -11,22 +11,34 @@
 //! The mark comes a moment after the process, since only the start of a process that copies this one's page tables could
 //! put it on before. What the step started in that moment is marked then too, if it is still below the step.
 //!
-//! Known gaps: a process that left the group, cleared its environment and closed its outputs, *and* set its own limit of
-//! file locks or was out of sight before the mark came; and one in a set-user-id program may refuse to be read or
+//! Where the run has a cgroup, whoever is in it belongs to it as well: nobody leaves one but root.
+//!
+//! Known gaps without one: a process that left the group, cleared its environment and closed its outputs, *and* set its own
+//! limit of file locks or was out of sight before the mark came; and one in a set-user-id program may refuse to be read or
 //! signaled.
 
-use rustix::process::{self, Pid, Resource, Rlimit, WaitId, WaitIdOptions};
-use std::collections::{HashMap, HashSet};
+use super::cgroup::{self, Cell, Controllers};
+use super::limits::{Limits, Passed};
+use rustix::process::{self, Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a dead child that nobody waits for is left alone when it is not known to come from a step.
 const UNCLAIMED: Duration = Duration::from_secs(60);
+/// The same where all children come from steps.
+const UNCLAIMED_HERE: Duration = Duration::from_secs(1);
+/// How often is looked for survivors while there are signs of them only.
+const LOOKS: u32 = 100;
+/// How often a list of children is read that never comes out the same twice.
+const READS: u32 = 8;
+/// How long is hunted at a stretch.
+const HUNT: Duration = Duration::from_millis(50);
 
 /// A process as it was at one moment.
 #[derive(Clone, Debug)]
@@ -53,14 +65,20 @@ pub(super) struct Kin {
     /// The step's pipe as links in `/proc/PID/fd` show it.
     pipe: Option<PathBuf>,
     seen: HashSet<(Pid, u64)>,
+    cell: Option<Cell>,
 }
 
 impl Kin {
     /// Marks a step that was just started.
-    pub(super) fn mark(leader: Pid, variable: Option<Vec<u8>>, pipe: BorrowedFd<'_>) -> Self {
+    pub(super) fn mark(
+        leader: Pid,
+        variable: Option<Vec<u8>>,
+        pipe: BorrowedFd<'_>,
+        cell: Option<Cell>,
+    ) -> Self {
         let pipe = rustix::fs::fstat(pipe).ok().map(|stat| format!("pipe:[{}]", stat.st_ino).into());
         let mark = put_new_mark(leader);
-        let mut kin = Self { leader, mark, variable, pipe, seen: HashSet::new() };
+        let mut kin = Self { leader, mark, variable, pipe, seen: HashSet::new(), cell };
         if has_children(leader) {
             kin.look();
         }
@@ -78,27 +96,96 @@ impl Kin {
     }
 
     /// The descendants that live on after the step's process has ended.
+    ///
+    /// One that starts the next and ends may have done so between two looks at it. But whoever lives has somebody above
+    /// that lives and is our child, or was a moment ago: so nobody is left when nobody has died since the last look.
     pub(super) fn survivors(&self) -> Vec<Process> {
-        let adopted = adopted(&reaping());
-        let roots: HashSet<Pid> = adopted
-            .into_iter()
-            .filter(|pid| *pid != self.leader)
-            .filter_map(look_at)
-            .filter(|process| !process.dead && self.owns(process))
-            .map(|process| process.pid)
-            .collect();
-        if roots.is_empty() {
-            return Vec::new();
+        let mut dead = HashSet::new();
+        for _ in 0..LOOKS {
+            let ours: Vec<Process> = self.adopted_ones();
+            // As long as the first of the run is not reaped nobody else has its group. Later they may not be told apart.
+            reaping().claimed.extend(ours.iter().map(|one| (one.pid, one.started)));
+            let fresh = ours.iter().filter(|one| one.dead);
+            let died = fresh.filter(|one| dead.insert((one.pid, one.started))).count();
+            let living = ours.iter().filter(|one| !one.dead).map(|one| one.pid);
+            let roots: HashSet<Pid> =
+                living.chain(self.members()).filter(|pid| *pid != self.leader).collect();
+            if roots.is_empty() && died == 0 {
+                return Vec::new();
+            }
+            if !roots.is_empty() {
+                let table = table();
+                let found = below(&table, roots).into_iter();
+                let found: Vec<Process> =
+                    found.filter(|one| !one.dead && one.pid != self.leader).cloned().collect();
+                if !found.is_empty() {
+                    reaping().claimed.extend(found.iter().map(|one| (one.pid, one.started)));
+                    return found;
+                }
+            }
         }
-        let table = table();
-        below(&table, roots).into_iter().filter(|one| !one.dead && one.pid != self.leader).cloned().collect()
+        Vec::new()
+    }
+
+    /// Our children that belong to the run, the dead ones included, without its first.
+    fn adopted_ones(&self) -> Vec<Process> {
+        let adopted = adopted(&reaping()).into_iter().filter(|pid| *pid != self.leader);
+        adopted.filter_map(look_at).filter(|process| self.owns(process)).collect()
+    }
+
+    /// Kills whoever of the run is our child now, again and again as long as there are new ones, for a moment at most. No
+    /// time is lost with others: one that starts the next and ends lives for a tenth of a millisecond.
+    pub(super) fn hunt(&self) {
+        let begin = Instant::now();
+        loop {
+            let adopted = adopted(&reaping()).into_iter().filter(|pid| *pid != self.leader);
+            let mut is_quiet = true;
+            for pid in adopted {
+                // The handle first: what is looked at then is what is killed.
+                let Ok(handle) = process::pidfd_open(pid, PidfdFlags::empty()) else { continue };
+                let Some(one) = look_at(pid).filter(|one| !one.dead && self.owns(one)) else { continue };
+                let _ = process::pidfd_send_signal(&handle, Signal::KILL);
+                reaping().claimed.insert((one.pid, one.started));
+                is_quiet = false;
+            }
+            reap_adopted();
+            if is_quiet || begin.elapsed() > HUNT {
+                return;
+            }
+        }
+    }
+
+    fn members(&self) -> Vec<Pid> {
+        self.cell.as_ref().map(Cell::members).unwrap_or_default()
+    }
+
+    /// Ends at once whoever is in the cgroup of the run. The others are left to whoever asks.
+    pub(super) fn end_members(&self) {
+        if let Some(cell) = &self.cell {
+            cell.end();
+        }
+    }
+
+    /// Which limits the kernel keeps for it.
+    pub(super) fn kept(&self) -> Controllers {
+        self.cell.as_ref().map(Cell::kept).unwrap_or_default()
+    }
+
+    /// What the kernel kept from it.
+    pub(super) fn refused(&self, limits: &Limits) -> Option<Passed> {
+        self.cell.as_ref()?.refused(limits)
+    }
+
+    /// The cgroup, once nobody is to be found any more.
+    pub(super) fn into_cell(self) -> Option<Cell> {
+        self.cell
     }
 
     /// All processes of the run that live now, its first included.
     pub(super) fn living(&self) -> Vec<Process> {
         let adopted = adopted(&reaping()).into_iter().filter(|pid| *pid != self.leader);
         let ours = adopted.filter_map(look_at).filter(|process| self.owns(process));
-        let roots = ours.map(|process| process.pid).chain([self.leader]).collect();
+        let roots = ours.map(|process| process.pid).chain([self.leader]).chain(self.members()).collect();
         below(&table(), roots).into_iter().filter(|process| !process.dead).cloned().collect()
     }
 
@@ -180,17 +267,15 @@ pub(super) fn look_at(pid: Pid) -> Option<Process> {
     Some(Process { pid, parent, group, started, dead, threads, pages, name: name.to_owned() })
 }
 
-/// Our children that the kernel gave us when their parents ended (and some of our own). Adopted children are in the
-/// list of the main thread, which lives as long as the process.
-///
-/// A child that leaves the list while it is read makes the kernel skip one. So nothing of ours is reaped meanwhile (that
-/// is what the lock is for), and as others may reap theirs, the list must come out the same twice, unless it is empty.
-fn adopted(_no_reaping: &Reaping) -> Vec<Pid> {
-    static PATH: LazyLock<String> = LazyLock::new(|| {
+/// Our children that the kernel gave us when their parents ended (and some of our own). They are in the list of the main
+/// thread, which lives as long as the process; those that a step made as children of ours (`CLONE_PARENT`) are in that of
+/// the thread that started the step, which is the one that asks.
+fn adopted(no_reaping: &Reaping) -> Vec<Pid> {
+    static MAIN: LazyLock<String> = LazyLock::new(|| {
         let pid = process::getpid();
         format!("/proc/{pid}/task/{pid}/children")
     });
-    let Ok(file) = File::open(&*PATH) else {
+    let Some(mut found) = children(Path::new(&*MAIN), no_reaping) else {
         // A kernel without that list: look at everybody.
         let us = process::getpid().as_raw_pid();
         return table()
@@ -199,14 +284,30 @@ fn adopted(_no_reaping: &Reaping) -> Vec<Pid> {
             .map(|process| process.pid)
             .collect();
     };
+    if rustix::thread::gettid() != process::getpid() {
+        found.extend(children(Path::new("/proc/thread-self/children"), no_reaping).unwrap_or_default());
+    }
+    found
+}
+
+/// The children in a list of the kernel. None: there is no such list.
+///
+/// A child that leaves the list while it is read makes the kernel skip one. So nothing of ours is reaped meanwhile (that
+/// is what the lock is for), and as others may reap theirs, it is read until it comes out the same twice, unless it is
+/// empty. A step that starts processes without end may keep it from that, so after some reads all that was seen counts.
+fn children(list: &Path, _no_reaping: &Reaping) -> Option<Vec<Pid>> {
+    let file = File::open(list).ok()?;
     let mut before = String::new();
-    loop {
+    let mut seen = BTreeSet::new();
+    for _ in 0..READS {
         let now = read_at_once(&file);
+        seen.extend(now.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
         if now.is_empty() || now == before {
-            return now.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect();
+            break;
         }
         before = now;
     }
+    Some(seen.into_iter().filter_map(Pid::from_raw).collect())
 }
 
 /// A file of `/proc` from its beginning, in as few reads as can be.
@@ -249,9 +350,9 @@ fn put_mark(pid: Pid, mark: u64) -> bool {
     process::prlimit(Some(pid), Resource::Locks, limit).is_ok()
 }
 
-/// Whether some run of this process marked it.
+/// Whether some run of this process marked it, or had it in its cgroup.
 pub(super) fn comes_from_a_step(pid: Pid) -> bool {
-    mark_of(pid).as_ref().is_some_and(is_ours)
+    mark_of(pid).as_ref().is_some_and(is_ours) || cgroup::is_in_ours(pid)
 }
 
 fn mark_of(pid: Pid) -> Option<u64> {
@@ -265,6 +366,8 @@ fn mark_of(pid: Pid) -> Option<u64> {
 struct Reaping {
     /// Steps: their own run reaps them.
     leaders: HashSet<Pid>,
+    /// Those that were found to belong to a run, however that was told.
+    claimed: HashSet<(Pid, u64)>,
     /// Dead children that nobody took yet and that may be anybody's, with when they were first seen.
     unclaimed: HashMap<(Pid, u64), Instant>,
 }
@@ -282,6 +385,14 @@ pub(super) fn forget_leader(pid: Pid) {
     reaping().leaders.remove(&pid);
 }
 
+/// Nothing but runs starts processes here: whoever lies dead and has no mark yet (it was quicker than that) comes from one.
+static IS_FOR_RUNS: AtomicBool = AtomicBool::new(false);
+
+/// To be called in a process that is there for runs only.
+pub(super) fn start_nothing_else() {
+    IS_FOR_RUNS.store(true, Ordering::Relaxed);
+}
+
 /// Takes the exit status of adopted children that have died, so that they do not stay as zombies.
 ///
 /// Whoever started a process itself waits for it, and must get the status: so nothing is taken that is not known to come
@@ -290,11 +401,15 @@ pub(super) fn forget_leader(pid: Pid) {
 pub(super) fn reap_adopted() {
     let mut reaping = reaping();
     let adopted = adopted(&reaping);
+    // Nobody takes the number of one that still lies there dead.
+    let is_there = |(pid, started): &(Pid, u64)| look_at(*pid).is_some_and(|one| one.started == *started);
+    reaping.claimed.retain(is_there);
     if adopted.is_empty() {
         reaping.unclaimed.clear();
         return;
     }
     let now = Instant::now();
+    let patience = if IS_FOR_RUNS.load(Ordering::Relaxed) { UNCLAIMED_HERE } else { UNCLAIMED };
     let mut still = HashMap::new();
     for process in adopted.into_iter().filter_map(look_at).filter(|process| process.dead) {
         if reaping.leaders.contains(&process.pid) {
@@ -302,7 +417,10 @@ pub(super) fn reap_adopted() {
         }
         let key = (process.pid, process.started);
         let since = *reaping.unclaimed.get(&key).unwrap_or(&now);
-        if comes_from_a_step(process.pid) || now.duration_since(since) >= UNCLAIMED {
+        if reaping.claimed.contains(&key)
+            || comes_from_a_step(process.pid)
+            || now.duration_since(since) >= patience
+        {
             let _ = process::waitid(WaitId::Pid(process.pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
         } else {
             still.insert(key, since);

@@ -6,7 +6,6 @@ use rustix::io::Errno;
 use rustix::process::{self, Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::Child;
 
 /// The status of a process that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +26,8 @@ pub(super) struct Leader {
 }
 
 impl Leader {
-    /// Takes over a process that was just started as the head of its group.
-    pub(super) fn adopt(child: Child) -> io::Result<Self> {
-        let pid = Pid::from_child(&child);
-        kin::register_leader(pid);
+    /// Takes over a process that was just started as the head of its group, and is known as such to [`kin`].
+    pub(super) fn adopt(pid: Pid) -> io::Result<Self> {
         match process::pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => Ok(Self { pid, pidfd, reaped: false }),
             Err(error) => {

@@ -1,15 +1,24 @@
-//! What a run may use: memory and processes, looked at again and again while it lives. Leaves ending it to [`super::run`].
+//! What a run may use, looked at again and again while it lives. Leaves ending it to [`super::run`].
 //!
-//! No kernel keeps these for a group of processes without a cgroup that is ours, which most machines do not give away. So
-//! this is a watch and not a wall: what comes and goes between two looks is not seen, and a run that grows fast is above
-//! its limit for as long as a look and the kill take. Limits of single processes (`RLIMIT_AS`, `RLIMIT_DATA`) are not set:
-//! runtimes reserve far more than they use, and would fail; `RLIMIT_NPROC` counts what else its user runs.
+//! Where the run has a cgroup with the controller for it, the kernel keeps the limit of memory, of processes and of
+//! processor time, and only what it noted of that is looked at here. Without, memory and processes are counted: a watch and
+//! not a wall. What comes and goes between two looks is not seen, and a run that grows fast is above its limit for as long
+//! as a look and the kill take. Limits of single processes (`RLIMIT_AS`, `RLIMIT_DATA`) are not set: runtimes reserve far
+//! more than they use, and would fail; `RLIMIT_NPROC` counts what else its user runs. No kernel keeps a limit of one folder:
+//! [`disk`] is always a watch.
 
+mod disk;
+
+use super::cgroup::Controllers;
 use super::kin::{Kin, Process};
+use crate::domain::Cores;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+pub(super) use disk::Meter;
 
 /// How long after the start of the process the first look is.
 const FIRST: Duration = Duration::from_millis(50);
@@ -22,12 +31,28 @@ const PAUSE: u32 = 4;
 const OOM_SCORE_ADJUSTMENT: &str = "500";
 
 /// What all processes of a run may use together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes in RAM. What several processes share counts once.
     pub memory: Option<u64>,
     /// Processes and threads.
     pub pids: Option<u32>,
+    /// Processor time. Kept only by a kernel: whoever takes more is slowed down, and not ended.
+    #[serde(default)]
+    pub cpu: Option<Cores>,
+    /// Room in a folder.
+    #[serde(default)]
+    pub disk: Option<Disk>,
+}
+
+/// How much a folder may grow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Bytes that more are taken on the disk than at the start of the run.
+    pub bytes: u64,
+    /// The folder, with all below on the same file system.
+    #[serde(with = "super::keeper::text")]
+    pub folder: PathBuf,
 }
 
 /// Which limit.
@@ -37,6 +62,8 @@ pub enum Limit {
     Memory,
     /// [`Limits::pids`].
     Pids,
+    /// [`Limits::disk`].
+    Disk,
 }
 
 /// A limit that was passed: what was granted, and what was seen. `Display` says it in a sentence without a full stop.
@@ -46,22 +73,27 @@ pub struct Passed {
     pub limit: Limit,
     /// What was granted, in bytes or as a count.
     pub granted: u64,
-    /// What there was.
+    /// What there was. Not more than was granted where the kernel kept the limit: more was asked for, and not given.
     pub seen: u64,
 }
 
 impl fmt::Display for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.limit {
-            Limit::Memory => {
-                let exact = self.granted.max(self.seen) < 1 << 20;
-                let shown = |bytes: u64, up: bool| match exact {
-                    true => format!("{bytes} bytes"),
-                    false => in_mebibytes(bytes, up),
-                };
-                write!(f, "memory limit {} passed: {}", shown(self.granted, false), shown(self.seen, true))
-            }
-            Limit::Pids => write!(f, "pids limit {} passed: {}", self.granted, self.seen),
+        let name = match self.limit {
+            Limit::Memory => "memory",
+            Limit::Pids => "pids",
+            Limit::Disk => "disk",
+        };
+        let exact = self.limit == Limit::Pids;
+        let shown = |amount: u64, up: bool| match exact {
+            true => amount.to_string(),
+            false if self.granted.max(self.seen) < 1 << 20 => format!("{amount} bytes"),
+            false => in_mebibytes(amount, up),
+        };
+        write!(f, "{name} limit {} passed: ", shown(self.granted, false))?;
+        match self.seen > self.granted {
+            true => f.write_str(&shown(self.seen, true)),
+            false => f.write_str("it wanted more, and the kernel gave no more"),
         }
     }
 }
@@ -79,12 +111,16 @@ fn in_mebibytes(bytes: u64, up: bool) -> String {
 /// The watch over one run. There is none for a run without limits.
 pub(super) struct Watch {
     limits: Limits,
+    /// What the kernel keeps, and need not be counted.
+    kept: Controllers,
+    disk: Option<Meter>,
     next: Instant,
 }
 
 impl Watch {
-    pub(super) fn new(limits: Limits) -> Option<Watch> {
-        (limits != Limits::default()).then(|| Watch { limits, next: Instant::now() + FIRST })
+    pub(super) fn new(limits: Limits, kept: Controllers, disk: Option<Meter>) -> Option<Watch> {
+        let is_needed = limits.memory.is_some() || limits.pids.is_some() || disk.is_some();
+        is_needed.then(|| Watch { limits, kept, disk, next: Instant::now() + FIRST })
     }
 
     /// When it looks next.
@@ -97,31 +133,47 @@ impl Watch {
         if now < self.next {
             return None;
         }
-        let living = kin.living();
-        let passed = self.pids(&living).or_else(|| self.memory(&living));
+        let passed = kin.refused(&self.limits).or_else(|| self.count(kin)).or_else(|| self.disk());
         let end = Instant::now();
         self.next = end + EVERY.max(end.duration_since(now) * PAUSE);
         passed
     }
 
-    fn pids(&self, living: &[Process]) -> Option<Passed> {
-        let granted = u64::from(self.limits.pids?);
-        let seen = living.iter().map(|process| u64::from(process.threads)).sum();
-        (seen > granted).then_some(Passed { limit: Limit::Pids, granted, seen })
-    }
-
-    fn memory(&self, living: &[Process]) -> Option<Passed> {
-        let granted = self.limits.memory?;
-        // What is shared is counted in each of them: never too little, and costs nothing more.
-        let page = rustix::param::page_size() as u64;
-        let most: u64 = living.iter().map(|process| process.pages * page).sum();
-        if most <= granted {
+    /// Counts what no kernel keeps.
+    fn count(&self, kin: &Kin) -> Option<Passed> {
+        let pids = self.limits.pids.filter(|_| !self.kept.pids);
+        let memory = self.limits.memory.filter(|_| !self.kept.memory);
+        if pids.is_none() && memory.is_none() {
             return None;
         }
-        let fair = |process: &Process| fair_share(process).unwrap_or(process.pages * page);
-        let seen = living.iter().map(fair).sum();
-        (seen > granted).then_some(Passed { limit: Limit::Memory, granted, seen })
+        let living = kin.living();
+        pids.and_then(|granted| too_many(granted, &living))
+            .or_else(|| memory.and_then(|granted| too_much(granted, &living)))
     }
+
+    fn disk(&self) -> Option<Passed> {
+        let (limit, meter) = (self.limits.disk.as_ref()?, self.disk.as_ref()?);
+        let seen = meter.grown();
+        (seen > limit.bytes).then_some(Passed { limit: Limit::Disk, granted: limit.bytes, seen })
+    }
+}
+
+fn too_many(granted: u32, living: &[Process]) -> Option<Passed> {
+    let granted = u64::from(granted);
+    let seen = living.iter().map(|process| u64::from(process.threads)).sum();
+    (seen > granted).then_some(Passed { limit: Limit::Pids, granted, seen })
+}
+
+fn too_much(granted: u64, living: &[Process]) -> Option<Passed> {
+    // What is shared is counted in each of them: never too little, and costs nothing more.
+    let page = rustix::param::page_size() as u64;
+    let most: u64 = living.iter().map(|process| process.pages * page).sum();
+    if most <= granted {
+        return None;
+    }
+    let fair = |process: &Process| fair_share(process).unwrap_or(process.pages * page);
+    let seen = living.iter().map(fair).sum();
+    (seen > granted).then_some(Passed { limit: Limit::Memory, granted, seen })
 }
 
 /// Bytes that a process has in RAM, of what is shared its part. None: it may not be looked at.
@@ -154,11 +206,17 @@ mod tests {
         assert_eq!(memory(1000, 4096), "memory limit 1000 bytes passed: 4096 bytes");
         let pids = Passed { limit: Limit::Pids, granted: 5, seen: 7 };
         assert_eq!(pids.to_string(), "pids limit 5 passed: 7");
+        let disk = Passed { limit: Limit::Disk, granted: 1 << 30, seen: (1 << 30) + (1 << 29) };
+        assert_eq!(disk.to_string(), "disk limit 1024 MiB passed: 1536 MiB");
+        let wall = "it wanted more, and the kernel gave no more";
+        assert_eq!(memory(64 << 20, 64 << 20), format!("memory limit 64 MiB passed: {wall}"));
     }
 
     #[test]
     fn without_limits_nobody_watches() {
-        assert!(Watch::new(Limits::default()).is_none());
-        assert!(Watch::new(Limits { memory: None, pids: Some(1) }).is_some());
+        let watch = |limits| Watch::new(limits, Controllers::default(), None);
+        assert!(watch(Limits::default()).is_none());
+        assert!(watch(Limits { cpu: Cores::new(1.0), ..Limits::default() }).is_none(), "the kernel keeps it");
+        assert!(watch(Limits { pids: Some(1), ..Limits::default() }).is_some());
     }
 }

@@ -1,7 +1,9 @@
 //! The runner of this machine: one thread for each run, and a list of those that are under way.
 
+use super::cgroup::Cgroups;
 use super::control::Control;
 use super::outbox::Outbox;
+use super::run::Shared;
 use super::spares::Spares;
 use super::{Exit, How, Report, Runner, Start, StopCause, run, spawn, threads};
 use crate::domain::RunId;
@@ -12,22 +14,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::Sender;
 
 /// Runs steps as children of this process.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct LocalRunner {
     runs: Arc<Mutex<HashMap<RunId, Arc<Control>>>>,
     spares: Arc<Spares>,
+    cgroups: &'static Cgroups,
 }
 
 impl LocalRunner {
     /// Makes this process the one to which orphans of its steps are given. A system that refuses (no Linux has) leaves
     /// only those descendants to be found that stay in the step's group.
     pub fn new() -> Self {
+        Self::with(Cgroups::of_this_process())
+    }
+
+    /// The same, whose runs have no cgroups even where this process may make some.
+    pub fn without_cgroups() -> Self {
+        Self::with(Cgroups::none())
+    }
+
+    fn with(cgroups: &'static Cgroups) -> Self {
         let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-        Self::default()
+        Self { runs: Arc::default(), spares: Arc::default(), cgroups }
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<RunId, Arc<Control>>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        Shared { spares: &self.spares, cgroups: self.cgroups }
     }
 
     /// Puts the run on the list, so that a stop finds it from now on.
@@ -48,12 +64,19 @@ impl LocalRunner {
 
     fn carry_out(&self, start: &Start, control: &Control, reports: Sender<Report>) {
         let mut out = Outbox::new(start.run, reports);
-        let exit = catch_unwind(AssertUnwindSafe(|| run::carry_out(start, control, &self.spares, &mut out)));
+        let exit =
+            catch_unwind(AssertUnwindSafe(|| run::carry_out(start, control, &self.shared(), &mut out)));
         let exit = exit.unwrap_or_else(|_| {
             Exit::without_process(How::LogFailed { message: "watch the process: the runner broke".into() })
         });
         self.runs().remove(&start.run);
         out.finish(Report::Exited { run: start.run, exit });
+    }
+}
+
+impl Default for LocalRunner {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

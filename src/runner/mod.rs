@@ -18,7 +18,8 @@
 //! left unreaped (`waitid` with `WNOWAIT`) until all signals were sent, so that no reused id can be hit. What it left
 //! behind is found and ended (`strays`, `kin`), which needs no cgroup: this process is a child subreaper, so every
 //! orphan becomes its child, and each run's processes carry a mark that survives `setsid`, double forks and `env -i`.
-//! A cgroup per run, where one is delegated, would be a second way to the same list (`kin::Kin`).
+//! A cgroup for each run, where one is delegated (`cgroup`), is a second way to the same list (`kin::Kin`), and ends all of
+//! it at once.
 //!
 //! # What a step is kept from
 //! [`Fence`] and [`Limits`] come with the [`Start`]; `fence` and `limits` say how they are kept. A run with neither costs
@@ -28,6 +29,7 @@ pub mod fake;
 pub mod keeper;
 pub mod tool;
 mod capture;
+mod cgroup;
 mod control;
 mod drain;
 mod events_file;
@@ -55,9 +57,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+pub use cgroup::{Absent, Cgroups, Controllers, Ground as CgroupGround};
 pub use fence::{Account, Fence, Ground, Landlock};
 pub use keeper::KeptRunner;
-pub use limits::{Limit, Limits, Passed};
+pub use limits::{Disk, Limit, Limits, Passed};
 pub use local::LocalRunner;
 pub use mask::Words;
 pub use strays::end_abandoned;

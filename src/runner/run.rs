@@ -5,12 +5,13 @@
 //! before its timeout was looked at. Once a signal was sent, the run was stopped, whatever status comes.
 
 use super::capture::{Capture, GATHER};
+use super::cgroup::Cgroups;
 use super::control::Control;
 use super::events_file::EventsFile;
 use super::fence::Fence;
 use super::kin::{self, Kin};
 use super::leader::{Leader, Status};
-use super::limits::{self, Passed, Watch};
+use super::limits::{self, Limits, Meter, Passed, Watch};
 use super::log::Log;
 use super::outbox::{self, Outbox};
 use super::spares::Spares;
@@ -29,8 +30,15 @@ const LINGER: Duration = Duration::from_millis(50);
 /// How long after SIGKILL a process that cannot die (in a broken file system, say) is waited for.
 const UNDEAD: Duration = Duration::from_secs(30);
 
+/// What all runs of a runner have together.
+#[derive(Clone, Copy)]
+pub(super) struct Shared<'a> {
+    pub(super) spares: &'a Spares,
+    pub(super) cgroups: &'a Cgroups,
+}
+
 /// Runs one step and tells everything about it, its end included, exactly once.
-pub(super) fn carry_out(start: &Start, control: &Control, spares: &Spares, out: &mut Outbox) -> Exit {
+pub(super) fn carry_out(start: &Start, control: &Control, shared: &Shared<'_>, out: &mut Outbox) -> Exit {
     let began = Instant::now();
     let log = match Log::open(start) {
         Ok(log) => log,
@@ -39,8 +47,10 @@ pub(super) fn carry_out(start: &Start, control: &Control, spares: &Spares, out: 
     if let Some(cause) = control.asked() {
         return no_process(How::Stopped(cause), began, Some(log));
     }
-    match begin(start, control, spares, out, began) {
-        Ok(parts) => Run { start, control, spares, out, began, log, phase: Phase::Running, parts }.carry_on(),
+    match begin(start, control, shared, out, began) {
+        Ok(parts) => {
+            Run { start, control, shared: *shared, out, began, log, phase: Phase::Running, parts }.carry_on()
+        }
         Err(how) => no_process(how, began, Some(log)),
     }
 }
@@ -71,13 +81,13 @@ struct Parts {
 fn begin(
     start: &Start,
     control: &Control,
-    spares: &Spares,
+    shared: &Shared<'_>,
     out: &mut Outbox,
     began: Instant,
 ) -> Result<Parts, How> {
     let events = match &start.fence {
         Fence::Account(account) => EventsFile::create_for(&start.events, account),
-        Fence::None | Fence::Landlock(_) => EventsFile::create(&start.events, spares),
+        Fence::None | Fence::Landlock(_) => EventsFile::create(&start.events, shared.spares),
     };
     let events = events.map_err(|(errno, message)| spawn::not_started(errno, message, false))?;
     let system = |error: std::io::Error| {
@@ -87,14 +97,33 @@ fn begin(
     if let Some(cause) = control.asked() {
         return Err(How::Stopped(cause));
     }
-    let leader = Leader::adopt(spawn::spawn(start, writer)?).map_err(system)?;
+    // It is measured before the step can write anything.
+    let disk = start.limits.disk.as_ref().map(Meter::begin).transpose().map_err(system)?;
+    let cell = shared.cgroups.make(start.run, &start.limits);
+    let leader =
+        spawn::spawn(start, writer, cell.as_ref()).and_then(|process| Leader::adopt(process).map_err(system));
+    let leader = match leader {
+        Ok(leader) => leader,
+        Err(how) => {
+            cell.into_iter().for_each(|cell| shared.cgroups.let_go(cell));
+            return Err(how);
+        }
+    };
     let variable = start.env.iter().rev().find(|(name, _)| name == RUN_ID_VARIABLE);
     let variable = variable.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-    let kin = Kin::mark(leader.pid(), variable, capture.pipe());
+    let kin = Kin::mark(leader.pid(), variable, capture.pipe(), cell);
     if start.limits.memory.is_some() && !start.leave_running {
         limits::prefer_to_lose(leader.pid());
     }
     out.put(Report::Started { run: start.run, pid: leader.pid().as_raw_pid().unsigned_abs() });
+    if let Some(cores) = start.limits.cpu.filter(|_| !kin.kept().cpu) {
+        let why = match shared.cgroups.ground() {
+            Ok(_) => "the kernel does not keep it for cgroups that tidegate can make".to_owned(),
+            Err(absent) => absent.to_string(),
+        };
+        out.warn(format!("`limits.cpu` of {cores} is not kept here: {why}; `tidegate doctor` says more"));
+    }
+    let kept = kin.kept();
     let deadline = start.timeout.and_then(|timeout| began.checked_add(timeout));
     Ok(Parts {
         events,
@@ -103,7 +132,7 @@ fn begin(
         kin,
         deadline,
         next_look: began + EVENTS_EVERY,
-        watch: Watch::new(start.limits),
+        watch: Watch::new(start.limits.clone(), kept, disk),
     })
 }
 
@@ -131,7 +160,7 @@ enum Phase {
 struct Run<'a> {
     start: &'a Start,
     control: &'a Control,
-    spares: &'a Spares,
+    shared: Shared<'a>,
     out: &'a mut Outbox,
     began: Instant,
     log: Log,
@@ -244,7 +273,9 @@ impl Run<'_> {
 
     fn kill(&mut self, why: Why, now: Instant) {
         self.parts.kin.look();
+        // The group first: the kernel does not let one of it see the end of another. In a cgroup it goes from one to the next.
         self.signal(Signal::KILL);
+        self.parts.kin.end_members();
         self.phase = Phase::Killing { why, give_up_at: now + UNDEAD };
     }
 
@@ -283,6 +314,9 @@ impl Run<'_> {
     /// The process has ended, or does not (no status): takes the rest of its output, ends what it left, tells.
     fn finish(mut self, status: Option<Status>) -> Exit {
         let elapsed = self.began.elapsed();
+        if let Some(passed) = self.refused(status) {
+            self.kill(Why::LimitPassed(passed), Instant::now());
+        }
         self.take_rest();
         let strays = self.end_strays();
         if let Some((offset, bytes)) = self.log.take_last() {
@@ -295,7 +329,7 @@ impl Run<'_> {
         }
         let is_ours = !matches!(self.start.fence, Fence::Account(_));
         let nobody_is_left = status.is_some() && strays.is_empty() && is_ours;
-        self.parts.events.finish(self.out, nobody_is_left.then_some(self.spares));
+        self.parts.events.finish(self.out, nobody_is_left.then_some(self.shared.spares));
         if status.is_some() {
             self.parts.leader.reap();
         } else {
@@ -303,6 +337,12 @@ impl Run<'_> {
             self.parts.leader.abandon();
         }
         kin::reap_adopted();
+        if let Some(cell) = self.parts.kin.into_cell() {
+            if self.start.leave_running && !strays.is_empty() && matches!(self.phase, Phase::Running) {
+                cell.let_stay();
+            }
+            self.shared.cgroups.let_go(cell);
+        }
         if !self.parts.capture.has_ended() && self.start.leave_running && !strays.is_empty() {
             drain::keep(self.parts.capture.into_pipe());
         }
@@ -314,6 +354,17 @@ impl Run<'_> {
         let how = how_it_ended(status, why, log.failed);
         let (log_bytes, log_sha256, log_truncated) = (log.bytes, log.sha256, log.truncated);
         Exit { how, log_bytes, log_sha256, log_truncated, elapsed, strays }
+    }
+
+    /// The limit of which it did not get more, if it ended by itself and not well: the last look was a while ago, and
+    /// whom the kernel kills it does not ask.
+    fn refused(&self, status: Option<Status>) -> Option<Passed> {
+        let is_bad =
+            matches!(self.phase, Phase::Running) && status.is_some_and(|status| status != Status::Code(0));
+        if is_bad && self.start.limits != Limits::default() {
+            return self.parts.kin.refused(&self.start.limits);
+        }
+        None
     }
 
     /// The limit for which it was killed.
@@ -360,7 +411,14 @@ impl Run<'_> {
         }
         // What grows without end gets no time for it.
         let grace = if self.passed().is_some() { Duration::ZERO } else { self.start.grace };
-        let ended = strays::end(grace, || kin.survivors());
+        let ended = strays::end(
+            grace,
+            || kin.survivors(),
+            || {
+                kin.end_members();
+                kin.hunt();
+            },
+        );
         if !ended.found.is_empty() {
             self.out.warn(format!("ended what the step left running: {}", in_words(&ended.found)));
         }

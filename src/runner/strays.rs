@@ -25,8 +25,8 @@ pub(super) struct Ended {
 }
 
 /// Ends all that `find` finds: SIGTERM, after a grace of at most two seconds SIGKILL, and again until it finds nothing.
-/// Blocks for ten seconds at most.
-pub(super) fn end(grace: Duration, mut find: impl FnMut() -> Vec<Process>) -> Ended {
+/// With each SIGKILL comes `kill`, which may end more at once. Blocks for ten seconds at most.
+pub(super) fn end(grace: Duration, mut find: impl FnMut() -> Vec<Process>, kill: impl Fn()) -> Ended {
     let (begin, grace) = (Instant::now(), grace.min(SHORT_GRACE));
     let mut found = BTreeMap::new();
     let mut asked = HashSet::new();
@@ -42,6 +42,7 @@ pub(super) fn end(grace: Duration, mut find: impl FnMut() -> Vec<Process>) -> En
         let handles: Vec<OwnedFd> = alive.iter().filter_map(handle).collect();
         if gentle.is_zero() {
             send(&handles, &[Signal::KILL]);
+            kill();
             wait(&handles, ROUND);
             continue;
         }
@@ -71,7 +72,7 @@ pub fn end_abandoned(variable: &[u8], grace: Duration) -> Vec<Stray> {
         let found = kin::below(&table, roots);
         found.into_iter().filter(|process| !process.dead && process.pid != ourselves).cloned().collect()
     };
-    end(grace, find).found
+    end(grace, find, || ()).found
 }
 
 fn named(process: &Process) -> Stray {

@@ -96,7 +96,6 @@ fn kernel(findings: &mut Findings) {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let release = read("/proc/sys/kernel/osrelease").unwrap_or_default();
     findings.ok("kernel", "", release.trim());
-    findings.ok("cgroup", "/sys/fs/cgroup", cgroup());
     let own = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty());
     findings.ok("pidfd", "", if own.is_ok() { "there" } else { "not there" });
     findings.ok(
@@ -120,17 +119,6 @@ fn kernel(findings: &mut Findings) {
     };
     findings.ok("accounts", "", accounts);
     findings.ok("user-namespaces", "", user_namespaces());
-}
-
-fn cgroup() -> &'static str {
-    let is_v2 = |path: &str| std::path::Path::new(path).join("cgroup.controllers").exists();
-    let can_write = |path: &str| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
-    match (is_v2("/sys/fs/cgroup"), is_v2("/sys/fs/cgroup/unified")) {
-        (true, _) if can_write("/sys/fs/cgroup/cgroup.procs") => "version 2, may be written",
-        (true, _) => "version 2, may not be written at its top",
-        (_, true) => "version 2 beside version 1, without its controllers",
-        _ => "no version 2",
-    }
 }
 
 /// Tried where `unshare` is there, else as the kernel says.

@@ -2,6 +2,7 @@
 //! and the way out. It changes nothing, beside a file that it touches in the folder of the pipelines and removes again.
 //! Where a controller is at work on the state folder, its files are looked at, wherever it was started.
 
+mod cgroups;
 mod controller;
 mod fences;
 mod files;
@@ -117,6 +118,7 @@ fn look(args: &Args) -> Result<Findings, Trouble> {
     })?;
     let mut findings = Findings::default();
     machine::look(&settings, &mut findings);
+    let ground = cgroups::look(serving.as_ref(), &mut findings);
     let token = state::look(&settings, &mut findings);
     watching::look(&settings.pipelines, &mut findings);
     secrets::of_webhooks(&settings.webhooks, &mut findings);
@@ -127,6 +129,7 @@ fn look(args: &Args) -> Result<Findings, Trouble> {
         let folders = Folders { pipelines: &settings.pipelines, state: settings.state.path() };
         secrets::look(&folders, pipeline, &mut findings);
         fences::look(pipeline, &mut findings);
+        cgroups::of_pipeline(&ground, pipeline, &mut findings);
     }
     runtime.block_on(nodes::look(&settings, &pipelines, &mut findings));
     runtime.block_on(hooks::look(&settings, token, &pipelines, &mut findings));

@@ -22,7 +22,7 @@ use crate::journal::{self, Journal, SqliteJournal};
 use crate::notice::{self, Courier};
 use crate::remote::Client;
 use crate::runner::keeper::Unreached;
-use crate::runner::{KeptRunner, LocalRunner, Runner};
+use crate::runner::{Cgroups, KeptRunner, LocalRunner, Runner};
 use crate::server::{self, Limits, Pushes, ServerOptions};
 use crate::settings::{Settings, StateDir, Tokens};
 use crate::source::Git;
@@ -59,6 +59,8 @@ pub(super) struct Controller {
 impl Controller {
     /// Starts everything; what does not work is found before anything is begun.
     pub(super) async fn start(settings: &Settings) -> Result<Controller, Trouble> {
+        // Before any other process is started, which would sit where this one is.
+        blocking(Cgroups::of_this_process).await;
         let opened = Opened::open(settings).await?;
         let journal = opened.journal.clone();
         let address = opened.address;
@@ -106,6 +108,16 @@ impl Controller {
     /// Where it answers.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Says whether runs get cgroups of their own.
+    pub(super) fn say_cgroups(&self) {
+        match Cgroups::of_this_process().ground() {
+            Ok(ground) => tracing::info!("each step has a cgroup of its own, {ground}"),
+            Err(absent) => {
+                tracing::info!("no step has a cgroup of its own: {absent}; its processes are found without");
+            }
+        }
     }
 
     /// Resolves when commands are taken, or never will be.

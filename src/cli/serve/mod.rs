@@ -87,6 +87,7 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
         settings.pipelines.display(),
         settings.state.path().display(),
     ));
+    controller.say_cgroups();
     controller.until_ready().await;
     supervisor.ready(controller.address());
     let engine = controller.engine();

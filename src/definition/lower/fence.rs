@@ -1,5 +1,5 @@
-//! Where `sandbox`, `limits.memory` and `limits.pids` can be kept to, and where not: a rule that is shown and not applied
-//! would be an open gate.
+//! Where `sandbox` and `limits` of a process can be kept to, and where not: a rule that is shown and not applied would be
+//! an open gate.
 
 use crate::definition::codes::Code;
 use crate::definition::report::Report;
@@ -30,6 +30,8 @@ fn keys(exec: &Exec) -> impl Iterator<Item = &'static str> {
         ("sandbox", exec.sandbox.is_some()),
         ("limits.memory", limits.memory.is_some()),
         ("limits.pids", limits.pids.is_some()),
+        ("limits.cpu", limits.cpu.is_some()),
+        ("limits.disk", limits.disk.is_some()),
     ];
     said.into_iter().filter(|(_, is_said)| *is_said).map(|(key, _)| key)
 }
@@ -44,7 +46,9 @@ fn elsewhere(report: &mut Report, path: &str, exec: &Exec, node: &str, host: &st
                 "let the command do it: `systemd-run --pipe --wait -p ProtectSystem=strict …`, or an ssh user who may do less"
             }
             "limits.memory" => "let the command do it: `systemd-run --pipe --wait -p MemoryMax=2G …`",
-            _ => "let the command do it: `systemd-run --pipe --wait -p TasksMax=512 …`",
+            "limits.pids" => "let the command do it: `systemd-run --pipe --wait -p TasksMax=512 …`",
+            "limits.cpu" => "let the command do it: `systemd-run --pipe --wait -p CPUQuota=50% …`",
+            _ => "leave it out, or give the ssh user a quota there",
         });
     }
 }

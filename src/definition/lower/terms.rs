@@ -5,7 +5,7 @@ use crate::definition::names;
 use crate::definition::raw;
 use crate::definition::report::Report;
 use crate::domain::pipeline::{Exec, Limits, Probe, Retry, Sandbox, Script};
-use crate::domain::{Classification, Span, Status};
+use crate::domain::{Classification, Cores, Span, Status};
 use std::collections::BTreeMap;
 
 /// What every lowering needs to know of the rest of the file.
@@ -172,6 +172,9 @@ fn limits(report: &mut Report, path: &str, raw: &raw::Limits) -> Limits {
     Limits {
         memory: names::size(report, &format!("{path}.memory"), raw.memory.as_ref()),
         pids: raw.pids.map(|pids| pids as u32),
+        // The schema has refused what is no number of cores.
+        cpu: raw.cpu.and_then(Cores::new),
+        disk: names::size(report, &format!("{path}.disk"), raw.disk.as_ref()),
         output: names::size(report, &format!("{path}.output"), raw.output.as_ref()),
     }
 }

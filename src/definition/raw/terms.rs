@@ -67,6 +67,14 @@ pub(in crate::definition) struct Limits {
     /// Processes and threads at once, on the controller's machine. Default: no limit.
     #[schemars(range(min = 1, max = 4_194_304))]
     pub(in crate::definition) pids: Option<i64>,
+    /// Processor time, as a number of cores at once, on the controller's machine; it is slowed down to that. Needs a
+    /// cgroup with the controller `cpu`: where there is none, the run has a warning that the limit is not kept. Default:
+    /// no limit.
+    #[schemars(range(min = 0.01, max = 8192))]
+    pub(in crate::definition) cpu: Option<f64>,
+    /// Bytes by which its workspace may grow, on the controller's machine. Default: no limit.
+    #[schemars(with = "Option<Size>")]
+    pub(in crate::definition) disk: Option<String>,
     /// Size of the log; what comes after is not kept.
     #[schemars(with = "Option<Size>", extend("default" = "100MiB"))]
     pub(in crate::definition) output: Option<String>,

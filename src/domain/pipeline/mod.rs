@@ -21,6 +21,7 @@ pub use schedule::{Schedule, Times};
 pub use tier::{Confirm, Freeze, Mode, Node, Pick, Promote, Require, Tier};
 pub use window::{Window, Windows};
 
+use crate::domain::cores::Cores;
 use crate::domain::id::{PipelineName, StepName, TierName};
 use crate::domain::outcome::Classification;
 use crate::domain::span::Span;
@@ -248,6 +249,12 @@ pub struct Limits {
     /// Processes and threads at once.
     #[serde(default)]
     pub pids: Option<u32>,
+    /// Processor time: so many cores at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Cores>,
+    /// Bytes by which its workspace may grow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<u64>,
     /// Size of the log, in bytes.
     #[serde(default)]
     pub output: Option<u64>,

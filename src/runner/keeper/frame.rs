@@ -189,7 +189,7 @@ mod tests {
             append: false,
             mask: vec![b"\0\xff".to_vec(), b"secret".to_vec()],
             fence: Fence::Landlock(Ground { closed: vec!["/x".into()], ..Ground::default() }),
-            limits: Limits { memory: Some(1), pids: None },
+            limits: Limits { memory: Some(1), ..Limits::default() },
         };
         let frame = packed(&Ask::Start(Box::new(start.clone())), b"more");
         let mut from = frame.as_slice();

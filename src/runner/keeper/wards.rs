@@ -4,7 +4,7 @@ use super::frame::{self, Ask, Kept, Tell};
 use super::record::{self, Record};
 use crate::domain::RunId;
 use crate::runner::{
-    Bytes, Exit, How, LocalRunner, Report, Runner, Start, StopCause, Words, drain, end_abandoned, spawn,
+    Bytes, Exit, How, LocalRunner, Report, Runner, Start, StopCause, Words, drain, end_abandoned, kin, spawn,
 };
 use rustix::net::Shutdown;
 use std::collections::HashMap;
@@ -67,6 +67,7 @@ struct Ward {
 impl Wards {
     /// Those of which the folder tells. What an earlier keeper left running is ended.
     pub(super) fn read(folder: &Path) -> io::Result<Wards> {
+        kin::start_nothing_else();
         let mut wards = HashMap::new();
         for (run, read) in record::read_all(folder)? {
             let record::Read { mut record, log, events, exit, .. } = read;

@@ -227,7 +227,7 @@ fn holds_pipe_of(stage: &Stage, process: &kin::Process) -> bool {
 
 #[test]
 fn a_run_that_takes_too_much_memory_is_killed() {
-    let limits = Limits { memory: Some(48 << 20), pids: None };
+    let limits = Limits { memory: Some(48 << 20), ..Limits::default() };
     let text = "echo begun; { head -c 400M /dev/zero; sleep 1000; } | tail";
     let passed = passes(text, limits);
     assert_eq!((passed.limit, passed.granted), (Limit::Memory, 48 << 20));
@@ -236,7 +236,7 @@ fn a_run_that_takes_too_much_memory_is_killed() {
 
 #[test]
 fn memory_that_is_spread_over_processes_counts_together() {
-    let limits = Limits { memory: Some(64 << 20), pids: None };
+    let limits = Limits { memory: Some(64 << 20), ..Limits::default() };
     let hog = "(sh -c 'x=$(head -c 25000000 /dev/zero | tr \"\\0\" x); sleep 1000; echo $x') &";
     let passed = passes(&format!("echo begun; {hog} {hog} {hog} {hog} wait"), limits);
     assert!(passed.seen > 64 << 20, "{passed}");
@@ -244,7 +244,7 @@ fn memory_that_is_spread_over_processes_counts_together() {
 
 #[test]
 fn a_run_of_too_many_processes_is_killed_with_those_that_got_away() {
-    let limits = Limits { memory: None, pids: Some(20) };
+    let limits = Limits { pids: Some(20), ..Limits::default() };
     let text =
         "printf 'begun\nhalf'; for i in $(seq 60); do setsid sh -c 'trap \"\" TERM; sleep 1000' & done; wait";
     let passed = passes(text, limits);
@@ -253,7 +253,7 @@ fn a_run_of_too_many_processes_is_killed_with_those_that_got_away() {
 
 #[test]
 fn a_fork_bomb_ends_and_leaves_nothing() {
-    let limits = Limits { memory: None, pids: Some(64) };
+    let limits = Limits { pids: Some(64), ..Limits::default() };
     // Its last generation starts nobody: a broken runner must not take the machine along.
     let text = "echo begun; cat > bomb <<'END'\nn=$1; test $n -gt 0 || { sleep 1000; exit; }\n\
                 sh bomb $((n - 1)) & setsid sh bomb $((n - 1)) & wait\nEND\nsh bomb 8; sleep 1000";
@@ -264,7 +264,7 @@ fn a_fork_bomb_ends_and_leaves_nothing() {
 #[test]
 fn within_its_limits_a_run_is_as_without() {
     let stage = Stage::new();
-    let limits = Limits { memory: Some(256 << 20), pids: Some(50) };
+    let limits = Limits { memory: Some(256 << 20), pids: Some(50), ..Limits::default() };
     let start = Start { limits, ..stage.sh("for i in 1 2 3; do sleep 0.15 & done; wait; echo done; exit 4") };
     let seen = stage.run(&start);
     assert_eq!((seen.how(), seen.text().as_str()), (&How::Code(4), "done\n"));
@@ -275,7 +275,7 @@ fn what_shares_its_memory_counts_it_once() {
     let stage = Stage::new();
     // Twelve children share what their parent has: each of them alone would count for forty megabytes.
     let text = "x=$(head -c 40000000 /dev/zero | tr '\\0' x); for i in $(seq 12); do (sleep 0.8; exit 0) & done; wait; exit 5";
-    let start = Start { limits: Limits { memory: Some(400 << 20), pids: None }, ..stage.sh(text) };
+    let start = Start { limits: Limits { memory: Some(400 << 20), ..Limits::default() }, ..stage.sh(text) };
     let seen = stage.run(&start);
     assert_eq!(*seen.how(), How::Code(5), "{}", seen.text());
 }

@@ -1,5 +1,6 @@
 //! Tests with real processes, and the stage that they stand on. No runtime is needed: reports are taken as they come.
 
+mod cgroups;
 mod ending;
 mod fences;
 mod output;
@@ -38,6 +39,11 @@ struct Seen {
 impl Stage {
     fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap(), runner: LocalRunner::new() }
+    }
+
+    /// The same on a machine that gives no cgroups away.
+    fn without_cgroups() -> Self {
+        Self { runner: LocalRunner::without_cgroups(), ..Self::new() }
     }
 
     fn path(&self) -> &Path {

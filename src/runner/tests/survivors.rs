@@ -5,10 +5,13 @@ use super::*;
 
 /// What must be over long before its `sleep 1000` would be.
 fn ends_its_stray(text: &str, how: How) {
-    let stage = Stage::new();
+    [Stage::new(), Stage::without_cgroups()].iter().for_each(|stage| ends_its_stray_on(stage, text, &how));
+}
+
+fn ends_its_stray_on(stage: &Stage, text: &str, how: &How) {
     let start = stage.sh(text);
     let seen = stage.run(&start);
-    assert_eq!(*seen.how(), how);
+    assert_eq!(seen.how(), how);
     let stray = number_in(&stage.path().join("stray"));
     assert!(!lives(stray), "it lives on");
     assert!(seen.exit().strays.iter().any(|one| one.pid == stray), "{:?}", seen.exit().strays);
@@ -185,7 +188,7 @@ fn the_abandoned_are_found_by_a_variable() {
 }
 
 /// Ends a process that a test left running on purpose.
-fn end(pid: u32) {
+pub(super) fn end(pid: u32) {
     let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }

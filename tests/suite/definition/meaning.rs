@@ -84,14 +84,17 @@ fn the_digest_is_of_the_meaning() {
 
 #[test]
 fn what_fences_a_step_is_executed() {
-    let fence = "sandbox = \"user:app\"\nlimits = { memory = \"2GiB\", pids = 512 }\n";
+    let fence =
+        "sandbox = \"user:app\"\nlimits = { memory = \"2GiB\", pids = 512, cpu = 0.5, disk = \"1GiB\" }\n";
     let text = SHOP.replace("[tier.deploy]\n", &format!("[tier.deploy]\n{fence}"));
     let loaded = good("shop.toml", &text);
     assert!(loaded.pipeline.tiers.iter().all(|tier| tier.unsupported.is_empty()));
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     let exec = &loaded.pipeline.tiers[1].deploy.as_ref().unwrap().exec;
     assert_eq!(exec.sandbox, Some(Sandbox::User("app".into())));
-    assert_eq!(exec.limits.unwrap().memory, Some(2 << 30));
+    let limits = exec.limits.unwrap();
+    assert_eq!((limits.memory, limits.disk), (Some(2 << 30), Some(1 << 30)));
+    assert_eq!(limits.cpu.map(|cores| cores.thousandths()), Some(500));
     let none = SHOP.replace("[tier.deploy]\n", "[tier.deploy]\nsandbox = \"none\"\n");
     assert_eq!(good("shop.toml", &none).pipeline.tiers[1].deploy.as_ref().unwrap().exec.sandbox, None);
 }

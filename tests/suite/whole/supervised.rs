@@ -140,7 +140,9 @@ fn the_units_are_understood_and_harden_what_they_can() {
     };
     let mut said = String::from_utf8_lossy(&verified.stderr).into_owned();
     said.retain(|c| c != '\r');
-    let ours: Vec<&str> = said.lines().filter(|line| line.contains("tidegate.")).collect();
+    // One older than 254 passes over the one key that it does not know.
+    let is_newer = |line: &str| line.contains("Unknown key 'DelegateSubgroup'");
+    let ours: Vec<&str> = said.lines().filter(|line| line.contains("tidegate.") && !is_newer(line)).collect();
     assert!(ours.is_empty(), "{said}");
     let judged = Command::new("systemd-analyze")
         .args(["security", "--offline=true", "--threshold=60"])

@@ -1,0 +1,228 @@
+//! Starting a process that is in a cgroup from its first moment. To move one there takes the kernel ten milliseconds and
+//! more, and what it started before would be left out; `clone3` with `CLONE_INTO_CGROUP` takes it none. Nothing safe makes
+//! that call: neither the standard library, nor the C library of most machines, nor rustix.
+//!
+//! What the child does until it is another program is only system calls on what was made ready before: other threads of
+//! this process may hold any lock at the moment of the fork, that of the allocator too, and nobody lets go of it there.
+//! All signals are held back meanwhile, since a handler of this process would speak for this process.
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Pid;
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+
+/// What is started, as the standard library's `Command` would be told.
+pub(in crate::runner) struct Order<'a> {
+    /// The file.
+    pub(in crate::runner) program: &'a Path,
+    /// What it is called, and its arguments.
+    pub(in crate::runner) argv: &'a [OsString],
+    /// All of its environment; of several with one name the last counts.
+    pub(in crate::runner) env: &'a [(OsString, OsString)],
+    /// Its working directory.
+    pub(in crate::runner) dir: &'a Path,
+    /// Standard output and error. Its input is empty.
+    pub(in crate::runner) output: BorrowedFd<'a>,
+    /// User and group that it becomes.
+    pub(in crate::runner) ids: Option<(u32, u32)>,
+}
+
+/// The first arguments of `clone3`, as far as `CLONE_INTO_CGROUP` (Linux 5.7).
+#[repr(C, align(8))]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
+/// All that the child needs.
+struct Ready {
+    program: CString,
+    dir: CString,
+    argv: Vec<*const libc::c_char>,
+    env: Vec<*const libc::c_char>,
+    input: RawFd,
+    output: RawFd,
+    ids: Option<(u32, u32)>,
+    report: RawFd,
+    /// What is held back in the program, too: nothing.
+    no_signals: libc::sigset_t,
+}
+
+impl Order<'_> {
+    /// Starts it in the cgroup of that folder, as the head of a process group. None: this kernel cannot, or may not, and
+    /// another way has to be taken. The error is of what was ordered.
+    pub(in crate::runner) fn start_in(&self, cgroup: BorrowedFd<'_>) -> io::Result<Option<Pid>> {
+        let argv = self.argv.iter().map(|word| terminated(word)).collect::<io::Result<Vec<_>>>()?;
+        let env = environment(self.env)?;
+        let null = std::fs::File::open("/dev/null")?;
+        // Above the three that the child fills, whatever of those is closed here.
+        let [input, output] = [null.as_fd(), self.output].map(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 3));
+        let (input, output) = (input?, output?);
+        let (reader, low) = pipe_with(PipeFlags::CLOEXEC)?;
+        let writer = rustix::io::fcntl_dupfd_cloexec(&low, 3)?;
+        // Its end is what is waited for below.
+        drop(low);
+        let ready = Ready {
+            program: terminated(self.program.as_os_str())?,
+            dir: terminated(self.dir.as_os_str())?,
+            argv: pointers(&argv),
+            env: pointers(&env),
+            input: input.as_raw_fd(),
+            output: output.as_raw_fd(),
+            ids: self.ids,
+            report: writer.as_raw_fd(),
+            no_signals: signals(false),
+        };
+        let Some(pid) = born(&ready, cgroup) else { return Ok(None) };
+        drop(writer);
+        let mut said = [0; 4];
+        match read_whole(reader.as_fd(), &mut said) {
+            0 => Ok(Some(pid)),
+            _ => {
+                // It is ours, has ended, and nobody else knows of it.
+                let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+                Err(io::Error::from_raw_os_error(i32::from_ne_bytes(said)))
+            }
+        }
+    }
+}
+
+/// Bytes until the end; the other side writes all or nothing.
+fn read_whole(from: BorrowedFd<'_>, into: &mut [u8]) -> usize {
+    loop {
+        match rustix::io::read(from, &mut *into) {
+            Err(rustix::io::Errno::INTR) => {}
+            read => return read.unwrap_or(0),
+        }
+    }
+}
+
+fn terminated(text: &OsStr) -> io::Result<CString> {
+    CString::new(text.as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+fn environment(pairs: &[(OsString, OsString)]) -> io::Result<Vec<CString>> {
+    let last: std::collections::BTreeMap<_, _> = pairs.iter().map(|(name, value)| (name, value)).collect();
+    let entry = |(name, value): (&OsString, &OsString)| {
+        CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())
+            .map_err(|_| io::ErrorKind::InvalidInput.into())
+    };
+    last.into_iter().map(entry).collect()
+}
+
+/// Valid as long as the strings are.
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// All signals, or none.
+#[expect(unsafe_code, reason = "a set of signals is made by the C library in memory that is given to it")]
+fn signals(all: bool) -> libc::sigset_t {
+    let mut set = std::mem::MaybeUninit::uninit();
+    // SAFETY: both fill the whole set, for which there is room.
+    unsafe {
+        if all {
+            libc::sigfillset(set.as_mut_ptr())
+        } else {
+            libc::sigemptyset(set.as_mut_ptr())
+        };
+        set.assume_init()
+    }
+}
+
+/// Makes the child. None: the kernel did not.
+#[expect(unsafe_code, reason = "no safe call makes a process in a cgroup")]
+fn born(ready: &Ready, cgroup: BorrowedFd<'_>) -> Option<Pid> {
+    let mut arguments = CloneArguments {
+        flags: CLONE_INTO_CGROUP,
+        exit_signal: libc::SIGCHLD as u64,
+        cgroup: cgroup.as_raw_fd() as u64,
+        ..CloneArguments::default()
+    };
+    let all = signals(true);
+    let mut before = signals(false);
+    // SAFETY: both sets are whole. Of this thread only, until it is set back below.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) };
+    // SAFETY: the arguments are whole and of the size that is said. Without `CLONE_VM` and without a stack the child goes on
+    // here with a copy of all memory, as after a fork, and calls nothing but `become_program`.
+    let number = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<CloneArguments>()) };
+    if number == 0 {
+        // SAFETY: this is the child of a fork; what `ready` points to is in its memory.
+        unsafe { become_program(ready) }
+    }
+    // SAFETY: the set is the one from above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
+    Pid::from_raw(i32::try_from(number).ok()?).filter(|_| number > 0)
+}
+
+/// Becomes the program, or says why not and ends.
+///
+/// # Safety
+/// To be called in the child of a fork only, with pointers that are valid there. Makes system calls only.
+#[expect(unsafe_code, reason = "system calls between fork and exec")]
+unsafe fn become_program(ready: &Ready) -> ! {
+    // SAFETY: every pointer is to memory of this process that nobody changes, terminated as the calls want it. Calls that
+    // the C library would pass on to other threads (of which there are none here) are made without it.
+    unsafe {
+        let failed = || -> ! {
+            let errno = (*libc::__errno_location()).to_ne_bytes();
+            libc::write(ready.report, errno.as_ptr().cast(), errno.len());
+            libc::_exit(127)
+        };
+        reset_handlers();
+        let must = |result: libc::c_int| {
+            if result < 0 {
+                failed();
+            }
+        };
+        must(libc::setpgid(0, 0));
+        must(libc::dup2(ready.input, 0));
+        must(libc::dup2(ready.output, 1));
+        must(libc::dup2(ready.output, 2));
+        if let Some((user, group)) = ready.ids {
+            must(libc::syscall(libc::SYS_setgid, group) as libc::c_int);
+            must(libc::syscall(libc::SYS_setuid, user) as libc::c_int);
+        }
+        must(libc::chdir(ready.dir.as_ptr()));
+        libc::pthread_sigmask(libc::SIG_SETMASK, &ready.no_signals, ptr::null_mut());
+        libc::execve(ready.program.as_ptr(), ready.argv.as_ptr(), ready.env.as_ptr());
+        failed()
+    }
+}
+
+/// Lets no signal reach code of ours; those that are ignored stay so, but for the one that this process ignores itself.
+///
+/// # Safety
+/// As above.
+#[expect(unsafe_code, reason = "system calls between fork and exec")]
+unsafe fn reset_handlers() {
+    // SAFETY: an action of zeros is the default one with no flags and no signals held back, and the calls read and write
+    // whole actions.
+    unsafe {
+        let standard: libc::sigaction = std::mem::zeroed();
+        for number in 1..=libc::SIGRTMAX() {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            let is_known = libc::sigaction(number, ptr::null(), &mut action) == 0;
+            let is_ours = number == libc::SIGPIPE || action.sa_sigaction != libc::SIG_IGN;
+            if is_known && is_ours {
+                libc::sigaction(number, &standard, ptr::null_mut());
+            }
+        }
+    }
+}
