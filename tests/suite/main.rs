@@ -19,5 +19,6 @@ mod rules;
 mod server;
 mod simulation;
 mod supply;
+mod torture;
 mod tui;
 mod whole;
