@@ -3,7 +3,7 @@
 //!
 //! Credentials and Landlock domains belong to threads, and children inherit those of the thread that starts them. So a
 //! fenced process is started from a thread of its own, which has put the fence around itself first and ends right after:
-//! no code of ours runs between fork and exec. Its child is the child of the whole process, and is waited for as any.
+//! nothing of it has to be done between fork and exec. Its child is the child of the whole process, and is waited for as any.
 
 mod account;
 mod landlock;

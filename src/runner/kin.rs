@@ -8,14 +8,13 @@
 //! - where it has no mark: the variable [`super::RUN_ID_VARIABLE`] in its environment, or that it holds the step's pipe,
 //! - that it was seen below the step while the step lived.
 //!
-//! The mark comes a moment after the process, since only the start of a process that copies this one's page tables could
-//! put it on before. What the step started in that moment is marked then too, if it is still below the step.
+//! The process is born with the mark ([`super::birth`]): one that got it from outside could be gone before that, with its
+//! child left that nothing tells from anybody.
 //!
 //! Where the run has a cgroup, whoever is in it belongs to it as well: nobody leaves one but root.
 //!
-//! Known gaps without one: a process that left the group, cleared its environment and closed its outputs, *and* set its own
-//! limit of file locks or was out of sight before the mark came; and one in a set-user-id program may refuse to be read or
-//! signaled.
+//! Known gaps without one: a process that left the group, cleared its environment, closed its outputs *and* set its own
+//! limit of file locks; and one in a set-user-id program may refuse to be read or signaled.
 
 use super::cgroup::{self, Cell, Controllers};
 use super::limits::{Limits, Passed};
@@ -59,7 +58,7 @@ pub(super) struct Process {
 /// What tells the processes of one run.
 pub(super) struct Kin {
     leader: Pid,
-    mark: Option<u64>,
+    mark: Mark,
     /// `NAME=value` as it stands in the environment of the run.
     variable: Option<Vec<u8>>,
     /// The step's pipe as links in `/proc/PID/fd` show it.
@@ -69,20 +68,16 @@ pub(super) struct Kin {
 }
 
 impl Kin {
-    /// Marks a step that was just started.
-    pub(super) fn mark(
+    /// Of a step that was just started with this mark.
+    pub(super) fn of(
         leader: Pid,
+        mark: Mark,
         variable: Option<Vec<u8>>,
         pipe: BorrowedFd<'_>,
         cell: Option<Cell>,
     ) -> Self {
         let pipe = rustix::fs::fstat(pipe).ok().map(|stat| format!("pipe:[{}]", stat.st_ino).into());
-        let mark = put_new_mark(leader);
-        let mut kin = Self { leader, mark, variable, pipe, seen: HashSet::new(), cell };
-        if has_children(leader) {
-            kin.look();
-        }
-        kin
+        Self { leader, mark, variable, pipe, seen: HashSet::new(), cell }
     }
 
     /// Remembers what is below the step now, while it lives.
@@ -90,7 +85,7 @@ impl Kin {
         let table = table();
         for process in below(&table, HashSet::from([self.leader])) {
             if process.pid != self.leader && self.seen.insert((process.pid, process.started)) {
-                self.mark.map(|mark| put_mark(process.pid, mark));
+                put_mark(process.pid, self.mark);
             }
         }
     }
@@ -193,8 +188,8 @@ impl Kin {
         if process.group == self.leader.as_raw_pid() || self.seen.contains(&(process.pid, process.started)) {
             return true;
         }
-        match mark_of(process.pid).filter(is_ours) {
-            Some(mark) => self.mark == Some(mark),
+        match mark_of(process.pid).filter(Mark::is_ours) {
+            Some(mark) => self.mark == mark,
             None => {
                 self.variable.as_ref().is_some_and(|variable| has_variable(process.pid, variable))
                     || self.pipe.as_ref().is_some_and(|pipe| holds(process.pid, pipe))
@@ -207,12 +202,6 @@ impl Kin {
 fn holds(pid: Pid, file: &Path) -> bool {
     let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     open.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == file))
-}
-
-/// Whether a process of one thread has started others; true when that cannot be told.
-fn has_children(pid: Pid) -> bool {
-    File::open(format!("/proc/{pid}/task/{pid}/children"))
-        .map_or(true, |file| !read_at_once(&file).is_empty())
 }
 
 /// Whether this process's environment, as it began, holds `NAME=value`.
@@ -324,6 +313,29 @@ fn read_at_once(file: &File) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// The number of a run that all of its processes inherit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark(u64);
+
+impl Mark {
+    /// One that no other run has.
+    pub(super) fn new() -> Mark {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Mark(*HOUSE | NEXT.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX))
+    }
+
+    /// What it is to the kernel.
+    pub(super) fn limit(self) -> Rlimit {
+        static MAXIMUM: LazyLock<Option<u64>> = LazyLock::new(|| process::getrlimit(Resource::Locks).maximum);
+        Rlimit { current: Some(self.0), maximum: *MAXIMUM }
+    }
+
+    /// Whether a run of this process has it.
+    fn is_ours(&self) -> bool {
+        self.0 >> 32 == *HOUSE >> 32
+    }
+}
+
 /// The half of each mark that tells this process's marks from those of others: of a controller inside a step, say.
 static HOUSE: LazyLock<u64> = LazyLock::new(|| {
     let mut bytes = [0; 4];
@@ -331,34 +343,22 @@ static HOUSE: LazyLock<u64> = LazyLock::new(|| {
     1 << 62 | u64::from(u32::from_ne_bytes(bytes) >> 2) << 32
 });
 
-fn is_ours(mark: &u64) -> bool {
-    mark >> 32 == *HOUSE >> 32
-}
-
-/// Puts a new mark on a process. None when the system refuses.
-fn put_new_mark(pid: Pid) -> Option<u64> {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let mark = *HOUSE | NEXT.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX);
-    put_mark(pid, mark).then_some(mark)
-}
-
-/// Puts a mark on a child of ours, or on one that was below such a child a moment ago. The worst that a reused id could
-/// suffer is a limit that no kernel looks at.
-fn put_mark(pid: Pid, mark: u64) -> bool {
-    static MAXIMUM: LazyLock<Option<u64>> = LazyLock::new(|| process::getrlimit(Resource::Locks).maximum);
-    let limit = Rlimit { current: Some(mark), maximum: *MAXIMUM };
-    process::prlimit(Some(pid), Resource::Locks, limit).is_ok()
+/// Puts a mark on one that was below a child of ours a moment ago and may have set another limit. The worst that a reused
+/// id could suffer is a limit that no kernel looks at.
+fn put_mark(pid: Pid, mark: Mark) {
+    // Gone already, or not ours to change: it was seen, which tells as much.
+    let _ = process::prlimit(Some(pid), Resource::Locks, mark.limit());
 }
 
 /// Whether some run of this process marked it, or had it in its cgroup.
 pub(super) fn comes_from_a_step(pid: Pid) -> bool {
-    mark_of(pid).as_ref().is_some_and(is_ours) || cgroup::is_in_ours(pid)
+    mark_of(pid).as_ref().is_some_and(Mark::is_ours) || cgroup::is_in_ours(pid)
 }
 
-fn mark_of(pid: Pid) -> Option<u64> {
+fn mark_of(pid: Pid) -> Option<Mark> {
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max file locks"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
+    line.split_ascii_whitespace().next()?.parse().ok().map(Mark)
 }
 
 /// Who may be reaped by whom in this process.

@@ -28,6 +28,7 @@
 pub mod fake;
 pub mod keeper;
 pub mod tool;
+mod birth;
 mod capture;
 mod cgroup;
 mod control;

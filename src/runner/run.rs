@@ -9,7 +9,7 @@ use super::cgroup::Cgroups;
 use super::control::Control;
 use super::events_file::EventsFile;
 use super::fence::Fence;
-use super::kin::{self, Kin};
+use super::kin::{self, Kin, Mark};
 use super::leader::{Leader, Status};
 use super::limits::{self, Limits, Meter, Passed, Watch};
 use super::log::Log;
@@ -100,8 +100,9 @@ fn begin(
     // It is measured before the step can write anything.
     let disk = start.limits.disk.as_ref().map(Meter::begin).transpose().map_err(system)?;
     let cell = shared.cgroups.make(start.run, &start.limits);
-    let leader =
-        spawn::spawn(start, writer, cell.as_ref()).and_then(|process| Leader::adopt(process).map_err(system));
+    let mark = Mark::new();
+    let leader = spawn::spawn(start, writer, cell.as_ref(), mark)
+        .and_then(|process| Leader::adopt(process).map_err(system));
     let leader = match leader {
         Ok(leader) => leader,
         Err(how) => {
@@ -111,7 +112,7 @@ fn begin(
     };
     let variable = start.env.iter().rev().find(|(name, _)| name == RUN_ID_VARIABLE);
     let variable = variable.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat());
-    let kin = Kin::mark(leader.pid(), variable, capture.pipe(), cell);
+    let kin = Kin::of(leader.pid(), mark, variable, capture.pipe(), cell);
     if start.limits.memory.is_some() && !start.leave_running {
         limits::prefer_to_lose(leader.pid());
     }

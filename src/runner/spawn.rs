@@ -1,88 +1,65 @@
-//! From a [`Start`] to a process: finding the program, starting it, and saying well why it could not be.
-//!
-//! The program is looked up here and started by its path, because the standard library then takes `posix_spawn` (which
-//! does not copy this process's page tables) even with an environment of its own. Where the run has a cgroup, its process
-//! is made by [`super::cgroup`] instead, so that it is in there from the first moment.
+//! From a [`Start`] to a process: finding the program, starting it ([`super::birth`]), and saying well why it could not be.
 
-use super::cgroup::{Cell, Order};
+use super::birth::Order;
+use super::cgroup::Cell;
 use super::fence::{self, Fence, Ids};
-use super::{How, Start, kin};
+use super::kin::{self, Mark};
+use super::{How, Start};
 use rustix::process::Pid;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 /// Where programs are looked for when the environment has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Starts the process in a group of its own, writing to `writer`. All copies of `writer` in this process are closed then.
-pub(super) fn spawn(start: &Start, writer: OwnedFd, cell: Option<&Cell>) -> Result<Pid, How> {
-    fence::spawn_within(start, writer, |writer, ids| spawn_here(start, writer, ids, cell))
+/// Starts the process in a group of its own, marked, writing to `writer`. All copies of `writer` in this process are closed
+/// then.
+pub(super) fn spawn(start: &Start, writer: OwnedFd, cell: Option<&Cell>, mark: Mark) -> Result<Pid, How> {
+    fence::spawn_within(start, writer, |writer, ids| spawn_here(start, &writer, ids, cell, mark))
 }
 
-fn spawn_here(start: &Start, writer: OwnedFd, ids: Option<Ids>, cell: Option<&Cell>) -> Result<Pid, How> {
-    let Some((name, arguments)) = start.argv.split_first() else {
+fn spawn_here(
+    start: &Start,
+    writer: &OwnedFd,
+    ids: Option<Ids>,
+    cell: Option<&Cell>,
+    mark: Mark,
+) -> Result<Pid, How> {
+    let Some((name, _)) = start.argv.split_first() else {
         return Err(not_started(0, "start a command without words".into(), false));
     };
     let program = find(name, &start.env, &start.dir)?;
-    if let Some(cell) = cell
-        && let Some(born) = spawn_in(cell, start, &program, &writer, ids).transpose()
-    {
-        let pid = born.map_err(|error| explain_fenced(&error, &program, start))?;
-        kin::register_leader(pid);
-        return Ok(pid);
-    }
-    let spawned = writer.try_clone().and_then(|twin| {
-        let mut command = Command::new(&program);
-        if let Some(ids) = ids {
-            // The one thing for which this process is forked: `posix_spawn` cannot do it.
-            command.uid(ids.uid).gid(ids.gid);
-        }
-        command
-            .arg0(name)
-            .args(arguments)
-            .env_clear()
-            .envs(start.env.iter().map(|(name, value)| (name, value)))
-            .current_dir(&start.dir)
-            .stdin(Stdio::null())
-            .stdout(writer)
-            .stderr(twin)
-            .process_group(0)
-            .spawn()
-    });
-    let pid = spawned.map(|child| Pid::from_child(&child));
-    let pid = pid.map_err(|error| explain_fenced(&error, &program, start))?;
-    // As long as this thread lives nobody else can take it for an orphan.
-    kin::register_leader(pid);
-    if let Some(cell) = cell {
-        // Refused: then it is as a run without one, which is what limits and survivors are looked after for.
-        let _ = cell.take_in(pid);
-    }
-    Ok(pid)
-}
-
-/// Starts it within its cgroup. None: it cannot be born there.
-fn spawn_in(
-    cell: &Cell,
-    start: &Start,
-    program: &Path,
-    writer: &OwnedFd,
-    ids: Option<Ids>,
-) -> io::Result<Option<Pid>> {
-    let Ok(cgroup) = cell.handle() else { return Ok(None) };
     let order = Order {
-        program,
+        program: &program,
         argv: &start.argv,
         env: &start.env,
         dir: &start.dir,
         output: writer.as_fd(),
         ids: ids.map(|ids| (ids.uid, ids.gid)),
+        mark: mark.limit(),
     };
-    order.start_in(cgroup.as_fd())
+    let pid = start_with(&order, cell).map_err(|error| explain_fenced(&error, &program, start))?;
+    // As long as this thread lives nobody else can take it for an orphan.
+    kin::register_leader(pid);
+    Ok(pid)
+}
+
+fn start_with(order: &Order<'_>, cell: Option<&Cell>) -> io::Result<Pid> {
+    if let Some(cell) = cell
+        && let Ok(cgroup) = cell.handle()
+        && let Some(pid) = order.start_in(cgroup.as_fd())?
+    {
+        return Ok(pid);
+    }
+    let pid = order.start()?;
+    if let Some(cell) = cell {
+        // Refused: then it is as a run without one, which is what limits and survivors are looked after for.
+        let _ = cell.take_in(pid);
+    }
+    Ok(pid)
 }
 
 /// The path of a program, as a shell would find it.

@@ -1,22 +1,20 @@
 //! Cgroups of runs: a second net below [`super::kin`], which no process slips through, and the only way to limits that the
-//! kernel keeps. Where this process may make cgroups, each run has one of its own, which its process is born in.
+//! kernel keeps. Where this process may make cgroups, each run has one of its own, which its process is born in
+//! ([`super::birth`]).
 //!
 //! | file | what |
 //! |---|---|
 //! | `place` | which cgroup a process is in, as the kernel tells it |
 //! | [`ground`] | the cgroup below which this process may make some, what it can keep there, and what others left there |
 //! | [`cell`] | the cgroup of one run |
-//! | [`birth`] | starting a process within one |
 //!
 //! Nothing depends on it: where there is none, or one cannot be made, a run is as it is without, and `limits` counts.
 //! Only version 2 of cgroups is used, with `cgroup.kill` (Linux 5.14).
 
-mod birth;
 mod cell;
 mod ground;
 mod place;
 
-pub(super) use birth::Order;
 pub(super) use cell::{Cell, is_in_ours};
 pub use ground::{Absent, Cgroups, Ground};
 

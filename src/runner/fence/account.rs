@@ -1,9 +1,8 @@
 //! Becoming another account.
 //!
 //! The thread itself stays root's: whoever has the user id of a thread may signal it, and a signal that kills a thread
-//! kills the whole process. So the thread takes the groups only, and the user id is set by the child after the fork, as
-//! the standard library does it. That would drop the groups again, which it cannot where the thread has given up the
-//! right to: the library goes on then, and what was set before stands.
+//! kills the whole process. So the thread takes the groups only, and the user id is set by the child after the fork. The
+//! thread gives up the right to set groups: those that it took are what the child has, whatever that tries.
 
 use super::{Account, Ids};
 use rustix::process::{Gid, getegid, geteuid};

@@ -1,13 +1,16 @@
-//! Starting a process that is in a cgroup from its first moment. To move one there takes the kernel ten milliseconds and
-//! more, and what it started before would be left out; `clone3` with `CLONE_INTO_CGROUP` takes it none. Nothing safe makes
-//! that call: neither the standard library, nor the C library of most machines, nor rustix.
+//! Starting a process that is, from its first moment, in the cgroup of its run and marked as one of it ([`super::kin`]). To
+//! move one into a cgroup takes the kernel ten milliseconds and more; and what a process does before a mark is put on it
+//! from outside may be all that it takes to get away. No safe call does either: the standard library starts a process with
+//! the limits that this one has, and `CLONE_INTO_CGROUP` is made by nothing but `clone3` itself.
 //!
 //! What the child does until it is another program is only system calls on what was made ready before: other threads of
-//! this process may hold any lock at the moment of the fork, that of the allocator too, and nobody lets go of it there.
-//! All signals are held back meanwhile, since a handler of this process would speak for this process.
+//! this process may hold any lock at that moment, that of the allocator too, and nobody lets go of it there. All signals are
+//! held back meanwhile, since a handler of this process would speak for this process. Where it can the child uses the
+//! memory of this process until then, as that of `posix_spawn` does, and the thread that made it waits: to copy the page
+//! tables costs more than all the rest.
 
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::Pid;
+use rustix::process::{Pid, Rlimit};
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -16,19 +19,21 @@ use std::path::Path;
 use std::ptr;
 
 /// What is started, as the standard library's `Command` would be told.
-pub(in crate::runner) struct Order<'a> {
+pub(super) struct Order<'a> {
     /// The file.
-    pub(in crate::runner) program: &'a Path,
+    pub(super) program: &'a Path,
     /// What it is called, and its arguments.
-    pub(in crate::runner) argv: &'a [OsString],
+    pub(super) argv: &'a [OsString],
     /// All of its environment; of several with one name the last counts.
-    pub(in crate::runner) env: &'a [(OsString, OsString)],
+    pub(super) env: &'a [(OsString, OsString)],
     /// Its working directory.
-    pub(in crate::runner) dir: &'a Path,
+    pub(super) dir: &'a Path,
     /// Standard output and error. Its input is empty.
-    pub(in crate::runner) output: BorrowedFd<'a>,
+    pub(super) output: BorrowedFd<'a>,
     /// User and group that it becomes.
-    pub(in crate::runner) ids: Option<(u32, u32)>,
+    pub(super) ids: Option<(u32, u32)>,
+    /// Its limit of file locks, which is its mark.
+    pub(super) mark: Rlimit,
 }
 
 /// The first arguments of `clone3`, as far as `CLONE_INTO_CGROUP` (Linux 5.7).
@@ -49,6 +54,8 @@ struct CloneArguments {
 }
 
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
+/// Bytes of stack for a child that shares our memory; it needs a tenth of it.
+const STACK: usize = 64 * 1024;
 
 /// All that the child needs.
 struct Ready {
@@ -59,15 +66,25 @@ struct Ready {
     input: RawFd,
     output: RawFd,
     ids: Option<(u32, u32)>,
+    mark: libc::rlimit,
     report: RawFd,
     /// What is held back in the program, too: nothing.
     no_signals: libc::sigset_t,
 }
 
 impl Order<'_> {
-    /// Starts it in the cgroup of that folder, as the head of a process group. None: this kernel cannot, or may not, and
-    /// another way has to be taken. The error is of what was ordered.
-    pub(in crate::runner) fn start_in(&self, cgroup: BorrowedFd<'_>) -> io::Result<Option<Pid>> {
+    /// Starts it as the head of a process group.
+    pub(super) fn start(&self) -> io::Result<Pid> {
+        self.start_by(|ready| born(ready).map(Some))?.ok_or_else(|| io::ErrorKind::Other.into())
+    }
+
+    /// Starts it so in the cgroup of that folder. None: this kernel cannot, or may not, and another way has to be taken. The
+    /// error is of what was ordered.
+    pub(super) fn start_in(&self, cgroup: BorrowedFd<'_>) -> io::Result<Option<Pid>> {
+        self.start_by(|ready| Ok(born_in(ready, cgroup)))
+    }
+
+    fn start_by(&self, make: impl FnOnce(&Ready) -> io::Result<Option<Pid>>) -> io::Result<Option<Pid>> {
         let argv = self.argv.iter().map(|word| terminated(word)).collect::<io::Result<Vec<_>>>()?;
         let env = environment(self.env)?;
         let null = std::fs::File::open("/dev/null")?;
@@ -86,10 +103,14 @@ impl Order<'_> {
             input: input.as_raw_fd(),
             output: output.as_raw_fd(),
             ids: self.ids,
+            mark: libc::rlimit {
+                rlim_cur: self.mark.current.unwrap_or(libc::RLIM_INFINITY),
+                rlim_max: self.mark.maximum.unwrap_or(libc::RLIM_INFINITY),
+            },
             report: writer.as_raw_fd(),
             no_signals: signals(false),
         };
-        let Some(pid) = born(&ready, cgroup) else { return Ok(None) };
+        let Some(pid) = make(&ready)? else { return Ok(None) };
         drop(writer);
         let mut said = [0; 4];
         match read_whole(reader.as_fd(), &mut said) {
@@ -146,35 +167,80 @@ fn signals(all: bool) -> libc::sigset_t {
     }
 }
 
-/// Makes the child. None: the kernel did not.
+/// Makes the child in a cgroup. None: the kernel did not.
 #[expect(unsafe_code, reason = "no safe call makes a process in a cgroup")]
-fn born(ready: &Ready, cgroup: BorrowedFd<'_>) -> Option<Pid> {
+fn born_in(ready: &Ready, cgroup: BorrowedFd<'_>) -> Option<Pid> {
     let mut arguments = CloneArguments {
         flags: CLONE_INTO_CGROUP,
         exit_signal: libc::SIGCHLD as u64,
         cgroup: cgroup.as_raw_fd() as u64,
         ..CloneArguments::default()
     };
+    let number = without_signals(|| {
+        // SAFETY: the arguments are whole and of the size that is said. Without `CLONE_VM` and without a stack the child
+        // goes on here with a copy of all memory, as after a fork, and calls nothing but `become_program`.
+        let number =
+            unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<CloneArguments>()) };
+        if number == 0 {
+            // SAFETY: this is the child of a fork; what `ready` points to is in its memory.
+            unsafe { become_program(ready) }
+        }
+        number
+    });
+    Pid::from_raw(i32::try_from(number).ok()?).filter(|_| number > 0)
+}
+
+/// Makes the child.
+#[expect(unsafe_code, reason = "no safe call marks a process before it runs")]
+fn born(ready: &Ready) -> io::Result<Pid> {
+    let (number, error) = without_signals(|| {
+        let number = if ready.ids.is_some() {
+            // Who changes its user while it shares our memory makes the kernel take us for a program with secrets.
+            // SAFETY: the child calls nothing but `become_program`.
+            let number = unsafe { libc::fork() };
+            if number == 0 {
+                // SAFETY: this is the child of a fork; what `ready` points to is in its memory.
+                unsafe { become_program(ready) }
+            }
+            number
+        } else {
+            let mut stack = vec![0_u128; STACK / size_of::<u128>()];
+            let shared = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+            let top = stack.as_mut_ptr_range().end.cast();
+            // SAFETY: the stack grows down from its end, which is aligned for any machine, and lives until this thread goes
+            // on, which is when the child is another program or gone. So does `ready`, which nobody changes.
+            unsafe { libc::clone(enter, top, shared, ptr::from_ref(ready).cast_mut().cast()) }
+        };
+        (number, io::Error::last_os_error())
+    });
+    Pid::from_raw(number).filter(|_| number > 0).ok_or(error)
+}
+
+/// Where a child begins that has a stack of its own.
+#[expect(unsafe_code, reason = "called by the C library")]
+extern "C" fn enter(ready: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: it is what `born` gave, which waits meanwhile.
+    unsafe { become_program(&*ready.cast::<Ready>()) }
+}
+
+/// Does this while no signal comes to this thread.
+#[expect(unsafe_code, reason = "signals are held back by the C library")]
+fn without_signals<T>(work: impl FnOnce() -> T) -> T {
     let all = signals(true);
     let mut before = signals(false);
     // SAFETY: both sets are whole. Of this thread only, until it is set back below.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before) };
-    // SAFETY: the arguments are whole and of the size that is said. Without `CLONE_VM` and without a stack the child goes on
-    // here with a copy of all memory, as after a fork, and calls nothing but `become_program`.
-    let number = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<CloneArguments>()) };
-    if number == 0 {
-        // SAFETY: this is the child of a fork; what `ready` points to is in its memory.
-        unsafe { become_program(ready) }
-    }
+    let done = work();
     // SAFETY: the set is the one from above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
-    Pid::from_raw(i32::try_from(number).ok()?).filter(|_| number > 0)
+    done
 }
 
 /// Becomes the program, or says why not and ends.
 ///
 /// # Safety
-/// To be called in the child of a fork only, with pointers that are valid there. Makes system calls only.
+/// To be called in a child only that does not share the table of files and of handlers, with pointers that are valid there.
+/// Makes system calls only, and leaves the memory as it is, but for the stack and the number of an error.
 #[expect(unsafe_code, reason = "system calls between fork and exec")]
 unsafe fn become_program(ready: &Ready) -> ! {
     // SAFETY: every pointer is to memory of this process that nobody changes, terminated as the calls want it. Calls that
@@ -191,6 +257,8 @@ unsafe fn become_program(ready: &Ready) -> ! {
                 failed();
             }
         };
+        // Refused where this machine allows no limit so high: then it has no mark, and is known by the rest.
+        libc::setrlimit(libc::RLIMIT_LOCKS, &ready.mark);
         must(libc::setpgid(0, 0));
         must(libc::dup2(ready.input, 0));
         must(libc::dup2(ready.output, 1));
