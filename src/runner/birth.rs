@@ -57,6 +57,9 @@ const CLONE_INTO_CGROUP: u64 = 1 << 33;
 /// Bytes of stack for a child that shares our memory; it needs a tenth of it.
 const STACK: usize = 64 * 1024;
 
+/// Where the child says what failed, once its outputs are in their places.
+const REPORT: RawFd = 3;
+
 /// All that the child needs.
 struct Ready {
     program: CString,
@@ -155,8 +158,9 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 /// All signals, or none.
 #[expect(unsafe_code, reason = "a set of signals is made by the C library in memory that is given to it")]
 fn signals(all: bool) -> libc::sigset_t {
-    let mut set = std::mem::MaybeUninit::uninit();
-    // SAFETY: both fill the whole set, for which there is room.
+    // The C library fills what it uses of it.
+    let mut set = std::mem::MaybeUninit::zeroed();
+    // SAFETY: a set is a row of numbers, all of which are there, and the calls have room for it.
     unsafe {
         if all {
             libc::sigfillset(set.as_mut_ptr())
@@ -246,15 +250,16 @@ unsafe fn become_program(ready: &Ready) -> ! {
     // SAFETY: every pointer is to memory of this process that nobody changes, terminated as the calls want it. Calls that
     // the C library would pass on to other threads (of which there are none here) are made without it.
     unsafe {
-        let failed = || -> ! {
+        let mut report = ready.report;
+        let failed = |report: RawFd| -> ! {
             let errno = (*libc::__errno_location()).to_ne_bytes();
-            libc::write(ready.report, errno.as_ptr().cast(), errno.len());
+            libc::write(report, errno.as_ptr().cast(), errno.len());
             libc::_exit(127)
         };
         reset_handlers();
         let must = |result: libc::c_int| {
             if result < 0 {
-                failed();
+                failed(ready.report);
             }
         };
         // Refused where this machine allows no limit so high: then it has no mark, and is known by the rest.
@@ -263,6 +268,17 @@ unsafe fn become_program(ready: &Ready) -> ! {
         must(libc::dup2(ready.input, 0));
         must(libc::dup2(ready.output, 1));
         must(libc::dup2(ready.output, 2));
+        // What other threads of ours wait to see closed is closed here now: what follows may take as long as a disk does.
+        // An old kernel cannot, and it is when the program begins.
+        if report == REPORT || libc::dup3(report, REPORT, libc::O_CLOEXEC) == REPORT {
+            report = REPORT;
+            libc::syscall(libc::SYS_close_range, REPORT + 1, libc::c_uint::MAX, 0);
+        }
+        let must = |result: libc::c_int| {
+            if result < 0 {
+                failed(report);
+            }
+        };
         if let Some((user, group)) = ready.ids {
             must(libc::syscall(libc::SYS_setgid, group) as libc::c_int);
             must(libc::syscall(libc::SYS_setuid, user) as libc::c_int);
@@ -270,7 +286,7 @@ unsafe fn become_program(ready: &Ready) -> ! {
         must(libc::chdir(ready.dir.as_ptr()));
         libc::pthread_sigmask(libc::SIG_SETMASK, &ready.no_signals, ptr::null_mut());
         libc::execve(ready.program.as_ptr(), ready.argv.as_ptr(), ready.env.as_ptr());
-        failed()
+        failed(report)
     }
 }
 
@@ -284,7 +300,9 @@ unsafe fn reset_handlers() {
     // whole actions.
     unsafe {
         let standard: libc::sigaction = std::mem::zeroed();
-        for number in 1..=libc::SIGRTMAX() {
+        // The C library keeps a lock for that of SIGABRT, which another thread that starts a process may hold: here nobody
+        // would let go of it. Nobody has a handler for it either.
+        for number in (1..=libc::SIGRTMAX()).filter(|number| *number != libc::SIGABRT) {
             let mut action: libc::sigaction = std::mem::zeroed();
             let is_known = libc::sigaction(number, ptr::null(), &mut action) == 0;
             let is_ours = number == libc::SIGPIPE || action.sa_sigaction != libc::SIG_IGN;
@@ -292,5 +310,71 @@ unsafe fn reset_handlers() {
                 libc::sigaction(number, &standard, ptr::null_mut());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{WaitOptions, waitpid};
+    use std::io::Read;
+    use std::process::Command;
+
+    /// What a shell says, started with these words.
+    fn said(words: &[&str], dir: &Path) -> io::Result<String> {
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
+        let argv: Vec<OsString> = words.iter().map(Into::into).collect();
+        let env = [("A".into(), "first".into()), ("A".into(), "last".into())];
+        let mark = Rlimit { current: Some(77), maximum: None };
+        let order = Order {
+            program: Path::new(words[0]),
+            argv: &argv,
+            env: &env,
+            dir,
+            output: writer.as_fd(),
+            ids: None,
+            mark,
+        };
+        let pid = order.start()?;
+        drop(writer);
+        let mut text = String::new();
+        std::fs::File::from(reader).read_to_string(&mut text)?;
+        assert!(waitpid(Some(pid), WaitOptions::empty())?.is_some_and(|(_, status)| status.exited()));
+        Ok(text)
+    }
+
+    #[test]
+    fn it_has_what_was_ordered_its_mark_and_no_signals_held_back() {
+        let text = "echo $A; pwd; grep -c 'SigBlk:.0*$' /proc/self/status; ls /proc/self/fd | wc -l; \
+                    grep locks /proc/self/limits";
+        let said = said(&["/bin/sh", "-c", text], Path::new("/usr")).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        // `ls` has the folder open that it lists.
+        assert_eq!(lines[..4], ["last", "/usr", "1", "4"], "{said}");
+        assert_eq!(lines[4].split_ascii_whitespace().nth(3), Some("77"), "{said}");
+    }
+
+    #[test]
+    fn what_failed_is_said_and_nobody_is_left() {
+        let missing = said(&["/bin/nothing-of-this-name"], Path::new("/")).unwrap_err();
+        assert_eq!(missing.raw_os_error(), Some(libc::ENOENT));
+        let folder = said(&["/bin/sh"], Path::new("/nothing-of-this-name")).unwrap_err();
+        assert_eq!(folder.raw_os_error(), Some(libc::ENOENT));
+    }
+
+    /// The C library holds locks of its own while it starts a process.
+    #[test]
+    fn others_may_start_processes_at_the_same_time() {
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    (0..60).for_each(|_| assert!(Command::new("true").status().unwrap().success()))
+                });
+                scope.spawn(|| {
+                    (0..60)
+                        .for_each(|_| assert_eq!(said(&["/bin/echo", "a"], Path::new("/")).unwrap(), "a\n"));
+                });
+            }
+        });
     }
 }

@@ -10,7 +10,6 @@ mod landlock;
 
 use super::spawn::not_started;
 use super::{How, Start};
-use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -66,11 +65,11 @@ pub(super) struct Ids {
 }
 
 /// Starts a process within its fence by means of `spawn`.
-pub(super) fn spawn_within(
+pub(super) fn spawn_within<T: Send>(
     start: &Start,
     writer: OwnedFd,
-    spawn: impl FnOnce(OwnedFd, Option<Ids>) -> Result<Pid, How> + Send,
-) -> Result<Pid, How> {
+    spawn: impl FnOnce(OwnedFd, Option<Ids>) -> Result<T, How> + Send,
+) -> Result<T, How> {
     if start.fence == Fence::None {
         return spawn(writer, None);
     }

@@ -11,7 +11,7 @@
 //! The process is born with the mark ([`super::birth`]): one that got it from outside could be gone before that, with its
 //! child left that nothing tells from anybody.
 //!
-//! Where the run has a cgroup, whoever is in it belongs to it as well: nobody leaves one but root.
+//! Where the run has a cgroup, whoever is in it belongs to it as well: to leave one takes the rights of whoever made it.
 //!
 //! Known gaps without one: a process that left the group, cleared its environment, closed its outputs *and* set its own
 //! limit of file locks; and one in a set-user-id program may refuse to be read or signaled.
@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 const UNCLAIMED: Duration = Duration::from_secs(60);
 /// The same where all children come from steps.
 const UNCLAIMED_HERE: Duration = Duration::from_secs(1);
-/// How often is looked for survivors while there are signs of them only.
-const LOOKS: u32 = 100;
+/// How long is looked for survivors while there are signs of them only.
+const LOOK: Duration = Duration::from_millis(50);
 /// How often a list of children is read that never comes out the same twice.
 const READS: u32 = 8;
 /// How long is hunted at a stretch.
@@ -53,6 +53,32 @@ pub(super) struct Process {
     /// Pages of memory that it has in RAM, shared ones included.
     pub(super) pages: u64,
     pub(super) name: String,
+}
+
+/// What a look for survivors comes to.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// Nobody lives, nor can somebody have been missed.
+    Nobody,
+    /// Somebody lives who was not to be seen: each of those looked at had started the next and was gone.
+    Signs,
+    /// These live, and maybe others.
+    Found(Vec<Process>),
+}
+
+impl Left {
+    /// These, and nobody else.
+    pub(super) fn of(found: Vec<Process>) -> Left {
+        if found.is_empty() { Left::Nobody } else { Left::Found(found) }
+    }
+
+    /// Those that were seen.
+    pub(super) fn found(self) -> Vec<Process> {
+        match self {
+            Left::Nobody | Left::Signs => Vec::new(),
+            Left::Found(found) => found,
+        }
+    }
 }
 
 /// What tells the processes of one run.
@@ -94,19 +120,19 @@ impl Kin {
     ///
     /// One that starts the next and ends may have done so between two looks at it. But whoever lives has somebody above
     /// that lives and is our child, or was a moment ago: so nobody is left when nobody has died since the last look.
-    pub(super) fn survivors(&self) -> Vec<Process> {
-        let mut dead = HashSet::new();
-        for _ in 0..LOOKS {
-            let ours: Vec<Process> = self.adopted_ones();
+    pub(super) fn survivors(&self) -> Left {
+        let begin = Instant::now();
+        loop {
             // As long as the first of the run is not reaped nobody else has its group. Later they may not be told apart.
-            reaping().claimed.extend(ours.iter().map(|one| (one.pid, one.started)));
-            let fresh = ours.iter().filter(|one| one.dead);
-            let died = fresh.filter(|one| dead.insert((one.pid, one.started))).count();
-            let living = ours.iter().filter(|one| !one.dead).map(|one| one.pid);
+            let (dead, living): (Vec<_>, Vec<_>) = self.adopted_ones().into_iter().partition(|one| one.dead);
+            reaping().claimed.extend(living.iter().map(|one| (one.pid, one.started)));
+            // They would be in the way of the next look, thousands of them.
+            reap(&dead);
+            let living = living.iter().map(|one| one.pid);
             let roots: HashSet<Pid> =
                 living.chain(self.members()).filter(|pid| *pid != self.leader).collect();
-            if roots.is_empty() && died == 0 {
-                return Vec::new();
+            if roots.is_empty() && dead.is_empty() {
+                return Left::Nobody;
             }
             if !roots.is_empty() {
                 let table = table();
@@ -115,11 +141,13 @@ impl Kin {
                     found.filter(|one| !one.dead && one.pid != self.leader).cloned().collect();
                 if !found.is_empty() {
                     reaping().claimed.extend(found.iter().map(|one| (one.pid, one.started)));
-                    return found;
+                    return Left::Found(found);
                 }
             }
+            if begin.elapsed() > LOOK {
+                return Left::Signs;
+            }
         }
-        Vec::new()
     }
 
     /// Our children that belong to the run, the dead ones included, without its first.
@@ -252,7 +280,8 @@ pub(super) fn look_at(pid: Pid) -> Option<Process> {
     let threads = fields.nth(14)?.parse().ok()?;
     let started = fields.nth(1)?.parse().ok()?;
     let pages = fields.nth(1)?.parse().unwrap_or(0);
-    let dead = matches!(state, "Z" | "X");
+    // One whose first thread has ended looks dead, and its other threads go on.
+    let dead = matches!(state, "Z" | "X") && threads <= 1;
     Some(Process { pid, parent, group, started, dead, threads, pages, name: name.to_owned() })
 }
 
@@ -391,6 +420,17 @@ static IS_FOR_RUNS: AtomicBool = AtomicBool::new(false);
 /// To be called in a process that is there for runs only.
 pub(super) fn start_nothing_else() {
     IS_FOR_RUNS.store(true, Ordering::Relaxed);
+}
+
+/// Reaps these of our adopted children, which are dead.
+fn reap(these: &[Process]) {
+    let reaping = reaping();
+    for one in these.iter().filter(|one| !reaping.leaders.contains(&one.pid)) {
+        // Who reaps adopted ones holds the lock: nobody else takes its number between these two.
+        if look_at(one.pid).is_some_and(|now| now.started == one.started && now.dead) {
+            let _ = process::waitid(WaitId::Pid(one.pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        }
+    }
 }
 
 /// Takes the exit status of adopted children that have died, so that they do not stay as zombies.

@@ -94,19 +94,27 @@ fn begin(
         spawn::not_started(error.raw_os_error().unwrap_or(0), format!("prepare the process: {error}"), false)
     };
     let (capture, writer) = Capture::new().map_err(system)?;
+    // It is measured before the step can write anything.
+    let disk = start.limits.disk.as_ref().map(Meter::begin).transpose().map_err(system)?;
     if let Some(cause) = control.asked() {
         return Err(How::Stopped(cause));
     }
-    // It is measured before the step can write anything.
-    let disk = start.limits.disk.as_ref().map(Meter::begin).transpose().map_err(system)?;
     let cell = shared.cgroups.make(start.run, &start.limits);
     let mark = Mark::new();
     let leader = spawn::spawn(start, writer, cell.as_ref(), mark)
-        .and_then(|process| Leader::adopt(process).map_err(system));
-    let leader = match leader {
-        Ok(leader) => leader,
-        Err(how) => {
+        .and_then(|spawned| Ok((Leader::adopt(spawned.pid).map_err(system)?, spawned.is_inside)));
+    let (leader, cell) = match leader {
+        Ok((leader, true)) => (leader, cell),
+        // As a run without one: then nothing is left to the kernel that it does not do.
+        Ok((leader, false)) => {
             cell.into_iter().for_each(|cell| shared.cgroups.let_go(cell));
+            (leader, None)
+        }
+        Err(how) => {
+            cell.into_iter().for_each(|cell| {
+                cell.end();
+                shared.cgroups.let_go(cell);
+            });
             return Err(how);
         }
     };
@@ -408,7 +416,7 @@ impl Run<'_> {
     fn end_strays(&mut self) -> Vec<Stray> {
         let kin = &self.parts.kin;
         if self.start.leave_running && matches!(self.phase, Phase::Running) {
-            return strays::list(|| kin.survivors());
+            return strays::list(kin.survivors());
         }
         // What grows without end gets no time for it.
         let grace = if self.passed().is_some() { Duration::ZERO } else { self.start.grace };
@@ -425,6 +433,10 @@ impl Run<'_> {
         }
         if !ended.alive.is_empty() {
             self.out.warn(format!("failed to end what the step left running: {}", in_words(&ended.alive)));
+        }
+        if ended.unseen {
+            let whom = "processes that start the next and end before they can be seen";
+            self.out.warn(format!("failed to end what the step left running: {whom}"));
         }
         ended.found
     }

@@ -15,9 +15,16 @@ use std::path::{Path, PathBuf};
 /// Where programs are looked for when the environment has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
+/// A process that was started.
+pub(super) struct Spawned {
+    pub(super) pid: Pid,
+    /// It is in the cgroup that was meant for it.
+    pub(super) is_inside: bool,
+}
+
 /// Starts the process in a group of its own, marked, writing to `writer`. All copies of `writer` in this process are closed
 /// then.
-pub(super) fn spawn(start: &Start, writer: OwnedFd, cell: Option<&Cell>, mark: Mark) -> Result<Pid, How> {
+pub(super) fn spawn(start: &Start, writer: OwnedFd, cell: Option<&Cell>, mark: Mark) -> Result<Spawned, How> {
     fence::spawn_within(start, writer, |writer, ids| spawn_here(start, &writer, ids, cell, mark))
 }
 
@@ -27,7 +34,7 @@ fn spawn_here(
     ids: Option<Ids>,
     cell: Option<&Cell>,
     mark: Mark,
-) -> Result<Pid, How> {
+) -> Result<Spawned, How> {
     let Some((name, _)) = start.argv.split_first() else {
         return Err(not_started(0, "start a command without words".into(), false));
     };
@@ -41,25 +48,23 @@ fn spawn_here(
         ids: ids.map(|ids| (ids.uid, ids.gid)),
         mark: mark.limit(),
     };
-    let pid = start_with(&order, cell).map_err(|error| explain_fenced(&error, &program, start))?;
+    let spawned = start_with(&order, cell).map_err(|error| explain_fenced(&error, &program, start))?;
     // As long as this thread lives nobody else can take it for an orphan.
-    kin::register_leader(pid);
-    Ok(pid)
+    kin::register_leader(spawned.pid);
+    Ok(spawned)
 }
 
-fn start_with(order: &Order<'_>, cell: Option<&Cell>) -> io::Result<Pid> {
+fn start_with(order: &Order<'_>, cell: Option<&Cell>) -> io::Result<Spawned> {
     if let Some(cell) = cell
         && let Ok(cgroup) = cell.handle()
         && let Some(pid) = order.start_in(cgroup.as_fd())?
     {
-        return Ok(pid);
+        return Ok(Spawned { pid, is_inside: true });
     }
     let pid = order.start()?;
-    if let Some(cell) = cell {
-        // Refused: then it is as a run without one, which is what limits and survivors are looked after for.
-        let _ = cell.take_in(pid);
-    }
-    Ok(pid)
+    // It may be refused, below a fence above all.
+    let is_inside = cell.is_some_and(|cell| cell.take_in(pid).is_ok());
+    Ok(Spawned { pid, is_inside })
 }
 
 /// The path of a program, as a shell would find it.

@@ -1,7 +1,7 @@
 //! Ending what a step left behind, gently first, until nothing new turns up. [`super::kin`] says who that is.
 
 use super::Stray;
-use super::kin::{self, Process};
+use super::kin::{self, Left, Process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{self, Pid, PidfdFlags, Signal};
 use std::collections::{BTreeMap, HashSet};
@@ -22,21 +22,26 @@ pub(super) struct Ended {
     pub(super) found: Vec<Stray>,
     /// Those of them that still live: nothing could end them.
     pub(super) alive: Vec<Stray>,
+    /// Somebody lives who was not to be seen.
+    pub(super) unseen: bool,
 }
 
-/// Ends all that `find` finds: SIGTERM, after a grace of at most two seconds SIGKILL, and again until it finds nothing.
-/// With each SIGKILL comes `kill`, which may end more at once. Blocks for ten seconds at most.
-pub(super) fn end(grace: Duration, mut find: impl FnMut() -> Vec<Process>, kill: impl Fn()) -> Ended {
+/// Ends all that `find` finds: SIGTERM, after a grace of at most two seconds SIGKILL, and again until nobody is left.
+/// With each SIGKILL comes `kill`, which may end more at once, those that are not to be seen too. Blocks for ten seconds
+/// at most.
+pub(super) fn end(grace: Duration, mut find: impl FnMut() -> Left, kill: impl Fn()) -> Ended {
     let (begin, grace) = (Instant::now(), grace.min(SHORT_GRACE));
     let mut found = BTreeMap::new();
     let mut asked = HashSet::new();
     loop {
-        let alive = find();
+        let left = find();
+        let is_over = matches!(left, Left::Nobody) || begin.elapsed() >= GIVE_UP;
+        let unseen = matches!(left, Left::Signs);
+        let alive = left.found();
         found.extend(alive.iter().map(|one| ((one.pid.as_raw_pid(), one.started), named(one))));
-        let over = alive.is_empty() || begin.elapsed() >= GIVE_UP;
-        if over {
+        if is_over {
             let alive = alive.iter().map(named).collect();
-            return Ended { found: found.into_values().collect(), alive };
+            return Ended { found: found.into_values().collect(), alive, unseen };
         }
         let gentle = grace.saturating_sub(begin.elapsed());
         let handles: Vec<OwnedFd> = alive.iter().filter_map(handle).collect();
@@ -55,8 +60,8 @@ pub(super) fn end(grace: Duration, mut find: impl FnMut() -> Vec<Process>, kill:
 }
 
 /// Names what is there, and leaves it.
-pub(super) fn list(find: impl FnOnce() -> Vec<Process>) -> Vec<Stray> {
-    find().iter().map(named).collect()
+pub(super) fn list(left: Left) -> Vec<Stray> {
+    left.found().iter().map(named).collect()
 }
 
 /// Ends what a runner that was itself killed left running: every process of this machine that may be read and has
@@ -70,7 +75,8 @@ pub fn end_abandoned(variable: &[u8], grace: Duration) -> Vec<Stray> {
         let ours = |pid: &Pid| *pid != ourselves && kin::has_variable(*pid, variable);
         let roots: HashSet<Pid> = roots.into_iter().filter(ours).collect();
         let found = kin::below(&table, roots);
-        found.into_iter().filter(|process| !process.dead && process.pid != ourselves).cloned().collect()
+        let found = found.into_iter().filter(|process| !process.dead && process.pid != ourselves);
+        Left::of(found.cloned().collect())
     };
     end(grace, find, || ()).found
 }

@@ -10,15 +10,19 @@ use super::Controllers;
 use crate::domain::{Cores, RunId};
 use crate::runner::kin;
 use crate::runner::{Limit, Limits, Passed};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags, getxattr, openat, setxattr};
+use rustix::io::Errno;
 use rustix::process::Pid;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// What all names begin with.
 const PREFIX: &str = "tidegate-";
@@ -26,9 +30,8 @@ const PREFIX: &str = "tidegate-";
 const MAY_STAY: &str = "user.tidegate.may_stay";
 /// The kernel gives processor time in parts of so many microseconds.
 const PERIOD: u64 = 100_000;
-/// How often a cgroup whose processes are dying is tried to be removed, and the pause between: they are gone in no time.
-const TRIES: u32 = 20;
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+/// How long is waited for processes that are dying: they are gone in no time.
+const DYING: Duration = Duration::from_millis(40);
 
 /// The cgroup of one run, or one that had been.
 pub(in crate::runner) struct Cell {
@@ -103,18 +106,26 @@ impl Cell {
             Passed { limit, granted, seen: seen.unwrap_or(granted) }
         };
         if let Some(granted) = limits.memory.filter(|_| self.kept.memory)
-            // The kernel also kills when the whole machine has none left: then the limit was not reached.
+            // The kernel also kills when the whole machine has none left, or a cgroup below that a step made: then this limit
+            // was not reached.
             && noted("memory.events", "oom_kill") > 0
-            && noted("memory.events", "oom") > 0
+            && noted("memory.events.local", "oom") > 0
         {
             return Some(passed(Limit::Memory, granted, "memory.peak"));
         }
         if let Some(granted) = limits.pids.filter(|_| self.kept.pids)
-            && noted("pids.events", "max") > 0
+            && noted(&self.pids_events(), "max") > 0
         {
             return Some(passed(Limit::Pids, granted.into(), "pids.peak"));
         }
         None
+    }
+
+    /// Where it stands that somebody met this very limit, and not one further down. Kernels before Linux 6.11 have one file
+    /// for whoever met any.
+    fn pids_events(&self) -> String {
+        let local = "pids.events.local";
+        if self.folder.join(local).exists() { local } else { "pids.events" }.to_owned()
     }
 
     /// What lives in it may live on, without limits.
@@ -137,30 +148,46 @@ impl Cell {
         getxattr(&self.folder, MAY_STAY, &mut [0_u8; 1][..]).is_ok()
     }
 
-    /// Removes it, with those below. The error is its folder: somebody lives there, or does so for a moment yet.
+    /// Removes it, with those below, if nobody lives there. The error is its folder.
     pub(super) fn remove(self) -> Result<(), PathBuf> {
-        for attempt in 0..TRIES {
-            if remove_all(&self.folder) {
-                return Ok(());
-            }
-            if !self.is_empty() && attempt > 0 && self.may_stay() {
-                break;
-            }
-            std::thread::sleep(PAUSE);
+        if self.is_empty() {
+            remove_all(&self.folder);
         }
-        Err(self.folder)
+        if self.folder.exists() { Err(self.folder) } else { Ok(()) }
+    }
+
+    /// Waits for those who are dying there. Whoever may live on is not waited for.
+    pub(super) fn wait(&self) {
+        let until = Instant::now() + DYING;
+        let Ok(events) = fs::File::open(self.folder.join("cgroup.events")) else { return };
+        // What is waited for is a change after the last reading.
+        let is_empty = || read_at_once(&events).is_some_and(|text| number_in(&text, "populated") == Some(0));
+        while !is_empty() && !self.may_stay() {
+            let left = until.checked_duration_since(Instant::now());
+            let Some(left) = left.and_then(|left| Timespec::try_from(left).ok()) else { return };
+            let _ = poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&left));
+        }
     }
 }
 
-/// Whether it is gone now.
-fn remove_all(folder: &Path) -> bool {
-    for below in folders_in(folder) {
-        remove_all(&below);
+/// A small file of the kernel, from its beginning.
+fn read_at_once(file: &fs::File) -> Option<String> {
+    let mut text = [0; 512];
+    let count = file.read_at(&mut text, 0).ok()?;
+    Some(String::from_utf8_lossy(&text[..count]).into_owned())
+}
+
+/// Those below first: a step may have made them as deep as it liked.
+fn remove_all(folder: &Path) {
+    let mut folders = vec![folder.to_owned()];
+    let mut at = 0;
+    while at < folders.len() {
+        let below = folders_in(&folders[at]);
+        folders.extend(below);
+        at += 1;
     }
-    match fs::remove_dir(folder) {
-        Ok(()) => true,
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
-    }
+    // Somebody may be quicker, and move in again.
+    folders.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
 }
 
 fn folders_in(folder: &Path) -> Vec<PathBuf> {
@@ -253,11 +280,13 @@ impl Name {
     pub(super) fn maker_lives(&self) -> bool {
         // Of another namespace nothing is known.
         self.namespace != namespace()
-            || i32::try_from(self.pid)
-                .ok()
-                .and_then(Pid::from_raw)
-                .and_then(kin::look_at)
-                .is_some_and(|process| process.started == self.started && !process.dead)
+            || i32::try_from(self.pid).ok().and_then(Pid::from_raw).is_some_and(|pid| {
+                match kin::look_at(pid) {
+                    Some(process) => process.started == self.started && !process.dead,
+                    // Not to be read is not gone.
+                    None => rustix::process::test_kill_process(pid) != Err(Errno::SRCH),
+                }
+            })
     }
 }
 

@@ -108,6 +108,14 @@ impl Cgroups {
         self.ground.as_ref()
     }
 
+    /// Ends the runs of processes that were killed, and removes their cgroups. What a deploy left running on purpose lives
+    /// on. For whoever has looked before for what may be asked to end, and be named ([`crate::runner::end_abandoned`]).
+    pub fn end_abandoned(&self) {
+        if let Ok(ground) = &self.ground {
+            end_abandoned(&ground.folder);
+        }
+    }
+
     /// A new one for a run. None: it goes without.
     pub(in crate::runner) fn make(&self, run: RunId, limits: &Limits) -> Option<Cell> {
         let ground = self.ground.as_ref().ok()?;
@@ -117,6 +125,7 @@ impl Cgroups {
 
     /// To be removed, now or once it is empty.
     pub(in crate::runner) fn let_go(&self, cell: Cell) {
+        cell.wait();
         if let Err(folder) = cell.remove() {
             self.left.lock().unwrap_or_else(PoisonError::into_inner).push(folder);
         }
@@ -202,7 +211,7 @@ fn try_out(folder: &Path) -> Result<(), Absent> {
     if can_kill { Ok(()) } else { Err(Absent::NoKill) }
 }
 
-/// Makes it this process's, and ends what processes that are gone left there.
+/// Makes it this process's.
 fn take() -> Result<Ground, Absent> {
     let Seat { ground, sits } = seat(None)?;
     let missing = |wanted: Controllers| {
@@ -220,7 +229,6 @@ fn take() -> Result<Ground, Absent> {
         }
     }
     let controllers = Controllers::listed(&read(&ground, "cgroup.subtree_control"));
-    end_abandoned(&ground);
     Ok(Ground { folder: ground, controllers })
 }
 
@@ -235,7 +243,6 @@ fn read(folder: &Path, file: &str) -> String {
     fs::read_to_string(folder.join(file)).unwrap_or_default()
 }
 
-/// Ends the runs of processes that were killed, and removes their cgroups. What a deploy left running on purpose lives on.
 fn end_abandoned(ground: &Path) {
     for entry in fs::read_dir(ground).into_iter().flatten().flatten() {
         let Some(name) = entry.file_name().to_str().and_then(Name::parse) else { continue };
@@ -245,6 +252,7 @@ fn end_abandoned(ground: &Path) {
         let cell = Cell::at(&entry.path());
         if !cell.may_stay() {
             cell.end();
+            cell.wait();
         }
         // One that is not empty is looked at again by the next process.
         let _ = cell.remove();

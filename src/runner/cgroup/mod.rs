@@ -1,6 +1,7 @@
-//! Cgroups of runs: a second net below [`super::kin`], which no process slips through, and the only way to limits that the
-//! kernel keeps. Where this process may make cgroups, each run has one of its own, which its process is born in
-//! ([`super::birth`]).
+//! Cgroups of runs: a second net below [`super::kin`], which no process gets out of by ending its parents, and the only way
+//! to limits that the kernel keeps. Where this process may make cgroups, each run has one of its own, which its process is
+//! born in ([`super::birth`]). Who may make cgroups there too, as a step without a sandbox may that has the same user,
+//! could move into another: no more is promised than that.
 //!
 //! | file | what |
 //! |---|---|

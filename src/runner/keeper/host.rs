@@ -3,6 +3,7 @@
 use super::frame::{self, Ask};
 use super::launch::{self, LOCK, READY};
 use super::wards::Wards;
+use crate::runner::Cgroups;
 use rustix::fs::FlockOperation;
 use rustix::process::geteuid;
 use std::fs::{File, OpenOptions};
@@ -34,6 +35,8 @@ pub fn run(state: &Path) -> io::Result<()> {
     let _lock = lock(&folder)?;
     let key = launch::key(&folder)?;
     let wards = Wards::read(&launch::runs(&folder))?;
+    // Of those runs whoever was found was asked to end, and named. This takes the rest.
+    Cgroups::of_this_process().end_abandoned();
     let listener = launch::listen(&folder)?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

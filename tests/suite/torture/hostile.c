@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -78,6 +79,22 @@ static void fork_loop(void) {
         setsid();
     }
     _exit(0);
+}
+
+static void *live_on(void *nothing) {
+    live();
+    return nothing;
+}
+
+/* Its first thread ends, so that it looks like a zombie; the other lives on. */
+static void headless(void) {
+    if (fork())
+        _exit(0);
+    setsid();
+    pthread_t other;
+    if (pthread_create(&other, NULL, live_on, NULL))
+        _exit(9);
+    syscall(SYS_exit, 0);
 }
 
 static void hog_memory(void) {
@@ -222,6 +239,7 @@ static const struct {
     {"thrice_without_trace", thrice_without_trace},
     {"without_mark", without_mark},
     {"fork_loop", fork_loop},
+    {"headless", headless},
     {"hog_memory", hog_memory},
     {"wait_uninterruptibly", wait_uninterruptibly},
     {"vfork_and_leave", vfork_and_leave},

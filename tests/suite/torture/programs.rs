@@ -126,6 +126,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         Log::Empty,
     ),
     c("fork_loop", End::Code(0)),
+    c("headless", End::Code(0)),
     Program {
         pids: Some(24),
         ..sh(

@@ -17,6 +17,8 @@ use tokio::sync::mpsc::channel;
 
 /// How long a zombie may lie about, or a descriptor stay open, once everything has ended: threads end by and by.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time in which one that is gone at each look starts the next.
+const UNNOTICED: Duration = Duration::from_millis(30);
 /// From SIGTERM to SIGKILL: none of them uses it for anything good.
 const GRACE: Duration = Duration::from_millis(50);
 /// Bytes of a line without an end. `TIDEGATE_TORTURE_LINE` says another number.
@@ -193,8 +195,12 @@ impl Yard {
 
     /// To be called when all runs have ended: nobody lives any more, and soon nothing shows that they were there.
     pub(super) fn nothing_is_left(&self, name: &str) {
-        let survivors = below(self.keeper());
-        let survivors: Vec<_> = survivors.iter().filter(|one| !one.is_dead).collect();
+        let before = below(self.keeper());
+        std::thread::sleep(UNNOTICED);
+        // One that starts the next and ends may be gone at each look; the next is new.
+        let is_new = |one: &Found| before.iter().all(|old| old.pid != one.pid);
+        let survivors: Vec<_> =
+            below(self.keeper()).into_iter().filter(|one| !one.is_dead || is_new(one)).collect();
         assert!(survivors.is_empty(), "{:?} {name}: {survivors:?}", self.way);
         let open = *self.descriptors.get().expect("warmed up");
         let begin = Instant::now();
@@ -243,7 +249,8 @@ impl Drop for Yard {
 fn compiled(dir: &Path) -> Option<PathBuf> {
     let program = dir.join("hostile");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/torture/hostile.c");
-    let done = Command::new("cc").arg("-O1").arg("-o").arg(&program).arg(source).status().ok()?;
+    let done =
+        Command::new("cc").args(["-O1", "-pthread"]).arg("-o").arg(&program).arg(source).status().ok()?;
     assert!(done.success(), "hostile.c does not compile");
     Some(program)
 }
@@ -283,5 +290,7 @@ fn look_at(pid: u32) -> Option<Found> {
     let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace();
     let is_dead = matches!(fields.next()?, "Z" | "X");
-    Some(Found { pid, parent: fields.next()?.parse().ok()?, name: name.to_owned(), is_dead })
+    let parent = fields.next()?.parse().ok()?;
+    let threads: u32 = fields.nth(15)?.parse().ok()?;
+    Some(Found { pid, parent, name: name.to_owned(), is_dead: is_dead && threads <= 1 })
 }

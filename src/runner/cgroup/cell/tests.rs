@@ -55,7 +55,11 @@ fn refused(files: &[(&str, &str)]) -> Option<Passed> {
 fn what_the_kernel_noted_is_told_as_the_watch_would() {
     let quiet = [("memory.events", "low 0\noom 0\noom_kill 0\n"), ("pids.events", "max 0\n")];
     assert_eq!(refused(&quiet), None);
-    let oom = [("memory.events", "oom 1\noom_kill 2\noom_group_kill 1\n"), ("memory.peak", "67108864\n")];
+    let oom = [
+        ("memory.events", "oom 1\noom_kill 2\noom_group_kill 1\n"),
+        ("memory.events.local", "oom 1\noom_kill 0\n"),
+        ("memory.peak", "67108864\n"),
+    ];
     let memory = Passed { limit: Limit::Memory, granted: 64 << 20, seen: 64 << 20 };
     assert_eq!(refused(&oom), Some(memory));
     let machine = [("memory.events", "oom 0\noom_kill 2\n")];
