@@ -15,7 +15,7 @@ use tidegate::engine::{self, Parts};
 use tidegate::interpreter::{Interpreter, StopCause};
 use tidegate::journal::MemoryJournal;
 use tidegate::server::{Limits, ServerOptions, serve};
-use tidegate::settings::{ReadAccess, StateDir, Tokens, Webhooks};
+use tidegate::settings::{ReadAccess, StateDir, Tokens, UnixDoor, Webhooks};
 use tidegate::source::Git;
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +65,8 @@ impl Server {
             tokens: Arc::new(Tokens::open(&state).unwrap()),
             read: ReadAccess::Open,
             hosts: Vec::new(),
+            unix: UnixDoor::default(),
+            trusted_proxies: Vec::new(),
             state,
             git: Git::default(),
             stall: Duration::from_secs(300),

@@ -2,7 +2,9 @@
 
 use super::Exit;
 use super::credential::Credential;
+use super::socket;
 use super::trouble::Trouble;
+use crate::server::WhoView;
 use crate::settings::{DEFAULT_FILE, Overrides, Settings, StateDir, default_state_folder};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -10,6 +12,7 @@ use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use ureq::config::Config;
 
 /// Where the controller is when nothing says otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:8433";
@@ -26,7 +29,8 @@ const HEADING: &str = "The controller";
 /// How a command finds the controller.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct Where {
-    /// The controller's address [default: what `tidegate.toml` here says, else http://127.0.0.1:8433]
+    /// The controller's address, or `unix:PATH` [default: its Unix socket, if it has one that lets us in; else what
+    /// `tidegate.toml` here says, else http://127.0.0.1:8433]
     #[arg(long, env = "TIDEGATE_URL", global = true, help_heading = HEADING)]
     pub(super) url: Option<String>,
     /// A file that holds a token; else $TIDEGATE_TOKEN, else the one in the state folder, which only its own controller
@@ -54,7 +58,10 @@ pub(super) enum Part {
 /// A connection to one controller.
 pub(super) struct Client {
     agent: ureq::Agent,
+    /// The address, as people know it.
     url: String,
+    /// What stands before paths.
+    base: String,
     credential: Credential,
 }
 
@@ -85,11 +92,8 @@ impl Where {
 
     /// The same without showing a token.
     pub(super) fn anonymous(&self, limit: Duration) -> Result<Client, Trouble> {
-        Ok(Client {
-            agent: agent(Some(limit), None),
-            url: self.url()?.trim_end_matches('/').to_owned(),
-            credential: Credential::None,
-        })
+        let url = self.url()?;
+        Ok(Client::new(&url, config(Some(limit), None), Credential::None))
     }
 
     /// A client of that controller.
@@ -112,24 +116,40 @@ impl Where {
         self.client_by(Some(limit), None)
     }
 
+    /// A client over the controller's socket, where that is there and lets us in as who we are. Who names an address or
+    /// a token means what they name.
+    fn by_socket(&self, config: &Config) -> Result<Option<Client>, Trouble> {
+        if self.url.is_some() || Credential::is_named(self) {
+            return Ok(None);
+        }
+        let Some(path) = socket::of(self.state_dir()?.as_ref())? else { return Ok(None) };
+        let url = format!("{}{}", socket::SCHEME, path.display());
+        let client = Client::new(&url, config.clone(), Credential::None);
+        let who: Option<WhoView> = client.read("/api/whoami").ok();
+        Ok(who.is_some_and(|who| who.role.is_some()).then_some(client))
+    }
+
     fn client_by(&self, limit: Option<Duration>, silence: Option<Duration>) -> Result<Client, Trouble> {
-        let url = self.url()?.trim_end_matches('/').to_owned();
+        let config = config(limit, silence);
+        if let Some(client) = self.by_socket(&config)? {
+            return Ok(client);
+        }
+        let url = self.url()?;
         let credential = Credential::of(self, &url)?;
-        Ok(Client { agent: agent(limit, silence), url, credential })
+        Ok(Client::new(&url, config, credential))
     }
 }
 
-fn agent(limit: Option<Duration>, silence: Option<Duration>) -> ureq::Agent {
+fn config(limit: Option<Duration>, silence: Option<Duration>) -> Config {
     let connect = Duration::from_secs(2);
-    let config = ureq::Agent::config_builder()
+    ureq::Agent::config_builder()
         .http_status_as_error(false)
         // The controller is asked directly: a token is not for a proxy.
         .proxy(None)
         .timeout_connect(Some(limit.map_or(connect, |limit| limit.min(connect))))
         .timeout_global(limit)
         .timeout_per_read(silence)
-        .build();
-    config.into()
+        .build()
 }
 
 /// The settings of a controller that is run from this folder, if there are any.
@@ -157,8 +177,16 @@ pub(super) fn address_of(listen: SocketAddr) -> Result<String, Trouble> {
 }
 
 impl Client {
+    fn new(url: &str, config: Config, credential: Credential) -> Client {
+        let (agent, base) = match socket::named(url) {
+            Some(path) => (socket::agent(config, path), socket::BASE),
+            None => (config.into(), url.trim_end_matches('/')),
+        };
+        Client { agent, url: url.trim_end_matches('/').into(), base: base.into(), credential }
+    }
+
     fn address(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
+        format!("{}{path}", self.base)
     }
 
     /// A GET whose answer is JSON.
@@ -310,7 +338,7 @@ pub(super) fn segment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, Credential, address_of, agent, segment};
+    use super::{Client, Credential, address_of, config, segment};
     use std::io::{Read as _, Write as _};
     use std::time::{Duration, Instant};
 
@@ -343,11 +371,8 @@ mod tests {
             // It stays, and says nothing.
             let _ = waits.recv_timeout(Duration::from_secs(20));
         });
-        let client = Client {
-            agent: agent(None, Some(Duration::from_millis(300))),
-            url,
-            credential: Credential::None,
-        };
+        let config = config(None, Some(Duration::from_millis(300)));
+        let client = Client::new(&url, config, Credential::None);
         let mut body = client.stream("/events", "text/event-stream").ok().unwrap();
         let begin = Instant::now();
         let mut text = String::new();

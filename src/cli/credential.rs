@@ -5,6 +5,7 @@
 use super::Exit;
 use super::client::{Where, settings_here};
 use super::serving::Serving;
+use super::socket;
 use super::trouble::Trouble;
 use crate::settings::{Privacy, StateDir, read_token_file};
 use axum::http::uri::Authority;
@@ -22,15 +23,25 @@ pub(super) enum Credential {
 }
 
 impl Credential {
+    /// Whether somebody names a token to be shown.
+    pub(super) fn is_named(place: &Where) -> bool {
+        place.token_file.is_some() || of_environment().is_some()
+    }
+
     /// What the controller at an address is shown.
     pub(super) fn of(place: &Where, url: &str) -> Result<Credential, Trouble> {
         if let Some(path) = &place.token_file {
             let from = format!("`{}`, named by `--token-file`", path.display());
             return Ok(Credential::Shown { token: read(path, Privacy::Group)?, from });
         }
-        if let Some(token) = std::env::var("TIDEGATE_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
-            let from = "the environment, TIDEGATE_TOKEN".into();
-            return Ok(Credential::Shown { token: token.trim().to_owned(), from });
+        if let Some(token) = of_environment() {
+            return Ok(Credential::Shown { token, from: "the environment, TIDEGATE_TOKEN".into() });
+        }
+        if socket::named(url).is_some() {
+            // A folder can be somebody else's, and so can a socket: who we are, the system tells it.
+            let words =
+                "no token was sent: over a socket the system says who asks, and that does not reach here";
+            return Ok(Credential::Withheld(words.into()));
         }
         let Some(state) = place.state_dir()? else { return Ok(Credential::None) };
         let path = state.token();
@@ -65,6 +76,11 @@ impl Credential {
             Credential::Withheld(words) => words.clone(),
         }
     }
+}
+
+fn of_environment() -> Option<String> {
+    let token = std::env::var("TIDEGATE_TOKEN").ok()?;
+    Some(token.trim().to_owned()).filter(|token| !token.is_empty())
 }
 
 fn read(path: &Path, privacy: Privacy) -> Result<String, Trouble> {

@@ -28,6 +28,7 @@ mod runner;
 mod schema;
 mod serve;
 mod serving;
+mod socket;
 mod status;
 mod talk;
 mod threads;

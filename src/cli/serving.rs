@@ -21,6 +21,9 @@ pub(super) struct Serving {
     pub(super) pid: u32,
     /// Where it listens.
     pub(super) listen: SocketAddr,
+    /// The Unix socket on which it listens, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unix: Option<PathBuf>,
     /// The folder of the pipeline files.
     pub(super) pipelines: PathBuf,
     /// The settings file, if it goes by one.
@@ -40,10 +43,10 @@ impl Drop for Sign {
 
 impl Serving {
     /// Says that this process serves; the state folder's lock must be its own.
-    pub(super) fn say(settings: &Settings, listen: SocketAddr) -> io::Result<Sign> {
+    pub(super) fn say(settings: &Settings, listen: SocketAddr, unix: Option<PathBuf>) -> io::Result<Sign> {
         let config = settings.file.as_ref().map(std::path::absolute).transpose()?;
         let pipelines = settings.pipelines.clone();
-        let serving = Serving { pid: std::process::id(), listen, pipelines, config };
+        let serving = Serving { pid: std::process::id(), listen, unix, pipelines, config };
         let path = settings.state.path().join(FILE);
         let fresh = path.with_extension("json.new");
         let mut options = File::options();

@@ -191,7 +191,7 @@ pub enum Command {
         route: String,
         /// How often.
         count: u64,
-        /// The address that it came from; none: several.
+        /// The address that it came from, or `unix:` and a user; none: several.
         from: Option<String>,
     },
 }

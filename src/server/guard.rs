@@ -2,9 +2,10 @@
 //! answer leaves here with the headers that keep browsers from doing anything with it.
 //!
 //! What a client says about itself (`X-Forwarded-User` and the like) is never believed; a header that says that the
-//! request came through a proxy only takes away what loopback would give.
+//! request came through a proxy only takes away what loopback, or a Unix socket, would give.
 
-use super::listen::Peer;
+use super::doors::Peer;
+use super::forwarded;
 use super::login::cookie_of;
 use super::problem::{Answered, Problem, shorten};
 use super::refusals::{self, Refused};
@@ -24,18 +25,31 @@ use std::time::Instant;
 /// Who asks, as far as is known.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    /// The token, if one was sent; then it is a good one.
+    /// The token, if one was sent; then it is a good one. Or whoever the system says that it is, as if by a token.
     pub(super) entry: Option<Entry>,
-    /// Whether a browser's cookie stands for it.
-    pub(super) by_cookie: bool,
+    /// How that is known.
+    pub(super) proof: Proof,
+    /// Whether they reached a proxy that is trusted by TLS.
+    pub(super) by_tls: bool,
     /// What they are limited to; without a token to nothing.
     pub(super) scope: Scope,
 }
 
+/// How it is known who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// By the token that they sent; none: not at all.
+    Token,
+    /// By a browser's cookie.
+    Cookie,
+    /// By what the system says of the other end of a Unix socket.
+    System,
+}
+
 impl Caller {
-    fn of(entry: Option<Entry>, by_cookie: bool) -> Caller {
+    fn of(entry: Option<Entry>, proof: Proof) -> Caller {
         let scope = entry.as_ref().map(Entry::scope).unwrap_or_default();
-        Caller { entry, by_cookie, scope }
+        Caller { entry, proof, by_tls: false, scope }
     }
 
     /// Who acts. Only a route that needs a token may ask.
@@ -47,7 +61,10 @@ impl Caller {
     /// How the token, if there is one, stands now: for answers that last. They are a use of it as long as they do.
     pub(super) fn holding(&self, server: &Server) -> Holding {
         let (tokens, now) = (&server.options.tokens, server.options.clock.now());
-        let Some(entry) = &self.entry else { return Holding::Good };
+        let Some(entry) = self.entry.as_ref().filter(|_| self.proof != Proof::System) else {
+            // Who is at the other end stays.
+            return Holding::Good;
+        };
         let holding = tokens.holding(entry, now).unwrap_or(Holding::Revoked);
         if holding == Holding::Good {
             tokens.note_use(entry, now);
@@ -68,12 +85,14 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     let mut request = Request::from_parts(parts, body);
     let path = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
-    let peer = *request.extensions().get::<Peer>().expect("BUG: a request without its connection");
+    let peer = request.extensions().get::<Peer>().cloned().expect("BUG: a request without its connection");
+    let from = forwarded::from(&server.options.trusted_proxies, request.headers(), &peer);
+    let by_tls = forwarded::by_tls(&server.options.trusted_proxies, request.headers(), &peer);
     let mut name = None;
     let mut response = match admit(&server, &request, &peer, named.as_ref()) {
         Ok(caller) => {
             name = caller.entry.as_ref().map(|entry| entry.name.clone());
-            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(Caller { by_tls, ..caller });
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
@@ -86,7 +105,7 @@ pub(super) async fn guard(State(server): State<Arc<Server>>, request: Request, n
     {
         let (code, by) = (&answered.code, answered.by.as_ref().or(name.as_ref()));
         let by = by.map(String::as_str);
-        server.refusals.note(&Refused { code, by, method: &method, route: path, from: peer.remote.ip() });
+        server.refusals.note(&Refused { code, by, method: &method, route: path, from: &from });
     }
     response
 }
@@ -111,7 +130,7 @@ fn admit(
     refuse_token_in_query(request.uri().query())?;
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     // Nothing is there: the answer tells nothing either.
-    let Some(path) = path else { return Ok(Caller::of(None, false)) };
+    let Some(path) = path else { return Ok(Caller::of(None, Proof::Token)) };
     let (_, allow, rule, _) = routes::route(path)?;
     if !allow.split(", ").any(|method| method == request.method().as_str()) {
         return Err(Problem::wrong_method(allow));
@@ -119,24 +138,32 @@ fn admit(
     // A forge may be told to send a token of its own choice along, for a proxy.
     let shown = if *rule == Rule::Signature { None } else { token(server, headers)? };
     let by_cookie = shown.is_none() && *rule != Rule::Signature;
+    let mut proof = Proof::Token;
     let mut ended = None;
     let entry = match shown {
         None if by_cookie => match cookie_of(server, headers)? {
-            Shown::Good(entry) => Some(entry),
+            Shown::Good(entry) => {
+                proof = Proof::Cookie;
+                Some(entry)
+            }
             // As no cookie: what is open to all stays so.
             Shown::Ended(entry) => {
                 ended = Some(entry);
                 None
             }
             Shown::Unknown => None,
-        },
+        }
+        .or_else(|| {
+            let entry = known_by_system(headers, &host, peer)?;
+            proof = Proof::System;
+            Some(entry)
+        }),
         shown => shown,
     };
-    if let Some(entry) = &entry {
+    if let Some(entry) = entry.as_ref().filter(|_| proof != Proof::System) {
         server.options.tokens.note_use(entry, server.options.clock.now());
     }
-    let by_cookie = by_cookie && entry.is_some();
-    if by_cookie && !request.method().is_safe() {
+    if proof == Proof::Cookie && !request.method().is_safe() {
         comes_from_here(headers, &host).map_err(|problem| about(problem, entry.as_ref()))?;
     }
     let needed = match rule {
@@ -156,9 +183,21 @@ fn admit(
         }
         _ => {}
     }
-    let caller = Caller::of(entry, by_cookie);
+    let caller = Caller::of(entry, proof);
     scope::admit(&caller, *rule, named).map_err(|problem| about(problem, caller.entry.as_ref()))?;
     Ok(caller)
+}
+
+/// What whoever is at the other end of a Unix socket may do by being who they are. It counts for what asks directly: a
+/// proxy in front of the socket would else lend its own rights to everybody. So whatever shows that a proxy or a browser
+/// had a hand in it takes this away, and so does a name that is only known outside.
+fn known_by_system(headers: &HeaderMap, host: &Authority, peer: &Peer) -> Option<Entry> {
+    let Peer::User(user) = peer else { return None };
+    let of_browsers = ["origin", "referer", "cookie", "sec-fetch-site", "sec-fetch-mode"];
+    let is_direct = !forwarded::is_proxied(headers)
+        && host.host().eq_ignore_ascii_case("localhost")
+        && !of_browsers.iter().any(|name| headers.contains_key(*name));
+    user.entry.clone().filter(|_| is_direct)
 }
 
 fn about(problem: Problem, entry: Option<&Entry>) -> Problem {
@@ -217,7 +256,7 @@ fn is_ours(options: &ServerOptions, peer: &Peer, host: &str) -> bool {
     if let Ok(ip) = host.parse::<IpAddr>() {
         let ip = ip.to_canonical();
         return ip.is_loopback()
-            || ip == peer.local.ip().to_canonical()
+            || peer.local() == Some(ip)
             || options.hosts.iter().any(|known| known == host);
     }
     let host = host.to_ascii_lowercase();
@@ -301,10 +340,7 @@ pub(super) fn unreadable(error: &TokenError) -> Problem {
 
 /// Whether reading needs no token: both ends on this machine, no proxy in between, and not forbidden.
 fn reads_freely(options: &ServerOptions, headers: &HeaderMap, peer: &Peer) -> bool {
-    let local = [peer.local, peer.remote].iter().all(|end| end.ip().to_canonical().is_loopback());
-    let proxied =
-        ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
-    options.read == ReadAccess::Open && local && !proxied
+    options.read == ReadAccess::Open && peer.is_here() && !forwarded::is_proxied(headers)
 }
 
 /// Headers of every answer.

@@ -3,6 +3,7 @@
 //!
 //! A connection that is upgraded leaves this file: its task is counted among the sessions, and its permit is free again.
 
+use super::doors::{Doors, End, Line, Peer};
 use super::patience::Patient;
 use super::problem::Problem;
 use super::{Server, ServerOptions, refusals, routes};
@@ -14,13 +15,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
@@ -49,15 +48,6 @@ const KEEP_USES: Duration = Duration::from_secs(60);
 /// When the controller stops, this often a connection is asked whether it has anything left to say.
 const BREATH: Duration = Duration::from_millis(20);
 
-/// The two ends of a connection, as its requests find them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer {
-    /// The client's.
-    pub(super) remote: SocketAddr,
-    /// Ours.
-    pub(super) local: SocketAddr,
-}
-
 /// Resolves when a task panicked, and never when it ended.
 async fn broken(task: JoinHandle<()>) {
     if task.await.is_ok() {
@@ -68,16 +58,17 @@ async fn broken(task: JoinHandle<()>) {
 /// Serves until `shutdown` is cancelled, then lets what is under way finish for [`Limits::farewell`], and ends.
 ///
 /// # Errors
-/// The listener cannot be used at all. A connection that fails harms nobody else.
+/// Nothing can be listened on at all. A connection that fails harms nobody else.
 ///
 /// [`Limits::farewell`]: super::Limits::farewell
 pub async fn serve(
-    listener: TcpListener,
+    doors: impl Into<Doors>,
     engine: Engine,
     options: ServerOptions,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    listener.local_addr()?;
+    let doors = doors.into();
+    doors.tcp.local_addr()?;
     let farewell = options.limits.farewell;
     let server = Arc::new(Server::new(engine, options, shutdown.clone()));
     let mut broken = pin!(broken(tokio::spawn(server.pushes.clone().pay(shutdown.clone()))));
@@ -89,8 +80,8 @@ pub async fn serve(
             () = shutdown.cancelled() => break,
             () = &mut broken => return Err(io::Error::other("BUG: looking at what is owed to forges panicked")),
             _ = &mut beside => return Err(io::Error::other("BUG: noting who was let in and who was not panicked")),
-            accepted = listener.accept() => match accepted {
-                Ok((stream, remote)) => door.let_in(stream, remote),
+            accepted = doors.accept() => match accepted {
+                Ok((line, end)) => door.let_in(line, end),
                 // The client is gone again already: nothing is wrong here.
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
@@ -100,7 +91,7 @@ pub async fn serve(
             },
         }
     }
-    drop(listener);
+    drop(doors);
     door.connections.close();
     server.sessions.close();
     let ended = async {
@@ -170,21 +161,19 @@ impl Door {
         }
     }
 
-    fn let_in(&mut self, stream: TcpStream, remote: SocketAddr) {
-        // What cannot be set is not worth a connection: both only make it better.
-        let _ = stream.set_nodelay(true);
-        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
-        let Ok(local) = stream.local_addr() else { return };
-        let Ok(permit) = self.permits.clone().try_acquire_owned() else { return self.turn_away(stream) };
+    fn let_in(&mut self, line: Line, end: End) {
+        line.tune(SEND_BUFFER_BYTES);
+        let Ok(permit) = self.permits.clone().try_acquire_owned() else { return self.turn_away(line) };
         let (server, router, http) = (self.server.clone(), self.router.clone(), self.http.clone());
         self.connections.spawn(async move {
-            hold(stream, Peer { remote, local }, &server, router, http).await;
+            let peer = Peer::of(end, &server).await;
+            hold(line, peer, &server, router, http).await;
             drop(permit);
         });
     }
 
     /// Says that there is no room. Reads a little first, so that the answer is not lost in a reset.
-    fn turn_away(&self, mut stream: TcpStream) {
+    fn turn_away(&self, mut stream: Line) {
         let Ok(permit) = self.turned_away.clone().try_acquire_owned() else { return };
         let body = Problem::connection_limit(self.server.options.limits.connections).body();
         let head = format!(
@@ -209,12 +198,12 @@ impl Door {
 }
 
 /// One connection, to its end or its upgrade.
-async fn hold(stream: TcpStream, peer: Peer, server: &Server, router: Router, http: http1::Builder) {
+async fn hold(line: Line, peer: Peer, server: &Server, router: Router, http: http1::Builder) {
     let under_way = UnderWay::default();
     let heard = under_way.clone();
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(peer.clone());
         let guard = heard.clone();
         // A router is always ready.
         let answer = router.clone().call(request);
@@ -222,7 +211,7 @@ async fn hold(stream: TcpStream, peer: Peer, server: &Server, router: Router, ht
     });
     // A socket of `/events` says goodbye before this ends it.
     let patience = server.options.stall + Duration::from_secs(10);
-    let io = TokioIo::new(Patient::new(stream, patience, under_way.clone()));
+    let io = TokioIo::new(Patient::new(line, patience, under_way.clone()));
     let at_rest = under_way.holders();
     let mut connection = std::pin::pin!(http.serve_connection(io, service).with_upgrades());
     tokio::select! {

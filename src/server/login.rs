@@ -3,7 +3,7 @@
 //! that it comes from one (`Origin`).
 
 use super::asking::{Json, Parameters};
-use super::guard::{Caller, single};
+use super::guard::{Caller, Proof, single};
 use super::problem::Problem;
 use super::{Server, guard};
 use crate::domain::{Role, Time};
@@ -82,12 +82,13 @@ pub(super) async fn whoami(
     parameters: Parameters,
 ) -> Result<axum::Json<WhoView>, Problem> {
     parameters.only(&[])?;
-    Ok(axum::Json(WhoView::of(&server, caller.entry.as_ref(), caller.by_cookie)))
+    Ok(axum::Json(WhoView::of(&server, caller.entry.as_ref(), caller.proof == Proof::Cookie)))
 }
 
 /// Signs in.
 pub(super) async fn login(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Json(request): Json<LoginRequest>,
 ) -> Result<Response, Problem> {
@@ -96,17 +97,18 @@ pub(super) async fn login(
     tokens.note_use(&entry, server.options.clock.now());
     let until = server.options.clock.now() + TimeDelta::hours(HOURS);
     let statement = tokens.open_session(&entry, until).map_err(|error| guard::unreadable(&error))?;
-    let cookie = cookie(&headers, &statement, HOURS * 3600);
+    let cookie = cookie(&headers, caller.by_tls, &statement, HOURS * 3600);
     Ok(([(header::SET_COOKIE, cookie)], axum::Json(WhoView::of(&server, Some(&entry), true))).into_response())
 }
 
 /// Signs out: the browser forgets the cookie.
 pub(super) async fn logout(
     State(server): State<Arc<Server>>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Json(NoFields {}): Json<NoFields>,
 ) -> Response {
-    let cookie = cookie(&headers, "", 0);
+    let cookie = cookie(&headers, caller.by_tls, "", 0);
     ([(header::SET_COOKIE, cookie)], axum::Json(WhoView::of(&server, None, false))).into_response()
 }
 
@@ -115,10 +117,11 @@ pub(super) async fn logout(
 #[serde(deny_unknown_fields)]
 pub struct NoFields {}
 
-fn cookie(headers: &HeaderMap, value: &str, seconds: i64) -> HeaderValue {
+fn cookie(headers: &HeaderMap, by_tls: bool, value: &str, seconds: i64) -> HeaderValue {
     // Whoever reached us through TLS shall never send it without.
     let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
-    let secure = if origin.is_some_and(|origin| origin.starts_with("https://")) { "; Secure" } else { "" };
+    let is_secure = by_tls || origin.is_some_and(|origin| origin.starts_with("https://"));
+    let secure = if is_secure { "; Secure" } else { "" };
     let text = format!("{NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
     HeaderValue::from_str(&text).expect("BUG: a cookie that is no header")
 }

@@ -1,7 +1,8 @@
 //! The controller over HTTP: pushes come in, people act, events and the state go out. Holds nothing that is not a fold
 //! of events, beside who is connected.
 //!
-//! - `listen`: connections, their limits and their end; `patience`: clients that do not read.
+//! - `doors`: where connections come in, and who is at their other end; `listen`: their limits and their end;
+//!   `patience`: clients that do not read; `forwarded`: what proxies say of whom they ask for.
 //! - `routes`: what is where, `operations`: what each does, `openapi`: both for programs; `guard`: who may, `scope`:
 //!   where; `guessing`: tokens that are tried; `refusals`: who was turned away; `problem`: errors as they are answered.
 //! - `rebuild`, `webhook` and `actions` change things, the first two through `pushes`; `once` sees to those that are
@@ -18,7 +19,9 @@ mod asking;
 mod autobahn;
 mod compare;
 mod definition;
+mod doors;
 mod events;
+mod forwarded;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzed;
 mod guard;
@@ -55,6 +58,7 @@ mod why;
 pub use actions::{ActionRequest, Done};
 pub use compare::{ArtifactDifference, CommitView, CompareView, SideView};
 pub use definition::DefinitionText;
+pub use doors::Doors;
 pub use history::{HistoryView, StoryView};
 pub use journal::JournalView;
 pub use listen::serve;
@@ -78,7 +82,7 @@ use crate::disk::Gauge;
 use crate::domain::{PipelineName, RunId};
 use crate::engine::Engine;
 use crate::notice::LookAtNotices;
-use crate::settings::{ReadAccess, StateDir, Tokens, Webhooks};
+use crate::settings::{Network, ReadAccess, StateDir, Tokens, UnixDoor, Webhooks};
 use crate::source::Git;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +106,10 @@ pub struct ServerOptions {
     pub read: ReadAccess,
     /// Names besides loopback and the address itself by which clients reach this: lowercase, without port.
     pub hosts: Vec<String>,
+    /// Who may do what without a token, where the system says who they are.
+    pub unix: UnixDoor,
+    /// Proxies that are believed when they say for whom they ask.
+    pub trusted_proxies: Vec<Network>,
     /// Where logs and mirrors are.
     pub state: StateDir,
     /// How git is called to examine pushes.

@@ -1,5 +1,6 @@
 //! A connection whose client must read in the end: a write that waits for too long fails.
 
+use super::doors::Line;
 use super::listen::UnderWay;
 use std::future::Future;
 use std::io;
@@ -7,12 +8,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// A stream on which a client that reads nothing is given up after a while.
 pub(super) struct Patient {
-    stream: TcpStream,
+    stream: Line,
     patience: Duration,
     under_way: UnderWay,
     /// Runs while a write waits, which counts as something under way.
@@ -21,7 +21,7 @@ pub(super) struct Patient {
 
 impl Patient {
     /// A write may wait for so long without any byte going out.
-    pub(super) fn new(stream: TcpStream, patience: Duration, under_way: UnderWay) -> Patient {
+    pub(super) fn new(stream: Line, patience: Duration, under_way: UnderWay) -> Patient {
         Patient { stream, patience, under_way, waiting: None }
     }
 

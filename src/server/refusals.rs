@@ -9,11 +9,11 @@
 //! Known loss: what was counted in the last minute before the controller stops is in its log only.
 
 use super::Server;
+use super::forwarded::From;
 use super::guard::method_name;
 use crate::domain::Command;
 use axum::http::{Method, StatusCode};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -47,7 +47,7 @@ pub(super) struct Refused<'a> {
     pub(super) method: &'a Method,
     /// The path as it is described; none: nothing is there.
     pub(super) route: Option<&'a str>,
-    pub(super) from: IpAddr,
+    pub(super) from: &'a From,
 }
 
 /// Whether an answer turns somebody away for who they are, and not for what they ask.
@@ -108,7 +108,7 @@ async fn tell_what_is_due(server: &Server) -> Option<Instant> {
             method: told.method.into(),
             route: key.route.clone(),
             count: told.count,
-            from: told.from.map(|from| from.to_string()),
+            from: told.from.as_ref().map(From::to_string),
         };
         if let Err(refusal) = server.engine.ask(command).await {
             tracing::warn!(code = refusal.code(), "who was turned away is not told yet: {refusal}");
@@ -134,7 +134,7 @@ struct Kind {
     untold: u64,
     method: &'static str,
     /// Where the untold ones came from; none: from several places.
-    from: Option<IpAddr>,
+    from: Option<From>,
 }
 
 /// What an event says beside its key.
@@ -142,7 +142,7 @@ struct Kind {
 struct Told {
     count: u64,
     method: &'static str,
-    from: Option<IpAddr>,
+    from: Option<From>,
 }
 
 #[derive(Debug, Default)]
@@ -151,7 +151,7 @@ struct Book(BTreeMap<Key, Kind>);
 impl Book {
     /// Notes one; whether there is something to tell at once.
     fn note(&mut self, refused: &Refused<'_>, now: Instant) -> bool {
-        let from = refused.from.to_canonical();
+        let from = Some(refused.from.clone());
         let key = Key {
             code: refused.code.into(),
             by: refused.by.map(str::to_owned),
@@ -166,10 +166,10 @@ impl Book {
         };
         let is_new = !self.0.contains_key(&key);
         let method = method_name(refused.method);
-        let kind = self.0.entry(key).or_insert(Kind { due: now, untold: 0, method, from: Some(from) });
+        let kind = self.0.entry(key).or_insert(Kind { due: now, untold: 0, method, from: from.clone() });
         if kind.untold == 0 {
-            (kind.method, kind.from) = (method, Some(from));
-        } else if kind.from != Some(from) {
+            (kind.method, kind.from) = (method, from);
+        } else if kind.from != from {
             kind.from = None;
         }
         kind.untold += 1;
@@ -182,7 +182,11 @@ impl Book {
         self.0.retain(|_, kind| kind.untold > 0 || kind.due > now);
         let due = self.0.iter_mut().filter(|(_, kind)| kind.untold > 0 && kind.due <= now);
         due.map(|(key, kind)| {
-            let told = Told { count: std::mem::take(&mut kind.untold), method: kind.method, from: kind.from };
+            let told = Told {
+                count: std::mem::take(&mut kind.untold),
+                method: kind.method,
+                from: kind.from.clone(),
+            };
             kind.due = now + window;
             (key.clone(), told)
         })
@@ -192,7 +196,7 @@ impl Book {
     /// What could not be told is to be told later.
     fn give_back(&mut self, key: Key, told: Told, later: Instant) {
         let Told { count, method, from } = told;
-        let kind = self.0.entry(key).or_insert(Kind { due: later, untold: 0, method, from });
+        let kind = self.0.entry(key).or_insert(Kind { due: later, untold: 0, method, from: from.clone() });
         if kind.untold > 0 && kind.from != from {
             kind.from = None;
         }
@@ -209,11 +213,14 @@ impl Book {
 mod tests {
     use super::*;
 
+    use std::net::IpAddr;
+
+    static FIRST: From = From::Address(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)));
+
     const WINDOW: Duration = Duration::from_secs(60);
 
     fn refused<'a>(code: &'a str, route: &'a str) -> Refused<'a> {
-        let from = IpAddr::from([10, 0, 0, 1]);
-        Refused { code, by: None, method: &Method::GET, route: Some(route), from }
+        Refused { code, by: None, method: &Method::GET, route: Some(route), from: &FIRST }
     }
 
     /// Route, how often, whether from one place.
@@ -258,7 +265,8 @@ mod tests {
         book.note(&refused("A", "/x"), now);
         let (key, one) = book.due(now, WINDOW).pop().unwrap();
         book.give_back(key, one, now + AGAIN);
-        book.note(&Refused { from: IpAddr::from([10, 0, 0, 2]), ..refused("A", "/x") }, now);
+        let from = From::User("unix:alice".into());
+        book.note(&Refused { from: &from, ..refused("A", "/x") }, now);
         assert!(told(book.due(now, WINDOW)).is_empty());
         assert_eq!(told(book.due(now + AGAIN, WINDOW)), [("/x".to_owned(), 2, false)]);
     }

@@ -4,6 +4,7 @@ use super::ReadAccess;
 use super::complaint;
 use super::error::SettingsError;
 use super::quantity::Bytes;
+use super::unix::UnixFile;
 use super::webhook::WebhookFile;
 use crate::domain::Span;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -42,6 +43,10 @@ pub(super) struct SettingsFile {
     /// none.
     #[schemars(extend("examples" = [["ci.example.org"]]))]
     pub(super) hosts: Option<Vec<String>>,
+    /// Addresses and networks of proxies: what these say of whom they ask for, and whether that came by TLS, is believed
+    /// (`X-Forwarded-For`, `X-Forwarded-Proto`). Default: nobody is believed.
+    #[schemars(extend("examples" = [["127.0.0.1", "10.0.0.0/8"]]))]
+    pub(super) trusted_proxies: Option<Vec<String>>,
     /// Build steps and gates at once. On the command line: `--jobs`. Default: the cores.
     #[schemars(range(min = 1))]
     pub(super) jobs: Option<usize>,
@@ -63,6 +68,9 @@ pub(super) struct SettingsFile {
     /// How long and how much is kept. What is in use is never removed. Default: as each key says.
     #[serde(default)]
     pub(super) retention: RetentionFile,
+    /// A Unix socket to listen on beside the address, where the system says who comes. Default: none.
+    #[serde(default)]
+    pub(super) unix: UnixFile,
     /// The forges that may tell of pushes. Default: none.
     #[serde(default)]
     pub(super) webhook: WebhookFile,

@@ -7,21 +7,25 @@
 mod complaint;
 mod error;
 mod file;
+mod network;
 mod quantity;
 pub mod schema;
 mod signing;
 mod state_folder;
 mod tokens;
+mod unix;
 mod webhook;
 mod words;
 
 pub use error::SettingsError;
+pub use network::Network;
 pub use signing::{signing_key, unbase64};
 pub use state_folder::{StateDir, StateDirError};
 pub use tokens::{
-    Entry, Holding, LastUses, NewToken, OWNER, Privacy, Role, Secret, Shown, TokenError, Tokens, end_of,
-    read_token_file,
+    Entry, Holding, LastUses, NewToken, OWNER, Privacy, Role, Secret, Shown, TokenError, Tokens, USERS,
+    end_of, read_token_file,
 };
+pub use unix::UnixDoor;
 pub use webhook::{SecretPlace, WebhookError, Webhooks};
 pub use words::split_words;
 
@@ -82,6 +86,10 @@ pub struct Settings {
     pub state: StateDir,
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// The Unix socket beside it.
+    pub unix: UnixDoor,
+    /// From which addresses it is believed whom a request is passed on for.
+    pub trusted_proxies: Vec<Network>,
     /// Whether listening beyond loopback without TLS was asked for.
     pub insecure_http: bool,
     /// Names besides the address itself by which clients reach this controller (for `Host` and `Origin`), lowercase,
@@ -118,6 +126,8 @@ pub struct Overrides {
     pub state: Option<PathBuf>,
     /// `--listen`
     pub listen: Option<String>,
+    /// `--unix`
+    pub unix: Option<PathBuf>,
     /// `--insecure-http`; it can only be switched on here.
     pub insecure_http: bool,
     /// `--jobs`
@@ -199,6 +209,8 @@ fn merge(
         )?,
         state: StateDir::new(absolute(state)?),
         listen: listen_address(overrides.listen.as_ref().or(file.listen.as_ref()))?,
+        unix: file.unix.door(overrides.unix.as_deref(), base)?,
+        trusted_proxies: trusted(file.trusted_proxies.unwrap_or_default())?,
         insecure_http: overrides.insecure_http || file.insecure_http.unwrap_or(false),
         hosts: file.hosts.unwrap_or_default().iter().map(|host| host.to_ascii_lowercase()).collect(),
         jobs: jobs(overrides.jobs.or(file.jobs))?,
@@ -255,6 +267,12 @@ fn listen_address(text: Option<&String>) -> Result<SocketAddr, SettingsError> {
             "it must be an address with a port, like `127.0.0.1:8433` or `[::1]:8433`",
         )
     })
+}
+
+fn trusted(given: Vec<String>) -> Result<Vec<Network>, SettingsError> {
+    let parse =
+        |text: String| text.parse().map_err(|rule| SettingsError::value("trusted_proxies", text, rule));
+    given.into_iter().map(parse).collect()
 }
 
 fn versions(asked: usize) -> Result<usize, SettingsError> {

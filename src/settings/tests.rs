@@ -90,6 +90,17 @@ fn mistakes_are_named_with_their_place_and_a_way_out() {
         ("listen = \"8433\"", "TG-SETTINGS-003", "an address with a port", ""),
         ("listen = \"ci.example.com:80\"", "TG-SETTINGS-003", "an address with a port", ""),
         ("ssh_command = []", "TG-SETTINGS-003", "must name a program", ""),
+        ("trusted_proxies = [\"10.0.0.0/33\"]", "TG-SETTINGS-003", "`trusted_proxies` = `10.0.0.0/33`", ""),
+        ("trusted_proxies = [\"0.0.0.0/0\"]", "TG-SETTINGS-003", "would be believed", ""),
+        ("[unix]\nsocket = \"s\"\nmode = \"0777\"", "TG-SETTINGS-002", ":3:8:", ""),
+        (
+            "[unix]\nsocket = \"s\"\nusers = { al = \"viewer\" }",
+            "TG-SETTINGS-003",
+            "do not reach the socket",
+            "",
+        ),
+        ("[unix]\nusers = { root = \"viewer\" }", "TG-SETTINGS-003", "may do everything", ""),
+        ("[unix]\nusers = { al = \"king\" }", "TG-SETTINGS-002", "", ""),
         ("listen = \"0.0.0.0:8433\"", "TG-CONF-040", "listen on 0.0.0.0:8433", "--insecure-http"),
         ("listen = \"[::]:8433\"", "TG-CONF-040", "", "127.0.0.1:8433"),
         ("listen = \"192.168.1.2:80\"", "TG-CONF-040", "", "proxy"),
@@ -100,6 +111,19 @@ fn mistakes_are_named_with_their_place_and_a_way_out() {
         assert!(error.to_string().contains(message), "{text}: {error}");
         assert!(error.help().contains(help), "{text}: {}", error.help());
     }
+}
+
+#[test]
+fn a_socket_is_meant_from_where_the_file_is_and_is_private_unless_told() {
+    let settings = parse("[unix]\nsocket = \"run/s\"", &Overrides::default()).unwrap();
+    assert_eq!(settings.unix.socket.as_deref(), Some(Path::new("/etc/tidegate/run/s")));
+    assert_eq!((settings.unix.mode, settings.unix.users.len()), (0o600, 0));
+    let overrides = Overrides { unix: Some("/run/other".into()), ..Overrides::default() };
+    let text = "[unix]\nsocket = \"run/s\"\nmode = \"0660\"\nusers = { alice = \"operator\" }";
+    let door = parse(text, &overrides).unwrap().unix;
+    assert_eq!(door.socket.as_deref(), Some(Path::new("/run/other")));
+    assert_eq!((door.mode, door.users.get("alice")), (0o660, Some(&Role::Operator)));
+    assert_eq!(parse("", &Overrides::default()).unwrap().unix, UnixDoor::default());
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use super::background::Background;
 use super::definitions::Definitions;
 use super::polling;
-use super::supervisor::passed_listener;
+use super::socket::{self, SocketFile};
+use super::supervisor::passed_listeners;
 use super::tidy::Tidier;
 use super::troubles::Troubles;
 use crate::artifact::Store;
@@ -23,16 +24,16 @@ use crate::notice::{self, Courier};
 use crate::remote::Client;
 use crate::runner::keeper::Unreached;
 use crate::runner::{Cgroups, KeptRunner, LocalRunner, Runner};
-use crate::server::{self, Limits, Pushes, ServerOptions};
+use crate::server::{self, Doors, Limits, Pushes, ServerOptions};
 use crate::settings::{Settings, StateDir, Tokens};
 use crate::source::Git;
 use crate::watch::{Change, Watch};
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,9 @@ pub(super) struct Controller {
     engine: Engine,
     journal: Arc<SqliteJournal>,
     address: SocketAddr,
+    socket: Option<PathBuf>,
+    /// Goes away with this.
+    _socket_file: Option<SocketFile>,
     watch: Watch,
     courier: Courier,
     keeper: KeptRunner,
@@ -66,6 +70,7 @@ impl Controller {
         blocking(|| Cgroups::of_this_process().end_abandoned()).await;
         let journal = opened.journal.clone();
         let address = opened.address;
+        let (socket, socket_file) = (opened.socket, opened.socket_file);
         let shutdown = CancellationToken::new();
         let common = Common {
             git: Git::default().with_ssh_command(&settings.ssh_command),
@@ -88,7 +93,7 @@ impl Controller {
             begin,
         });
         let options = server_options(settings, &common, &courier, opened.tokens);
-        let serving = tokio::spawn(server::serve(opened.listener, engine.clone(), options, shutdown.clone()));
+        let serving = tokio::spawn(server::serve(opened.doors, engine.clone(), options, shutdown.clone()));
         let (watch, changes) = Watch::start(settings.pipelines.clone());
         let troubles = common.troubles.clone();
         let background = begin_background(settings, common, &engine, changes, &shutdown);
@@ -96,6 +101,8 @@ impl Controller {
             engine,
             journal,
             address,
+            socket,
+            _socket_file: socket_file,
             watch,
             courier,
             keeper,
@@ -120,6 +127,11 @@ impl Controller {
                 tracing::info!("no step has a cgroup of its own: {absent}; its processes are found without");
             }
         }
+    }
+
+    /// The Unix socket where it answers, too.
+    pub(super) fn socket(&self) -> Option<PathBuf> {
+        self.socket.clone()
     }
 
     /// Resolves when commands are taken, or never will be.
@@ -212,8 +224,10 @@ struct Opened {
     keeper: KeptRunner,
     tokens: Arc<Tokens>,
     store: Store,
-    listener: TcpListener,
+    doors: Doors,
     address: SocketAddr,
+    socket: Option<PathBuf>,
+    socket_file: Option<SocketFile>,
 }
 
 impl Opened {
@@ -221,8 +235,12 @@ impl Opened {
         settings.state.prepare()?;
         let folder = settings.state.path().to_owned();
         let journal = Arc::new(blocking(move || SqliteJournal::open(&folder)).await?);
-        let listener = listen(settings).await?;
-        let address = listener.local_addr().map_err(|error| cannot_listen(settings.listen, &error))?;
+        let (doors, socket_file) = listen(settings).await?;
+        let address = doors.tcp.local_addr().map_err(|error| cannot_listen(settings.listen, &error))?;
+        let socket =
+            doors.unix.as_ref().and_then(|unix| unix.local_addr().ok()?.as_pathname().map(Path::to_owned));
+        // Its own name is the one that it had while it was made.
+        let socket = if socket_file.is_some() { settings.unix.socket.clone() } else { socket };
         let tokens = Arc::new(Tokens::open(&settings.state)?);
         let store = Store::open(settings.state.artifacts()).await?;
         let for_replay = journal.clone();
@@ -231,7 +249,7 @@ impl Opened {
         let kept = kept_runs(&state, &keeper);
         keeper.forget_others(&kept);
         sweep(&settings.state, &builds(&state), &runs(&state), &kept).await;
-        Ok(Opened { journal, state, keeper, tokens, store, listener, address })
+        Ok(Opened { journal, state, keeper, tokens, store, doors, address, socket, socket_file })
     }
 }
 
@@ -333,6 +351,8 @@ fn server_options(
         tokens,
         read: settings.read,
         hosts: settings.hosts.clone(),
+        unix: settings.unix.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
         state: settings.state.clone(),
         git: common.git.clone(),
         stall: settings.stall,
@@ -378,16 +398,30 @@ fn jobs(settings: &Settings) -> u32 {
     u32::try_from(settings.jobs.get()).unwrap_or(u32::MAX)
 }
 
-/// What was passed, or else what the settings name.
-async fn listen(settings: &Settings) -> Result<TcpListener, Trouble> {
+/// What was passed; of what was not, what the settings name.
+async fn listen(settings: &Settings) -> Result<(Doors, Option<SocketFile>), Trouble> {
     let address = settings.listen;
-    if let Some(passed) = passed_listener()? {
-        let listener = TcpListener::from_std(passed).map_err(|error| cannot_listen(address, &error))?;
-        let address = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
-        Settings { listen: address, ..settings.clone() }.refuse_plain_http()?;
-        return Ok(listener);
-    }
-    TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))
+    let failed = |error: std::io::Error| cannot_listen(address, &error);
+    let passed = passed_listeners()?;
+    let tcp = match passed.tcp {
+        Some(passed) => {
+            let listener = TcpListener::from_std(passed).map_err(failed)?;
+            let address = listener.local_addr().map_err(failed)?;
+            Settings { listen: address, ..settings.clone() }.refuse_plain_http()?;
+            listener
+        }
+        None => TcpListener::bind(address).await.map_err(failed)?,
+    };
+    let (unix, file) = match (passed.unix, &settings.unix.socket) {
+        (Some(passed), _) => (Some(passed), None),
+        (None, Some(path)) => {
+            let (made, file) = socket::listen(path, settings.unix.mode)?;
+            (Some(made), Some(file))
+        }
+        (None, None) => (None, None),
+    };
+    let unix = unix.map(UnixListener::from_std).transpose().map_err(failed)?;
+    Ok((Doors { tcp, unix }, file))
 }
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Trouble {

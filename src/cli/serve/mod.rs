@@ -5,6 +5,7 @@ mod controller;
 mod definitions;
 mod logging;
 mod polling;
+mod socket;
 mod supervisor;
 mod tidy;
 mod troubles;
@@ -30,6 +31,9 @@ pub(super) struct Args {
     /// The address to listen on [default: 127.0.0.1:8433]
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// A Unix socket to listen on, too
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
     /// The settings file [default: tidegate.toml, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -53,6 +57,7 @@ pub(super) fn run(args: Args) -> Exit {
         pipelines: args.pipelines,
         state: args.state,
         listen: args.listen,
+        unix: args.unix,
         insecure_http: args.insecure_http,
         jobs: args.jobs,
         ssh_command: args.ssh_command,
@@ -78,7 +83,7 @@ async fn serve(settings: Settings) -> Result<(), Trouble> {
     let supervisor = Supervisor::find();
     let mut controller = Controller::start(&settings).await?;
     // Commands go by it, so it is there before anybody can know the address.
-    let said = Serving::say(&settings, controller.address());
+    let said = Serving::say(&settings, controller.address(), controller.socket());
     let _sign = said.inspect_err(|error| tracing::warn!(%error, "commands and `doctor` will not find this"));
     talk::say(format_args!(
         "tidegate {} answers at http://{} (pipelines: {}, state: {})",

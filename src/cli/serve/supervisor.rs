@@ -1,16 +1,17 @@
 //! What started the controller and watches over it, if that speaks systemd's protocols: `sd_notify` (datagrams of
-//! `NAME=value` lines to the socket named in `NOTIFY_SOCKET`) and socket activation (descriptor 3 is a socket that
-//! listens already, if `LISTEN_PID` is this process). Both are documented in sd_notify(3) and sd_listen_fds(3).
+//! `NAME=value` lines to the socket named in `NOTIFY_SOCKET`) and socket activation (descriptors from 3 on are sockets
+//! that listen already, if `LISTEN_PID` is this process). Both are documented in sd_notify(3) and sd_listen_fds(3).
 //!
 //! Without these variables nothing of it happens. A supervisor that does not listen any more stops nothing.
 
 use super::super::Exit;
 use super::super::trouble::Trouble;
 use crate::engine::Engine;
+use rustix::net::AddressFamily;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -100,44 +101,64 @@ fn watchdog() -> Option<Duration> {
     (for_us && micros > 0).then(|| Duration::from_micros(micros))
 }
 
-/// The socket that was passed to this process, listening already; none: none was.
-pub(super) fn passed_listener() -> Result<Option<TcpListener>, Trouble> {
+/// The sockets that were passed to this process, listening already.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    pub(super) tcp: Option<TcpListener>,
+    pub(super) unix: Option<UnixListener>,
+}
+
+/// What was passed.
+pub(super) fn passed_listeners() -> Result<Passed, Trouble> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let for_us = std::env::var("LISTEN_PID").is_ok_and(|pid| pid == std::process::id().to_string());
     let count = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse::<u32>().ok()).unwrap_or(0);
     if !for_us || count == 0 || TAKEN.swap(true, Ordering::SeqCst) {
-        return Ok(None);
+        return Ok(Passed::default());
     }
     let refused = |what: &str| {
-        let message = format!("failed to take the socket that was passed: {what}");
-        let help = "pass one TCP socket that listens: `ListenStream=` with an address and a port";
+        let message = format!("failed to take what was passed to listen on: {what}");
+        let help = "pass one TCP socket that listens, one Unix socket, or one of each: `ListenStream=` with an address and a \
+                    port, or with a path";
         Trouble::new("TG-SERVE-005", message, help, Exit::Failed)
     };
-    if count > 1 {
+    if count > 2 {
         return Err(refused(&format!("there are {count}")));
     }
-    if std::fs::symlink_metadata(format!("/proc/self/fd/{FIRST_PASSED}")).is_err() {
-        return Err(refused("descriptor 3 is not open"));
+    let mut passed = Passed::default();
+    for at in 0..i32::try_from(count).unwrap_or_default() {
+        let number = FIRST_PASSED + at;
+        if std::fs::symlink_metadata(format!("/proc/self/fd/{number}")).is_err() {
+            return Err(refused(&format!("descriptor {number} is not open")));
+        }
+        passed.add(take(number)).map_err(|what| refused(&what))?;
     }
-    let listener = TcpListener::from(take());
-    let kept = || -> std::io::Result<bool> {
-        rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::CLOEXEC)?;
-        listener.set_nonblocking(true)?;
-        Ok(rustix::net::sockopt::socket_acceptconn(&listener)? && listener.local_addr().is_ok())
-    };
-    match kept() {
-        Ok(true) => Ok(Some(listener)),
-        Ok(false) => Err(refused("it does not listen on TCP")),
-        Err(error) => Err(refused(&error.to_string())),
+    Ok(passed)
+}
+
+impl Passed {
+    fn add(&mut self, socket: OwnedFd) -> Result<(), String> {
+        let kind = || -> std::io::Result<Option<AddressFamily>> {
+            rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+            rustix::io::ioctl_fionbio(&socket, true)?;
+            let listens = rustix::net::sockopt::socket_acceptconn(&socket)?;
+            Ok(listens.then_some(rustix::net::sockopt::socket_domain(&socket)?))
+        };
+        let is_second = match kind().map_err(|error| error.to_string())? {
+            Some(AddressFamily::INET | AddressFamily::INET6) => self.tcp.replace(socket.into()).is_some(),
+            Some(AddressFamily::UNIX) => self.unix.replace(socket.into()).is_some(),
+            _ => return Err("it does not listen on TCP, and is no Unix socket that listens".into()),
+        };
+        if is_second { Err("there are two of a kind".into()) } else { Ok(()) }
     }
 }
 
-/// The descriptor that was passed, from now on ours.
+/// A descriptor that was passed, from now on ours.
 #[expect(unsafe_code, reason = "a descriptor that is only known by its number has no safe form")]
-fn take() -> OwnedFd {
+fn take(number: i32) -> OwnedFd {
     // SAFETY: it is open (looked up above), it was passed to this very process for this use (`LISTEN_PID`), nothing
     // else here knows it by its number, and it is taken once in a process (`TAKEN`).
-    unsafe { OwnedFd::from_raw_fd(FIRST_PASSED) }
+    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 #[cfg(test)]

@@ -562,7 +562,7 @@ pub enum Event {
         route: String,
         /// How often.
         count: u64,
-        /// The address that it came from; none: it was several.
+        /// The address that it came from, or `unix:` and a user of the controller's machine; none: it was several.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<String>,
     },

@@ -176,6 +176,11 @@ fn greet(folder: &Path, mut stream: UnixStream) -> Result<(Reached, String), Unr
     }
 }
 
+/// The process that keeps a state folder's runs, or kept them last.
+pub fn keeper_pid(state: &Path) -> Option<i32> {
+    fs::read_to_string(folder(state).join(LOCK)).ok()?.trim().parse().ok()
+}
+
 /// Ends the keeper of a state folder, if there is one, and all that it keeps. Waits for a second at most.
 pub fn end(state: &Path) {
     let folder = folder(state);

@@ -29,4 +29,4 @@ mod tests;
 mod wards;
 
 pub use client::KeptRunner;
-pub use launch::{Unreached, end, folder};
+pub use launch::{Unreached, end, folder, keeper_pid};

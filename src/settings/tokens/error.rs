@@ -108,7 +108,7 @@ impl TokenError {
             }
             Self::UnknownName { .. } => "`tidegate token list` shows the names".to_owned(),
             Self::BadName { .. } => {
-                "use 1 to 64 letters, digits or any of `._-@+:/`, not beginning with `-`; `owner` is taken"
+                "use 1 to 64 letters, digits or any of `._-@+:/`, not beginning with `-`; `owner` and `unix:` are taken"
                     .to_owned()
             }
             Self::BadEmail { .. } => "write it like `ann@example.com`".to_owned(),

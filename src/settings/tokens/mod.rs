@@ -31,6 +31,9 @@ use used::Uses;
 /// The name under which the owner's token acts.
 pub const OWNER: &str = "owner";
 
+/// What starts the names of users of this machine, who need no token.
+pub const USERS: &str = "unix:";
+
 /// What starts every token, so that scanners for leaked secrets know one.
 const PREFIX: &str = "tgt_";
 
@@ -151,6 +154,11 @@ impl Entry {
     /// What it is limited to.
     pub fn scope(&self) -> Scope {
         Scope { pipelines: self.pipelines.clone(), tiers: self.tiers.clone() }
+    }
+
+    /// What stands for a user of this machine, who needs no token; nothing that somebody presents is equal to it.
+    pub fn of_user(name: &str, role: Role) -> Entry {
+        Entry { name: name.to_owned(), role, ..owner_entry(TokenDigest([0; 32])) }
     }
 
     /// Whether it has ended by then.
@@ -381,7 +389,7 @@ fn owner_entry(sha256: TokenDigest) -> Entry {
 fn check_name(name: &str) -> Result<(), TokenError> {
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+:/".contains(&byte);
     let is_good = (1..=64).contains(&name.len()) && name.bytes().all(is_fine) && !name.starts_with('-');
-    if !is_good || name == OWNER {
+    if !is_good || name == OWNER || name.starts_with(USERS) {
         return Err(TokenError::BadName { given: name.to_owned() });
     }
     Ok(())

@@ -16,6 +16,7 @@ mod login;
 mod logs;
 mod notices;
 mod numbers;
+mod proxies;
 mod pushes;
 mod reading;
 mod refused;

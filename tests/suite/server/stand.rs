@@ -14,7 +14,9 @@ use tidegate::engine::{self, Engine, Parts};
 use tidegate::interpreter::{Interpreter, Report, StopCause};
 use tidegate::journal::{Filter, Journal, MemoryJournal};
 use tidegate::server::{Limits, ServerOptions, serve};
-use tidegate::settings::{NewToken, ReadAccess, StateDir, Tokens, Webhooks, read_token_file};
+use tidegate::settings::{
+    Network, NewToken, ReadAccess, StateDir, Tokens, UnixDoor, Webhooks, read_token_file,
+};
 use tidegate::source::Git;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -44,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) read: ReadAccess,
     pub(crate) hosts: Vec<String>,
+    pub(crate) unix: UnixDoor,
+    pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) stall: Duration,
     pub(crate) webhooks: Webhooks,
     pub(crate) git: Git,
@@ -56,6 +60,8 @@ impl Default for Setup {
             limits: Limits::default(),
             read: ReadAccess::Open,
             hosts: vec!["tides.example".into()],
+            unix: UnixDoor::default(),
+            trusted_proxies: Vec::new(),
             stall: Duration::from_secs(300),
             webhooks: Webhooks::default(),
             git: test_git(),
@@ -101,6 +107,8 @@ impl Stand {
             tokens: tokens.clone(),
             read: setup.read,
             hosts: setup.hosts,
+            unix: setup.unix,
+            trusted_proxies: setup.trusted_proxies,
             state: state.clone(),
             git: setup.git,
             stall: setup.stall,

@@ -37,6 +37,7 @@ mod secrets;
 mod stops;
 mod supervised;
 mod terminal;
+mod unix;
 mod waiting;
 pub(crate) mod world;
 
