@@ -1,4 +1,6 @@
-//! A connection whose client must read in the end: a write that waits for too long fails.
+//! A connection whose client must read in the end: a write that waits for too long fails. It ends so that the last answer
+//! is heard: bytes that were sent and never read would make the system take back what is under way, and a proxy would
+//! tell of a broken connection instead of the refusal that it got.
 
 use super::doors::Line;
 use super::listen::UnderWay;
@@ -10,6 +12,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+/// How long what a client still sends is read, and forgotten, after the last answer.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// A stream on which a client that reads nothing is given up after a while.
 pub(super) struct Patient {
     stream: Line,
@@ -17,12 +22,14 @@ pub(super) struct Patient {
     under_way: UnderWay,
     /// Runs while a write waits, which counts as something under way.
     waiting: Option<(Pin<Box<Sleep>>, UnderWay)>,
+    /// Runs once everything is said.
+    goodbye: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
     /// A write may wait for so long without any byte going out.
     pub(super) fn new(stream: Line, patience: Duration, under_way: UnderWay) -> Patient {
-        Patient { stream, patience, under_way, waiting: None }
+        Patient { stream, patience, under_way, waiting: None, goodbye: None }
     }
 
     fn timed<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -71,6 +78,22 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let Patient { stream, goodbye, .. } = &mut *self;
+        let goodbye = match goodbye {
+            Some(goodbye) => goodbye,
+            None => {
+                ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+                goodbye.insert(Box::pin(sleep(GOODBYE)))
+            }
+        };
+        let mut forgotten = [0; 8192];
+        while goodbye.as_mut().poll(cx).is_pending() {
+            let mut buffer = ReadBuf::new(&mut forgotten);
+            let read = ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
