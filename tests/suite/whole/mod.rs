@@ -28,6 +28,7 @@ mod notices;
 mod plan;
 pub(crate) mod port;
 mod postgres;
+mod proxied;
 pub(crate) mod receiver;
 pub(crate) mod refused;
 mod reload;
