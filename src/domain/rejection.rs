@@ -2,6 +2,7 @@
 
 use super::id::*;
 use super::role::Role;
+use super::state::QUEUE_LIMIT;
 use std::fmt;
 
 /// Why a command is refused.
@@ -65,6 +66,8 @@ pub enum Rejection {
     HasPassed(PipelineName, VersionLabel, TierName),
     /// Another version is meant by now.
     Moved(VersionLabel, Option<VersionLabel>),
+    /// As many builds of the pipeline, or looks at refs of it, wait as may.
+    QueueFull(PipelineName),
 }
 
 impl Rejection {
@@ -93,6 +96,7 @@ impl Rejection {
             Rejection::NoDeploy(_) => "TG-ASK-019",
             Rejection::Moved(..) => "TG-ASK-020",
             Rejection::IsInside(..) => "TG-ASK-021",
+            Rejection::QueueFull(_) => "TG-PUSH-005",
             Rejection::IsAuthor(..) => "TG-ASK-022",
             Rejection::HasPassed(..) => "TG-ASK-023",
             Rejection::AddressMissing(..) => "TG-AUTH-008",
@@ -156,6 +160,9 @@ impl Rejection {
             Rejection::NoPlaceBefore(_) => {
                 "let the next version pass, or adopt one that this pipeline has adopted or built already".into()
             }
+            Rejection::QueueFull(pipeline) => {
+                format!("ask again when some are built; `tidegate cancel {pipeline}` ends what is not wanted")
+            }
             Rejection::NoDeploy(_) => "a tier without `[tier.deploy]` only checks".into(),
         }
     }
@@ -214,6 +221,9 @@ impl fmt::Display for Rejection {
             Rejection::OtherLabel(sha, label) => write!(f, "commit `{sha}` is called `{label}`"),
             Rejection::NoPlaceBefore(version) => {
                 write!(f, "no place is left for `{version}` before the first version that was pushed")
+            }
+            Rejection::QueueFull(pipeline) => {
+                write!(f, "{QUEUE_LIMIT} pushes to `{pipeline}` wait already, which is as many as may")
             }
             Rejection::Moved(meant, Some(now)) => write!(f, "`{meant}` was meant, but it is `{now}` by now"),
             Rejection::Moved(meant, None) => write!(f, "`{meant}` was meant, but there is none by now"),

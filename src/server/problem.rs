@@ -317,6 +317,7 @@ impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Problem {
         use Rejection::*;
         let status = match &rejection {
+            QueueFull(_) => StatusCode::TOO_MANY_REQUESTS,
             UnknownPipeline(_) | UnknownTier(..) | UnknownNode(..) | UnknownVersion(..) => {
                 StatusCode::NOT_FOUND
             }
@@ -324,7 +325,12 @@ impl From<Rejection> for Problem {
             WhyMissing => StatusCode::UNPROCESSABLE_ENTITY,
             _ => StatusCode::CONFLICT,
         };
-        Problem::new(status, rejection.code(), rejection.to_string(), rejection.help())
+        let problem = Problem::new(status, rejection.code(), rejection.to_string(), rejection.help());
+        match status {
+            // A build takes its time.
+            StatusCode::TOO_MANY_REQUESTS => problem.with(header::RETRY_AFTER, "60"),
+            _ => problem,
+        }
     }
 }
 

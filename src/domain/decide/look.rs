@@ -5,16 +5,25 @@ use super::Decision;
 use crate::domain::command::{Actor, Answer};
 use crate::domain::event::{Event, Fact};
 use crate::domain::id::*;
+use crate::domain::rejection::Rejection;
 use crate::domain::state::{PipelineState, State};
 
-/// One is owed for each of these pipelines. One that is owed for the ref already and has not begun is as good.
+/// One is owed for each of these pipelines. One that is owed for the ref already and has not begun is as good. Where as
+/// many as may are owed, none is for another ref, for none of them: nobody is told that they were heard who was not.
 pub(super) fn owe(
     state: &State,
     by: &Actor,
     pipelines: &[(PipelineName, Option<EventId>)],
     ref_name: &RefName,
     sha: &Sha,
-) -> Decision {
+) -> Result<Decision, Rejection> {
+    let is_full = |name: &PipelineName| {
+        let p = state.pipelines.get(name).filter(|p| p.in_force.is_some());
+        p.is_some_and(|p| !p.has_room_for_a_look() && !p.looks.contains_key(ref_name))
+    };
+    if let Some((full, _)) = pipelines.iter().find(|(name, _)| is_full(name)) {
+        return Err(Rejection::QueueFull(full.clone()));
+    }
     let is_owed = |name: &PipelineName, begun: Option<EventId>| {
         let look = state.pipelines.get(name).and_then(|p| p.looks.get(ref_name));
         look.is_some_and(|look| begun.is_none_or(|begun| look.id > begun))
@@ -25,7 +34,7 @@ pub(super) fn owe(
         by: Some(by.name.clone()),
         ..Fact::of(name, Event::LookOwed { ref_name: ref_name.clone(), sha: sha.clone() })
     });
-    Decision { facts: facts.collect(), answer: Answer::Done }
+    Ok(Decision { facts: facts.collect(), answer: Answer::Done })
 }
 
 /// It came to its end. One that took its place meanwhile is owed still.

@@ -50,12 +50,12 @@ pub fn decide(state: &State, command: &Command, now: Time) -> Result<Decision, R
         Command::Push { by, why, again, pushes } => {
             push::decide(state, by.as_ref(), why.as_deref(), *again, pushes)?
         }
-        Command::OweLooks { by, pipelines, ref_name, sha } => look::owe(state, by, pipelines, ref_name, sha),
+        Command::OweLooks { by, pipelines, ref_name, sha } => look::owe(state, by, pipelines, ref_name, sha)?,
         Command::LookDone { pipeline, ref_name, owed, reason } => {
             look::done(state, pipeline, ref_name, *owed, reason.as_deref())
         }
         Command::LookedOver { pipeline, digest } => look::over(state, pipeline, digest),
-        Command::Scheduled { pipeline, owed, found } => schedule::found(state, pipeline, *owed, found),
+        Command::Scheduled { pipeline, owed, found } => schedule::found(state, pipeline, *owed, found)?,
         Command::ForgetRefs { pipeline, gone } => look::forget(state, pipeline, gone),
         Command::ByHand { actor, why, pipeline, deed } => {
             deeds::decide(state, actor, why.as_deref(), pipeline, deed, now)?

@@ -17,6 +17,7 @@ pub(super) fn decide(
 ) -> Result<Decision, Rejection> {
     let mut facts = Vec::new();
     let mut answers = Vec::new();
+    let mut full = None;
     for push in pushes {
         let known = state.pipelines.get(&push.pipeline).filter(|p| p.in_force.is_some());
         let p = known.ok_or_else(|| Rejection::UnknownPipeline(push.pipeline.clone()))?;
@@ -27,6 +28,12 @@ pub(super) fn decide(
             event,
         };
         answers.push(match weigh(p, push, again) {
+            Verdict::Take if !has_room(p, push) => {
+                let refused = Rejection::QueueFull(push.pipeline.clone());
+                let reason = refused.to_string();
+                full = Some((full.map_or(1, |(count, _)| count + 1), refused));
+                Pushed::Ignored { pipeline: push.pipeline.clone(), reason }
+            }
             Verdict::Take => {
                 let taken = Pushed::Taken {
                     pipeline: push.pipeline.clone(),
@@ -49,7 +56,11 @@ pub(super) fn decide(
             }
         });
     }
-    Ok(Decision { facts, answer: Answer::Pushed(answers) })
+    match full {
+        // Nothing of it is journaled, so that the ref is news to whoever looks again.
+        Some((count, refused)) if count == pushes.len() => Err(refused),
+        _ => Ok(Decision { facts, answer: Answer::Pushed(answers) }),
+    }
 }
 
 enum Verdict {
@@ -152,6 +163,12 @@ pub(super) fn requested(push: &Push, by: Option<&Actor>, anew: bool) -> Event {
         by_email: by.and_then(|actor| actor.email.clone()),
         anew,
     }
+}
+
+/// Whether a push that is to be taken makes the queue no longer than it may be: it takes the place of another, or brings a
+/// built version to the front, where nothing need wait.
+pub(super) fn has_room(p: &PipelineState, push: &Push) -> bool {
+    p.has_room() || p.built_of(&push.sha).is_some() || dropped(p, push).next().is_some()
 }
 
 /// Older pushes to the same ref that have not begun, and whose commit no other ref stands at.

@@ -6,6 +6,7 @@ use super::push::{being_built, dropped, requested};
 use crate::domain::command::{Answer, Push, Pushed};
 use crate::domain::event::{Event, Fact};
 use crate::domain::id::*;
+use crate::domain::rejection::Rejection;
 use crate::domain::state::{PipelineState, State};
 
 /// As whom the clock acts.
@@ -18,14 +19,14 @@ pub(super) fn found(
     pipeline: &PipelineName,
     owed: EventId,
     found: &Result<Box<Push>, String>,
-) -> Decision {
+) -> Result<Decision, Rejection> {
     let p = state.pipelines.get(pipeline).filter(|p| p.in_force.is_some());
     let schedule = p.and_then(|p| {
         let is_it = p.schedules.iter().find(|it| it.owed.as_ref().is_some_and(|run| run.id == owed))?;
         Some((p, &is_it.schedule))
     });
     // Done already, out of force, or another time took its place.
-    let Some((p, schedule)) = schedule else { return Decision::already() };
+    let Some((p, schedule)) = schedule else { return Ok(Decision::already()) };
     let fact = |event| Fact {
         by: Some(SCHEDULE.into()),
         why: Some(schedule.cron.clone()),
@@ -34,12 +35,12 @@ pub(super) fn found(
     let done = |reason: Option<&str>| fact(Event::ScheduleDone { owed, reason: reason.map(str::to_owned) });
     let push = match found {
         Ok(push) => push,
-        Err(reason) => return Decision::done(vec![done(Some(reason))]),
+        Err(reason) => return Ok(Decision::done(vec![done(Some(reason))])),
     };
     let seen = push.ref_name.as_ref().and_then(|name| p.refs.get(name)).map(|head| &head.seen);
     if seen != push.old.as_ref() {
         let overtaken = Pushed::Overtaken { pipeline: pipeline.clone() };
-        return Decision { facts: Vec::new(), answer: Answer::Pushed(vec![overtaken]) };
+        return Ok(Decision { facts: Vec::new(), answer: Answer::Pushed(vec![overtaken]) });
     }
     let ignored = |reason: &str| {
         // The next look at the ref finds nothing new there.
@@ -52,16 +53,21 @@ pub(super) fn found(
         Decision { facts, answer: Answer::Pushed(vec![Pushed::Ignored { pipeline, reason }]) }
     };
     if being_built(p, &push.sha).is_some() {
-        return ignored("that commit is being built already");
+        return Ok(ignored("that commit is being built already"));
     }
     if push.tag_missing {
-        return ignored("the version comes from a tag, and no tag points at that commit");
+        return Ok(ignored("the version comes from a tag, and no tag points at that commit"));
     }
-    let mut facts = vec![fact(requested(push, None, is_done(p, &push.sha)))];
+    let is_anew = is_done(p, &push.sha);
+    // It stays owed, and is asked again.
+    if !p.has_room() && dropped(p, push).next().is_none() {
+        return Err(Rejection::QueueFull(pipeline.clone()));
+    }
+    let mut facts = vec![fact(requested(push, None, is_anew))];
     facts.extend(dropped(p, push).map(fact));
     facts.push(done(None));
     let taken = Pushed::Taken { pipeline: pipeline.clone(), fact: 0, version: None };
-    Decision { facts, answer: Answer::Pushed(vec![taken]) }
+    Ok(Decision { facts, answer: Answer::Pushed(vec![taken]) })
 }
 
 /// Whether there is a version of it to which a build must do nothing.

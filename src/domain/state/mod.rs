@@ -27,7 +27,7 @@ pub use backup::Backup;
 pub use build::{Asker, Attempts, Build, Request, Stage, Version};
 pub use inside::{Adopting, Ending, GoingBack, Inside, NodeState, NodeTry, Redeploy, WentBack};
 pub(in crate::domain) use pipeline::beginning;
-pub use pipeline::{Hold, InForce, PipelineState};
+pub use pipeline::{Hold, InForce, PipelineState, QUEUE_LIMIT};
 pub use refs::{OwedLook, RefHead};
 pub use schedule::{Coming, LATEST, OwedRun, PastRun, ScheduleState, Spell};
 pub use tier::{ByHand, Confirmation, Current, Standing, SteppedBack, TierState, Verdict};

@@ -5,6 +5,10 @@ use crate::domain::pipeline::{Node, Pipeline, Tier};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// As many builds of one pipeline wait at most, and as many refs of it to be looked at. It is days of builds, and more
+/// branches than people push in one go; what is beyond it is somebody's mistake, or meant ill.
+pub const QUEUE_LIMIT: usize = 256;
+
 /// One pipeline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PipelineState {
@@ -207,6 +211,17 @@ impl PipelineState {
     pub(in crate::domain) fn builds_anew(&self, request: EventId) -> bool {
         let mut asked = self.queue.iter().chain(self.build.iter().map(|build| &build.request));
         asked.any(|asked| asked.id == request && asked.anew)
+    }
+
+    /// Whether there is room for one more build to wait. Whoever may push names as many refs as they like, and each would
+    /// be a build.
+    pub fn has_room(&self) -> bool {
+        self.queue.len() < QUEUE_LIMIT
+    }
+
+    /// Whether there is room for one more ref that is to be looked at.
+    pub(in crate::domain) fn has_room_for_a_look(&self) -> bool {
+        self.looks.len() < QUEUE_LIMIT
     }
 
     /// Whether another ref was last seen at that commit.

@@ -2,7 +2,7 @@
 //! for polling.
 
 use super::{Asked, Candidate, Pushes, bare_push};
-use crate::domain::{Actor, Command, Digest, News, PipelineName, RefName, Role, Sha};
+use crate::domain::{Actor, Command, Digest, News, PipelineName, RefName, Rejection, Role, Sha};
 use crate::engine::Refusal;
 use crate::server::rebuild::{Ignored, RebuildAnswer};
 use crate::source::{self, Head, Repo};
@@ -48,8 +48,13 @@ impl LookError {
     pub(in crate::server) fn is_final(&self) -> bool {
         match self {
             Self::Git(error) => error.is_final(),
-            Self::Engine(refusal) => matches!(refusal, Refusal::Rejected(_)),
+            Self::Engine(refusal) => matches!(refusal, Refusal::Rejected(_)) && !self.is_for_room(),
         }
+    }
+
+    /// Whether it goes on as soon as there is room in the queue of the pipeline.
+    pub(super) fn is_for_room(&self) -> bool {
+        matches!(self, Self::Engine(Refusal::Rejected(Rejection::QueueFull(_))))
     }
 
     /// The way out.

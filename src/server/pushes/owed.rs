@@ -4,7 +4,8 @@
 //!
 //! For each pipeline there is one look under way at most, which takes all its refs that are owed at that moment. What is
 //! told meanwhile is owed once for each ref, however often it is told. Where looking fails it is tried again, more and
-//! more seldom, up to once an hour, until it succeeds or the pipeline is built from another repository.
+//! more seldom, up to once an hour, until it succeeds or the pipeline is built from another repository. Where only room in the
+//! queue is missing it is tried every few seconds.
 //!
 //! Known race: a crash after what followed was journaled and before `look_done` was. Then it is looked at once more, and
 //! the ref stands where it was last seen.
@@ -12,7 +13,7 @@
 use super::look::{Delivered, LookError};
 use super::{AT_ONCE, Pushes};
 use crate::domain::state::{OwedLook, PipelineState};
-use crate::domain::{Actor, Command, EventId, PipelineName, RefName, Role, Sha};
+use crate::domain::{Actor, Command, EventId, PipelineName, RefName, Rejection, Role, Sha};
 use crate::engine::Refusal;
 use crate::printable;
 use futures_util::StreamExt;
@@ -82,6 +83,10 @@ impl Pushes {
         };
         let owed = self.begin_owed(pipeline);
         let looks = iter(owed).map(async |(ref_name, look)| {
+            // Git is not asked what follows while nothing can.
+            if !self.has_room_for(pipeline, &ref_name) {
+                return Err(Refusal::Rejected(Rejection::QueueFull(pipeline.clone())).into());
+            }
             let by = Actor { name: look.by, role: Role::Trigger, email: None };
             let told = Delivered { ref_name: &ref_name, after: None, before: None };
             let answer = self.look(&by, &candidate, &told).await?;
@@ -92,6 +97,16 @@ impl Pushes {
         });
         let looks: Vec<Result<(), LookError>> = looks.buffer_unordered(AT_ONCE).collect().await;
         looks.into_iter().collect()
+    }
+
+    /// Whether what is found at a ref of a pipeline may wait to be built, or take the place of what waits.
+    fn has_room_for(&self, pipeline: &PipelineName, ref_name: &RefName) -> bool {
+        self.engine.read(|state| {
+            let takes = |p: &PipelineState| {
+                p.has_room() || p.queue.iter().any(|asked| asked.ref_name.as_ref() == Some(ref_name))
+            };
+            state.pipeline(pipeline).is_none_or(takes)
+        })
     }
 
     /// What is owed for a pipeline now; from here on it has begun.
@@ -120,6 +135,8 @@ struct Paying {
     is_under_way: bool,
     /// Failures in a row.
     failures: u32,
+    /// The queue was full the last time, which is said once.
+    waits_for_room: bool,
     /// Not before then is it tried again.
     due: Option<Instant>,
 }
@@ -180,9 +197,19 @@ impl Payer {
         let paying = self.pipelines.entry(name.clone()).or_default();
         paying.is_under_way = false;
         let Err(error) = looked else {
-            (paying.failures, paying.due) = (0, None);
+            *paying = Paying::default();
             return;
         };
+        if error.is_for_room() {
+            let is_news = !std::mem::replace(&mut paying.waits_for_room, true);
+            (paying.failures, paying.due) = (0, Some(Instant::now() + PAUSES.0));
+            if is_news {
+                let (pipeline, code) = (printable::line(name.as_str()), error.code());
+                tracing::warn!(%pipeline, code, "what is owed waits until there is room: failed to {error}");
+            }
+            return;
+        }
+        paying.waits_for_room = false;
         let pause = PAUSES.0.saturating_mul(1 << paying.failures.min(16)).min(PAUSES.1);
         paying.failures = paying.failures.saturating_add(1);
         paying.due = Some(Instant::now() + pause);

@@ -403,6 +403,27 @@ fn what_is_owed_survives_a_crash_and_is_done_once() {
 }
 
 #[test]
+fn what_finds_no_room_to_wait_stays_owed_until_there_is_some() {
+    let mut w = World::with(nightly());
+    w.push("c1");
+    w.hold_run("compile");
+    w.push("c2");
+    w.wait(TimeDelta::hours(20));
+    for number in 0..state::QUEUE_LIMIT {
+        let name = format!("refs/heads/{number}");
+        w.push_with(&format!("b{number}x"), |push| push.ref_name = Some(name.as_str().into()));
+    }
+    let owed = w.owed().unwrap();
+    let found = || Ok(Box::new(w.head("c3", Some(sha("c2")))));
+    let command = Command::Scheduled { pipeline: "shop".into(), owed, found: found() };
+    assert_eq!(w.ask(command.clone()), Err(Rejection::QueueFull("shop".into())));
+    assert_eq!(w.owed(), Some(owed));
+    w.let_go("compile");
+    w.tell(command);
+    assert_eq!(w.owed(), None);
+}
+
+#[test]
 fn a_ref_that_moves_while_git_is_asked_is_looked_at_again() {
     let mut w = World::with(nightly());
     w.push("c1");

@@ -15,5 +15,6 @@ mod inside;
 mod plan;
 mod prune;
 mod push;
+mod queue;
 mod rollback;
 mod windows;

@@ -9,8 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
-use tidegate::domain::State;
 use tidegate::domain::pipeline::Forge;
+use tidegate::domain::{Actor, Command, Deed, Role, State};
 use tidegate::server::Limits;
 use tidegate::settings::{SecretPlace, Webhooks};
 use tidegate::source::Git;
@@ -385,6 +385,33 @@ async fn however_many_deliveries_come_one_look_is_under_way_and_one_is_owed() {
     // The one that hung, and what was owed.
     assert!(slow.looks() <= 1 + owed, "{} looks", slow.looks());
     assert_eq!(requests(&stand).await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_finds_no_room_is_refused_to_who_asks_and_owed_to_a_forge() {
+    let hosted = Hosted::new();
+    let stand = hosted.stand().await;
+    stand.disk.set_full(true);
+    stand.fill_queue("shop").await;
+    let before = stand.engine.read(|state| state.last);
+    let sha = hosted.work.git(&["rev-parse", "HEAD"]);
+    let refused = stand.post("/rebuild", &super::pushes::push(&sha, "")).await;
+    refused.is_problem(429, "TG-PUSH-005");
+    assert_eq!(refused.header("retry-after"), "60");
+    assert_eq!(stand.engine.read(|state| state.last), before, "nothing is journaled");
+    let answer = deliver(&stand, &to_main(Forge::Github, "1", NOWHERE, &sha)).await;
+    assert_eq!(answer.json()["looking"], serde_json::json!(["shop"]), "{}", answer.text());
+    stand.until("owed", |state| state.pipelines["shop"].looks.contains_key("refs/heads/main")).await;
+    // Room for one.
+    let actor = Actor { name: "ann".into(), role: Role::Operator, email: None };
+    let (pipeline, deed) = ("shop".into(), Deed::Cancel { tier: None, version: None });
+    stand.engine.ask(Command::ByHand { actor, why: None, pipeline, deed }).await.unwrap();
+    stand
+        .until("taken", |state| {
+            let shop = &state.pipelines["shop"];
+            shop.looks.is_empty() && shop.queue.iter().any(|asked| asked.sha == *sha)
+        })
+        .await;
 }
 
 #[tokio::test]

@@ -181,10 +181,21 @@ impl Stand {
 
     /// A build of a commit that git is not asked about.
     pub(crate) async fn push(&self, pipeline: &str, sha: char) {
+        self.push_to(pipeline, sha.to_string().repeat(40), "refs/heads/main").await;
+    }
+
+    /// As many builds as may wait, each of a branch of its own.
+    pub(crate) async fn fill_queue(&self, pipeline: &str) {
+        for number in 0..state::QUEUE_LIMIT {
+            self.push_to(pipeline, format!("{number:040x}"), &format!("refs/heads/{number}")).await;
+        }
+    }
+
+    async fn push_to(&self, pipeline: &str, sha: String, ref_name: &str) {
         let push = Push {
             pipeline: pipeline.into(),
-            sha: Sha::from(sha.to_string().repeat(40)),
-            ref_name: Some("refs/heads/main".into()),
+            sha: Sha::from(sha),
+            ref_name: Some(ref_name.into()),
             old: None,
             news: News::Told,
             author: "Ann".into(),
