@@ -28,6 +28,7 @@ mod runner;
 mod schema;
 mod serve;
 mod serving;
+mod shut;
 mod socket;
 mod status;
 mod talk;

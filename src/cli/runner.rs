@@ -15,6 +15,7 @@ pub(super) fn run(args: &Args) -> Exit {
     if let Err(error) = super::serve::begin_logging() {
         return super::trouble::Trouble::from(error).say();
     }
+    super::shut::shut();
     match host::run(&args.state) {
         Ok(()) => Exit::Done,
         Err(error) => {

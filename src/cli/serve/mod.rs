@@ -52,6 +52,7 @@ pub(super) fn run(args: Args) -> Exit {
     if let Err(error) = logging::begin() {
         return Trouble::from(error).say();
     }
+    super::shut::shut();
     let overrides = Overrides {
         config: args.config,
         pipelines: args.pipelines,

@@ -35,6 +35,7 @@ mod reload;
 mod reload_edges;
 mod renames;
 mod secrets;
+mod shut;
 mod stops;
 mod supervised;
 mod terminal;
