@@ -1,6 +1,8 @@
 //! The log of a run over HTTP: the file's bytes as they are, whole, a range of them, or as they come until the run ends.
 //! Never a file outside the state folder's `logs`.
 
+mod holes;
+
 use super::Server;
 use super::guard::Caller;
 use super::problem::Problem;
@@ -97,6 +99,10 @@ pub(super) async fn answer(
     let (file, length) = open(&log).await?;
     // A file that is not as long as the journal says is what a disk kept of it, and not what the digest is of.
     let whole = log.whole.as_ref().filter(|whole| !grows && whole.bytes.is_none_or(|bytes| bytes == length));
+    let whole = match whole {
+        Some(whole) if !holes::is_what_was_written(&log.path, length, &whole.sha256).await => None,
+        whole => whole,
+    };
     let etag = whole.map(|whole| format!("\"{}\"", whole.sha256));
     if let Some(etag) = &etag
         && is_known(headers, etag)

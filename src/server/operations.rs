@@ -340,7 +340,7 @@ pub(super) const LOG: Operation = Operation {
     id: "log",
     summary: "What a run wrote, byte for byte.",
     more: "Once it is complete, `ETag` is its SHA-256; of a file that is not as long as the run's `log_bytes` any more (a \
-           disk lost the rest) there is none. A range of a log that grows has an unknown length (`*`).",
+           disk lost the rest), or has holes instead of it, there is none. A range of a log that grows has an unknown length (`*`).",
     parameters: &[
         query("follow", "Whether to go on until the run ends.", switch),
         header(

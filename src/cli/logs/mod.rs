@@ -10,6 +10,7 @@ use super::trouble::Trouble;
 use crate::printable::{self, Stream};
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::io::{IsTerminal, Read, Write};
 
 #[derive(clap::Args)]
@@ -57,31 +58,36 @@ fn print(args: &Args) -> Result<(), Trouble> {
     let mut body = client.stream(&format!("/api/runs/{run}/log{follow}"), "*/*")?;
     let mut sink = Sink::of(args.place.json);
     let mut buffer = vec![0; 64 << 10];
-    let mut seen = 0;
+    let (mut seen, mut digest) = (0, Sha256::new());
     loop {
         let read = body.read(&mut buffer).map_err(|error| client.unreachable(&error.to_string()))?;
         seen += read as u64;
+        digest.update(&buffer[..read]);
         // A reader that has gone has seen enough.
         if sink.take(&buffer[..read]).is_err() {
             return Ok(());
         }
         if read == 0 {
-            return is_whole(&about, seen);
+            return is_whole(&about, seen, &format!("{:x}", digest.finalize()));
         }
     }
 }
 
-/// After a loss of power a file may have less than the run wrote, while the journal has the end of the run.
-fn is_whole(run: &Value, seen: u64) -> Result<(), Trouble> {
-    match run["end"]["outcome"]["log_bytes"].as_u64() {
-        Some(bytes) if bytes != seen => Err(Trouble::new(
-            "TG-CLI-053",
-            format!("the log has {seen} bytes, and the run wrote {bytes}: the disk lost the rest"),
-            "look after the disk; `tidegate retry` or `tidegate rebuild` runs it again",
-            Exit::Failed,
-        )),
-        _ => Ok(()),
-    }
+/// After a loss of power a file may have less than the run wrote, or zeros in its place, while the journal has the end of
+/// the run. Whoever reads all of it can tell at no cost.
+fn is_whole(run: &Value, seen: u64, sha256: &str) -> Result<(), Trouble> {
+    let outcome = &run["end"]["outcome"];
+    let lost = match (outcome["log_bytes"].as_u64(), outcome["log_sha256"].as_str()) {
+        (Some(bytes), _) if bytes != seen => {
+            format!("the log has {seen} bytes, and the run wrote {bytes}: the disk lost the rest")
+        }
+        (Some(_), Some(wrote)) if wrote != sha256 => {
+            "the log is as long as what the run wrote, and is not the same: the disk lost parts of it".into()
+        }
+        _ => return Ok(()),
+    };
+    let help = "look after the disk; `tidegate retry` or `tidegate rebuild` runs it again";
+    Err(Trouble::new("TG-CLI-053", lost, help, Exit::Failed))
 }
 
 /// The run that failed last, for good; what it was is said.

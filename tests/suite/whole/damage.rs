@@ -5,7 +5,7 @@ use super::world::World;
 use rusqlite::Connection;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 
 /// Who asks keeps a connection.
 struct Asker(ureq::Agent);
@@ -69,7 +69,15 @@ fn a_log_that_cannot_be_read_is_told_from_one_that_is_gone() {
     let (whole, full) = (asker.digest_of(&world, &run), fs::metadata(&log).expect("the log").len());
     assert!(whole.is_some() && full > 1, "{full} bytes, {whole:?}");
     assert_eq!(world.ends(&["logs", &run]).0, 0);
-    fs::OpenOptions::new().write(true).open(&log).expect("the log").set_len(full - 1).expect("cut");
+    let file = fs::OpenOptions::new().write(true).open(&log).expect("the log");
+    // A byte of zeros shows to who reads all of it.
+    let first = fs::read(&log).expect("the log")[0];
+    file.write_all_at(&[0], 0).expect("spoilt");
+    let (exit, said) = world.ends(&["logs", &run]);
+    assert!(exit == 1 && said.contains("error[TG-CLI-053]"), "{exit} {said}");
+    file.write_all_at(&[first], 0).expect("mended");
+    assert_eq!(world.ends(&["logs", &run]).0, 0);
+    file.set_len(full - 1).expect("cut");
     assert_eq!(asker.digest_of(&world, &run), None);
     let (exit, said) = world.ends(&["logs", &run]);
     assert!(exit == 1 && said.contains("error[TG-CLI-053]"), "{exit} {said}");
