@@ -4,6 +4,8 @@
 //! may be deleted at any time, and what a step configures there stays there. It is laid out here, as gitrepository-layout(5)
 //! describes it, and filled by one `git read-tree`: a clone would cost as much again.
 
+mod submodules;
+
 use super::call::Call;
 use super::error::{Error, io};
 use super::location::{Location, drop_password};
@@ -37,10 +39,7 @@ async fn fill(repo: &Repo, sha: &Sha, into: &Path) -> Result<(), Error> {
     lay_out(repo, sha, &into)?;
     in_folder(repo, "read-tree", &into).args(["-u", "--reset", sha.as_str()]).ok().await?;
     if repo.submodules {
-        let call = in_folder(repo, "submodule", &into).args(["--quiet", "update", "--init", "--recursive"]);
-        // Git clones submodules from folders only when told to; for a repository in a folder that is the usual case.
-        let allow = if matches!(repo.location, Location::Path(_)) { "always" } else { "never" };
-        setting(call, "protocol.file.allow", allow).ok().await?;
+        submodules::fetch(repo, &into).await?;
     }
     Ok(())
 }

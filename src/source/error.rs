@@ -111,6 +111,11 @@ pub enum Error {
         /// Why.
         why: &'static str,
     },
+    /// A submodule leads to a folder of this machine that is not beside the repository.
+    SubmoduleElsewhere {
+        /// Where it leads to.
+        url: String,
+    },
     /// A glob in `refs` or `paths` cannot be read.
     BadGlob {
         /// The glob.
@@ -194,6 +199,7 @@ impl Error {
             Self::MirrorBusy { .. } => "TG-GIT-016",
             Self::BadLocation { .. } => "TG-GIT-017",
             Self::BadGlob { .. } => "TG-GIT-018",
+            Self::SubmoduleElsewhere { .. } => "TG-GIT-019",
             Self::RefStartsWithDash { .. } => "TG-REF-002",
             Self::RefTooLong { .. } => "TG-REF-003",
             Self::BadRef { .. } => "TG-REF-004",
@@ -251,6 +257,7 @@ impl Error {
             Self::MirrorBusy { path } => format!("look for a git process that works in `{}`", path.display()),
             Self::BadLocation { .. } => "`repo` takes a path or a URL such as `ssh://git@host/shop.git`".into(),
             Self::BadGlob { .. } => "`*` stops at `/`, `**` does not, `{a,b}` is either, `[ab]` is one of".into(),
+            Self::SubmoduleElsewhere { .. } => "put the submodule's repository beside the pipeline's, or name it by an address of a host".into(),
             Self::RefStartsWithDash { .. } | Self::RefTooLong { .. } | Self::BadRef { .. } => "rename the branch or tag".into(),
             Self::NotAVersion { .. } => "a version is three numbers as in `1.2.3`, perhaps with `-rc.1` or `+build` after them".into(),
             Self::NoVersionInFile { .. } => "state the version there, or choose another way in `[version]`".into(),
@@ -296,6 +303,9 @@ impl fmt::Display for Error {
             }
             Self::BadLocation { location, why } => write!(f, "use `{location}` as a repository: {why}"),
             Self::BadGlob { glob, why } => write!(f, "read the glob `{glob}`: {why}"),
+            Self::SubmoduleElsewhere { url } => {
+                write!(f, "fetch a submodule from `{url}`: that folder is not beside the repository")
+            }
             Self::RefStartsWithDash { name } => write!(f, "take ref `{name}`: its name starts with `-`"),
             Self::RefTooLong { bytes } => write!(f, "take a ref: its name is {bytes} bytes, limit 1024"),
             Self::BadRef { name, why } => write!(f, "take ref `{name}`: {why}"),

@@ -36,6 +36,11 @@ impl Yard {
         work
     }
 
+    /// A work tree that was made before.
+    pub(super) fn again(&self, name: &str) -> Work<'_> {
+        Work { yard: self, dir: self.path(name) }
+    }
+
     /// What a pipeline with this repository would use.
     pub(super) fn repo(&self, location: &str) -> Repo {
         let location = match location.contains("://") {

@@ -76,3 +76,49 @@ async fn submodules_come_only_when_asked_for() {
     checkout(&repo.clone().with_submodules(true), &sha, &yard.path("whole")).await.unwrap();
     assert!(yard.path("whole/lib/lib.txt").exists());
 }
+
+#[tokio::test]
+async fn a_submodule_leads_to_no_other_folder_of_the_machine() {
+    let yard = Yard::new();
+    let secret = yard.work("home/secret").commit("secret.txt", "hunter2", "x");
+    let lib = yard.work("git/lib").commit("lib.txt", "1", "x");
+    let work = yard.work("git/w");
+    let names = |work: &Work<'_>, url: &str, sha: &Sha| {
+        let text = format!("[submodule \"sub\"]\n\tpath = sub\n\turl = {url}\n");
+        std::fs::write(work.dir.join(".gitmodules"), text).unwrap();
+        work.run(&["add", ".gitmodules"]);
+        work.run(&["update-index", "--add", "--cacheinfo", &format!("160000,{sha},sub")]);
+        work.run(&["commit", "-q", "-m", "name a submodule"]);
+        work.head()
+    };
+    let whole = |name: &str| yard.repo(name).with_submodules(true);
+    let (far, ws) = (yard.path("home/secret").display().to_string(), yard.path("ws"));
+    for url in [far.clone(), format!("file://{far}"), "../../home/secret".into()] {
+        let sha = names(&work, &url, &secret);
+        let refused = checkout(&whole("git/w"), &sha, &ws).await.unwrap_err();
+        assert_eq!(refused.code(), "TG-GIT-019", "{url}: {refused}");
+        assert!(!ws.join("sub/secret.txt").exists(), "{url}");
+    }
+    // Programs, and what looks like an option, are git's to refuse.
+    for url in ["ext::sh -c touch% sprung", "ssh://-oProxyCommand=touch/x", "\"../lib\r\""] {
+        let sha = names(&work, url, &lib);
+        checkout(&whole("git/w"), &sha, &ws).await.unwrap_err();
+        assert!(!ws.join("sprung").exists() && !yard.path("git/sprung").exists(), "{url}");
+    }
+    let beside = names(&work, "../lib", &lib);
+    checkout(&whole("git/w"), &beside, &ws).await.unwrap();
+    assert!(ws.join("sub/lib.txt").exists());
+    // Nor does one of a submodule.
+    let inner = names(&yard.again("git/lib"), &far, &secret);
+    let nested = names(&work, "../lib", &inner);
+    let refused = checkout(&whole("git/w"), &nested, &ws).await.unwrap_err();
+    assert_eq!(refused.code(), "TG-GIT-019", "{refused}");
+    assert!(!ws.join("sub/sub/secret.txt").exists());
+    // One level further is fetched, too.
+    yard.work("git/deep").commit("deep.txt", "1", "x");
+    let deep = yard.again("git/deep").head();
+    let inner = names(&yard.again("git/lib"), "../deep", &deep);
+    let nested = names(&work, "../lib", &inner);
+    checkout(&whole("git/w"), &nested, &ws).await.unwrap();
+    assert!(ws.join("sub/sub/deep.txt").exists());
+}
