@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, clippy::print_stdout, reason = "what a test did not try, or tried, it says")]
 
 mod agreed;
+mod binary;
 mod clients;
 mod codes;
 mod definition;

@@ -208,3 +208,45 @@ fn the_doctor_tries_each_node_once_and_says_what_is_wrong_with_it() {
     let said = world.says(&["doctor"]).1;
     assert!(said.contains("node a1: it is reached, and has what a deploy needs"), "{said}");
 }
+
+#[test]
+fn a_host_that_takes_the_connection_and_says_nothing_is_not_waited_for_long() {
+    let Some((mut world, _fleet)) = world(&["a1"], TOUCH) else { return };
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("its address").port();
+    fs::write(world.path("ssh_config"), format!("Host a1\n  HostName 127.0.0.1\n  Port {port}\n"))
+        .expect("written");
+    world.push("1.0.0", &[BUILD]);
+    world.wait("deploy_start", &[("node", "a1")]);
+    let begin = std::time::Instant::now();
+    let failed = world.wait("deploy_failed", &[("node", "a1")]);
+    assert_eq!(failed["failure"], "unreachable", "{failed}");
+    assert!(begin.elapsed().as_secs() < 16, "{:?}", begin.elapsed());
+}
+
+#[test]
+fn what_the_users_configuration_allows_a_node_is_not_allowed() {
+    let show = "run = \"test -z \\\"$SSH_AUTH_SOCK\\\" && touch $HOME/no-agent\"\n";
+    let Some((mut world, mut fleet)) = world(&["a1"], show) else { return };
+    world.stop();
+    let socket = world.path("agent");
+    let mut agent = Command::new("ssh-agent");
+    let agent = agent.args(["-D", "-a"]).arg(&socket).stdout(std::process::Stdio::null()).spawn();
+    let Ok(mut agent) = agent else { return eprintln!("skipped: there is no ssh-agent") };
+    let lax = "  ForwardAgent yes\n  StrictHostKeyChecking no\n  ForwardX11 yes\n  PermitLocalCommand yes\n";
+    let trap = format!("  LocalCommand touch {}\n", world.path("sprung").display());
+    let config = world.read("ssh_config");
+    fs::write(world.path("ssh_config"), format!("{config}{lax}{trap}")).expect("written");
+    let mut program = world.program();
+    program.env("SSH_AUTH_SOCK", &socket);
+    world.start_by(program);
+    world.push("1.0.0", &[BUILD]);
+    world.wait("deploy_ok", &[("node", "a1")]);
+    assert!(fleet.node("a1").home.join("no-agent").exists() && !world.path("sprung").exists());
+    // A key that nobody knows is not learnt.
+    fs::write(world.path("known_hosts"), "").expect("written");
+    world.push("1.0.1", &[BUILD]);
+    fails(&mut world, "a1", "auth", "ssh-keyscan");
+    assert_eq!(world.read("known_hosts"), "");
+    agent.kill().and_then(|()| agent.wait()).expect("gone");
+}

@@ -197,3 +197,24 @@ fn rule_12_deny_rejects() {
     assert!(matches!(no, Rejection::IsRejected(..)), "{no:?}");
     assert!(no.help().contains("tidegate retry shop prod 1.0.1"), "{}", no.help());
 }
+
+#[test]
+fn rule_08_a_newer_version_never_ends_what_has_begun_to_change_nodes() {
+    for pick in [Pick::Newest, Pick::Every] {
+        let prod = tier("prod").nodes(&["a1", "a2"]).with(|t| t.promote.pick = pick);
+        let mut w = World::with(shop([tier("host"), prod]).with(|p| p.build.on_newer = OnNewer::Abort));
+        w.hold_run("prod/a1");
+        w.push("c1");
+        w.push("c2");
+        w.push("c3");
+        w.settle();
+        assert_eq!(w.count("promote_start prod"), 1, "{pick:?}");
+        assert_eq!((w.count("deploy_failed"), w.count("promote_failed")), (0, 0), "{pick:?}");
+        w.let_go("prod/a1");
+        w.saw(&[
+            "deploy_ok prod a1 deploy 1.0.1",
+            "deploy_ok prod a2 deploy 1.0.1",
+            "promote_complete prod 1.0.1",
+        ]);
+    }
+}
