@@ -253,6 +253,23 @@ fn a_flaky_gate_is_recorded_as_such() {
 }
 
 #[test]
+fn rule_17_a_blocked_try_is_none_of_those_that_a_flaky_gate_has() {
+    let flaky = |t: &mut Tier| t.gates[0].flaky_tries = 2;
+    let mut w = World::with(shop([tier("host").gate("tests").with(flaky)]));
+    let (blocked, failed) = (Classification::MissingTool, Classification::TestFailure);
+    w.script("host/tests", [blocked, blocked, failed].map(Ends::Is));
+    w.push("c1");
+    w.wait(chrono::TimeDelta::minutes(10));
+    w.saw(&[
+        "gate_done host tests 1.0.1 missing_tool",
+        "gate_done host tests 1.0.1 missing_tool",
+        "gate_done host tests 1.0.1 test_failure",
+        "gate_done host tests 1.0.1 flaky",
+        "promote_complete host",
+    ]);
+}
+
+#[test]
 fn rule_15_a_version_that_was_stopped_and_is_still_on_a_node_is_shown_there() {
     use tidegate::server::view::{NodeView, StateView, Versions};
     let stop = |t: &mut Tier| t.deploy.as_mut().unwrap().on_failure = OnFailure::Stop;

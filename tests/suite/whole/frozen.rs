@@ -56,7 +56,7 @@ fn what_ran_out_while_it_stood_still_has_one_end() {
     world.good(&["hold", "shop", "--why", "enough"]);
     world.wait("hold_set", &[]);
     let ends =
-        world.heard.iter().filter(|event| event["kind"] == "gate_done" && event["run_id"].to_string() == run);
+        world.heard.iter().filter(|event| event["kind"] == "gate_done" && event["run_id"] == done["run_id"]);
     assert_eq!(ends.count(), 1);
     assert!(world.strays().is_empty(), "{:?}", world.strays());
 }

@@ -191,3 +191,21 @@ fn a_change_that_the_system_does_not_tell_of_is_found_on_sighup() {
     world.wait("promote_complete", &[("tier", "staging"), ("version", "1.1.0")]);
     assert_eq!(loads(&world), 2);
 }
+
+#[test]
+fn who_listens_before_a_pipeline_is_there_hears_of_it_by_its_name() {
+    use std::io::{BufRead, BufReader};
+    let world = World::new(SHOP);
+    let listen = |query: &str| {
+        let url = format!("http://{}/events{query}", world.address);
+        let answer = ureq::get(&url).header("Accept", "text/event-stream").call().expect("a stream");
+        BufReader::new(answer.into_body().into_reader()).lines()
+    };
+    let streams = [listen(""), listen("?pipeline=late")];
+    fs::write(world.path("pipelines/late.toml"), world.filled(SHOP)).expect("saved");
+    for stream in streams {
+        let mut lines = stream.map_while(Result::ok);
+        let heard = lines.find(|line| line.contains("\"pipeline_loaded\"") && line.contains("\"late\""));
+        assert!(heard.is_some(), "the stream ended");
+    }
+}
