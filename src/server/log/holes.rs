@@ -50,7 +50,8 @@ mod tests {
         let holed = File::create(&path).unwrap();
         holed.write_all_at(&text[..4096], 0).unwrap();
         holed.set_len(64 << 10).unwrap();
-        if !has_hole(&holed, 64 << 10) {
+        let at = seek(&holed, SeekFrom::Hole(0)).unwrap_or(64 << 10);
+        if at == 64 << 10 {
             eprintln!("skipped: this disk does not tell of holes");
             return;
         }
