@@ -60,7 +60,7 @@ use tokio::sync::mpsc;
 
 pub use cgroup::{Absent, Cgroups, Controllers, Ground as CgroupGround};
 pub use fence::{Account, Fence, Ground, Landlock};
-pub use keeper::{KeptRunner, keeper_pid};
+pub use keeper::{Keeper, KeptRunner, keeper_of};
 pub use limits::{Disk, Limit, Limits, Passed};
 pub use local::LocalRunner;
 pub use mask::Words;

@@ -284,7 +284,10 @@ impl Run<'_> {
         self.parts.kin.look();
         // The group first: the kernel does not let one of it see the end of another. In a cgroup it goes from one to the next.
         self.signal(Signal::KILL);
-        self.parts.kin.end_members();
+        // What else lives is looked for once this has ended, and named. There is no time for that where it grows.
+        if matches!(why, Why::LimitPassed(_)) {
+            self.parts.kin.end_members();
+        }
         self.phase = Phase::Killing { why, give_up_at: now + UNDEAD };
     }
 

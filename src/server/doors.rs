@@ -1,32 +1,23 @@
 //! Where connections come in: an address, and a Unix socket beside it. What a connection is, whichever it came by, and
 //! who is at its other end, as far as the system says it.
 //!
-//! Of a Unix socket the system says whose process connected. That stands for a token (`guard` says when), so a step must
-//! not have it: it may run as the controller's user, and still be kept from the owner's token by its fence. Whatever
-//! descends from the controller, or from the process that runs steps, is nobody here, and so is whoever cannot be looked
-//! up.
-//!
-//! Known gaps: a process whose runner was killed may have left its family until the next runner ends it, and what a
-//! step has somebody else start for it (cron, a user's systemd) is not its child. Both need a step that is not fenced
-//! well, and could as well look into the controller's memory.
+//! Of a Unix socket the system says whose process connected. That stands for a token (`guard` says when), unless it is a
+//! step ([`family`]).
 
+mod family;
+
+use self::family::Process;
 use super::Server;
-use crate::runner::keeper_pid;
 use crate::settings::{Entry, USERS, UnixDoor};
-use rustix::net::sockopt::socket_peercred;
 use rustix::process::Uid;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::spawn_blocking;
-
-/// No chain of parents is longer.
-const LONGEST_CHAIN: usize = 256;
 
 /// Where a controller listens.
 pub struct Doors {
@@ -59,20 +50,24 @@ impl Doors {
             }
             taken = by_socket => {
                 let (stream, _) = taken?;
-                let peer = socket_peercred(&stream)?;
-                Ok((Line::Unix(stream), End::Process { pid: peer.pid.as_raw_nonzero().get(), uid: peer.uid }))
+                // Where the system does not say it somebody unknown connected, and no more is wrong.
+                let end = Process::at_end_of(&stream)
+                    .map_or(End::Unknown, |(uid, process)| End::Process { uid, process });
+                Ok((Line::Unix(stream), end))
             }
         }
     }
 }
 
 /// The other end of a connection that was just taken.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum End {
     /// Somewhere on a network, and where it came in.
     Address { remote: SocketAddr, local: SocketAddr },
-    /// A process of this machine.
-    Process { pid: i32, uid: Uid },
+    /// A process of this machine, and whose it is.
+    Process { uid: Uid, process: Process },
+    /// Somebody of this machine.
+    Unknown,
 }
 
 /// Who is at the other end, as the requests of a connection find it.
@@ -101,11 +96,12 @@ pub(super) struct User {
 impl Peer {
     /// Who that is. A process is looked up at once: what is there later under its number is another one.
     pub(super) async fn of(end: End, server: &Server) -> Peer {
-        let (pid, uid) = match end {
+        let (uid, process) = match end {
             End::Address { remote, local } => return Peer::Address { remote, local },
-            End::Process { pid, uid } => (pid, uid),
+            End::Process { uid, process } => (uid, process),
+            End::Unknown => return Peer::User(Arc::new(User::unknown())),
         };
-        let is_free = is_no_step(pid, server.options.state.path());
+        let is_free = process.is_no_step(server.options.state.path());
         // Names may come over a network.
         let known = spawn_blocking(move || name_of(uid)).await.ok().flatten();
         Peer::User(Arc::new(User::new(&server.options.unix, uid, known, is_free)))
@@ -131,6 +127,10 @@ impl Peer {
 }
 
 impl User {
+    fn unknown() -> User {
+        User { name: format!("{USERS}?"), entry: None }
+    }
+
     fn new(door: &UnixDoor, uid: Uid, known: Option<String>, is_free: bool) -> User {
         let text = known.unwrap_or_else(|| uid.as_raw().to_string());
         let role = door.role(uid, &text).filter(|_| is_free);
@@ -143,31 +143,10 @@ impl User {
 fn name_of(uid: Uid) -> Option<String> {
     let user = nix::unistd::User::from_uid(uid.as_raw().into()).ok()??;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+$\\".contains(&byte);
-    let is_good = (1..=64).contains(&user.name.len()) && user.name.bytes().all(is_plain);
+    // One of digits only would look like the number of somebody else.
+    let is_number = user.name.bytes().all(|byte| byte.is_ascii_digit());
+    let is_good = (1..=64).contains(&user.name.len()) && user.name.bytes().all(is_plain) && !is_number;
     is_good.then_some(user.name)
-}
-
-/// Whether a process is nothing that the controller, or what runs steps for it, has started.
-fn is_no_step(pid: i32, state: &Path) -> bool {
-    let ours = [i32::try_from(std::process::id()).ok(), keeper_pid(state)];
-    let mut next = Some(pid);
-    for _ in 0..LONGEST_CHAIN {
-        match next {
-            // Whoever cannot be followed up to the first process may be anybody.
-            None => return false,
-            Some(0) => return true,
-            Some(pid) if ours.contains(&Some(pid)) => return false,
-            Some(pid) => next = parent_of(pid),
-        }
-    }
-    false
-}
-
-/// The parent of a process; 0 above the first one.
-fn parent_of(pid: i32) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold anything, also what looks like an end of it.
-    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 /// A connection, whichever way it came.
@@ -242,7 +221,6 @@ impl AsyncWrite for Line {
 mod tests {
     use super::*;
     use crate::domain::Role;
-    use std::process::{Command, Stdio};
 
     fn door() -> UnixDoor {
         UnixDoor { users: [("alice".to_owned(), Role::Operator)].into(), ..UnixDoor::default() }
@@ -264,38 +242,5 @@ mod tests {
         for (uid, name) in [(0, Some("root")), (ours, None), (54_321, Some("alice"))] {
             assert_eq!(role(uid, name, false), None, "a step is nobody");
         }
-    }
-
-    #[test]
-    fn what_this_process_started_is_taken_for_a_step_and_others_are_not() {
-        let state = tempfile::tempdir().unwrap();
-        // A child of a child.
-        let mut child = Command::new("sh")
-            .args(["-c", "sh -c 'echo $$; cat; true'; true"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut words = io::BufReader::new(child.stdout.take().unwrap());
-        let mut pid = String::new();
-        io::BufRead::read_line(&mut words, &mut pid).unwrap();
-        let below = pid.trim().parse().unwrap();
-        let own = i32::try_from(std::process::id()).unwrap();
-        assert!(!is_no_step(below, state.path()), "it is ours");
-        assert!(!is_no_step(own, state.path()));
-        assert!(is_no_step(parent_of(own).unwrap(), state.path()));
-        drop(child.stdin.take());
-        child.wait().unwrap();
-        assert!(!is_no_step(below, state.path()), "who is gone is nobody");
-    }
-
-    #[test]
-    fn what_runs_steps_is_found_by_its_lock() {
-        let state = tempfile::tempdir().unwrap();
-        let parent = parent_of(i32::try_from(std::process::id()).unwrap()).unwrap();
-        assert!(is_no_step(parent, state.path()));
-        std::fs::create_dir(state.path().join("runner")).unwrap();
-        std::fs::write(state.path().join("runner/lock"), format!("{parent}\n")).unwrap();
-        assert!(!is_no_step(parent, state.path()));
     }
 }

@@ -12,13 +12,18 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// Headers by which a proxy shows.
-const SIGNS: [&str; 7] = [
+const SIGNS: [&str; 12] = [
     "forwarded",
     "x-forwarded-for",
     "x-forwarded-proto",
     "x-forwarded-host",
     "x-forwarded-port",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
     "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
     "via",
 ];
 

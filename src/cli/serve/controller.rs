@@ -66,8 +66,6 @@ impl Controller {
         // Before any other process is started, which would sit where this one is.
         blocking(Cgroups::of_this_process).await;
         let opened = Opened::open(settings).await?;
-        // Now that a runner that was killed has been followed by one that looked at what it left.
-        blocking(|| Cgroups::of_this_process().end_abandoned()).await;
         let journal = opened.journal.clone();
         let address = opened.address;
         let (socket, socket_file) = (opened.socket, opened.socket_file);

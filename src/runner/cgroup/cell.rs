@@ -238,7 +238,16 @@ pub(super) struct Name {
     started: u64,
     /// Of those that the process made.
     number: u64,
+    /// Which runner's it is, whatever process that is; 0 is nobody's.
+    house: u64,
 }
+
+/// Which runner's are those that this process makes from now on.
+pub(super) fn make_for(house: u64) {
+    HOUSE.store(house, Ordering::Relaxed);
+}
+
+static HOUSE: AtomicU64 = AtomicU64::new(0);
 
 impl Name {
     /// One that no other has.
@@ -252,6 +261,7 @@ impl Name {
             pid: std::process::id(),
             started: *STARTED,
             number: NEXT.fetch_add(1, Ordering::Relaxed),
+            house: HOUSE.load(Ordering::Relaxed),
         }
     }
 
@@ -272,8 +282,14 @@ impl Name {
             pid: u32::try_from(next()?).ok()?,
             started: next()?,
             number: next()?,
+            house: next()?,
         };
         (name.to_string() == text).then_some(name)
+    }
+
+    /// Whether it is the runner's that this process is, too.
+    pub(super) fn is_of_this_house(&self) -> bool {
+        self.house != 0 && self.house == HOUSE.load(Ordering::Relaxed)
     }
 
     /// Whether whoever made it may still be there.
@@ -292,8 +308,8 @@ impl Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Name { run, namespace, pid, started, number } = self;
-        write!(f, "{PREFIX}{run}-{namespace}.{pid}.{started}.{number}")
+        let Name { run, namespace, pid, started, number, house } = self;
+        write!(f, "{PREFIX}{run}-{namespace}.{pid}.{started}.{number}.{house}")
     }
 }
 

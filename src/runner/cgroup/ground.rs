@@ -108,9 +108,12 @@ impl Cgroups {
         self.ground.as_ref()
     }
 
-    /// Ends the runs of processes that were killed, and removes their cgroups. What a deploy left running on purpose lives
-    /// on. For whoever has looked before for what may be asked to end, and be named ([`crate::runner::end_abandoned`]).
-    pub fn end_abandoned(&self) {
+    /// Ends the runs of this runner (`house`, a number that it has whatever process it is) that were left when it was
+    /// killed, and removes their cgroups. What a deploy left running on purpose lives on, and so does what others left: what
+    /// becomes of that is theirs to say. For whoever has looked before for what may be asked to end, and be named
+    /// ([`crate::runner::end_abandoned`]).
+    pub(in crate::runner) fn end_abandoned(&self, house: u64) {
+        super::cell::make_for(house);
         if let Ok(ground) = &self.ground {
             end_abandoned(&ground.folder);
         }
@@ -250,7 +253,7 @@ fn end_abandoned(ground: &Path) {
             continue;
         }
         let cell = Cell::at(&entry.path());
-        if !cell.may_stay() {
+        if name.is_of_this_house() && !cell.may_stay() {
             cell.end();
             cell.wait();
         }
@@ -274,8 +277,8 @@ mod tests {
     }
 
     /// A cgroup with a process in it, by somebody who is gone.
-    fn abandoned(ground: &Ground) -> (PathBuf, std::process::Child) {
-        let folder = ground.folder.join(Name::of_the_dead(RunId(1)).to_string());
+    fn abandoned(ground: &Ground, name: Name) -> (PathBuf, std::process::Child) {
+        let folder = ground.folder.join(name.to_string());
         fs::create_dir(&folder).unwrap();
         let child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         fs::write(folder.join("cgroup.procs"), child.id().to_string()).unwrap();
@@ -288,17 +291,23 @@ mod tests {
             eprintln!("skipped: no cgroups here");
             return;
         };
-        let (folder, mut child) = abandoned(&ground);
-        let (staying, mut stays) = abandoned(&ground);
+        let (others, mut lives) = abandoned(&ground, Name::of_the_dead(RunId(1)));
+        // No other test of this process minds.
+        super::super::cell::make_for(0x7e57);
+        let (folder, mut child) = abandoned(&ground, Name::of_the_dead(RunId(1)));
+        let (staying, mut stays) = abandoned(&ground, Name::of_the_dead(RunId(1)));
         Cell::at(&staying).let_stay();
         end_abandoned(&ground.folder);
         assert!(!child.wait().unwrap().success());
         assert!(stays.try_wait().unwrap().is_none(), "it lives on");
-        assert!(!folder.exists() && staying.exists());
-        stays.kill().unwrap();
-        stays.wait().unwrap();
+        assert!(lives.try_wait().unwrap().is_none(), "it is no business of ours");
+        assert!(!folder.exists() && staying.exists() && others.exists());
+        for child in [&mut stays, &mut lives] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
         end_abandoned(&ground.folder);
-        assert!(!staying.exists(), "nobody is in there any more");
+        assert!(!staying.exists() && !others.exists(), "nobody is in there any more");
     }
 
     #[test]

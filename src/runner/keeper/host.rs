@@ -36,7 +36,7 @@ pub fn run(state: &Path) -> io::Result<()> {
     let key = launch::key(&folder)?;
     let wards = Wards::read(&launch::runs(&folder))?;
     // Of those runs whoever was found was asked to end, and named. This takes the rest.
-    Cgroups::of_this_process().end_abandoned();
+    Cgroups::of_this_process().end_abandoned(launch::house(&folder)?);
     let listener = launch::listen(&folder)?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

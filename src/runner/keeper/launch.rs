@@ -83,6 +83,13 @@ pub(super) fn id(folder: &Path) -> io::Result<String> {
     Ok(format!("{}.{}", made_once(&folder.join(ID), 16)?, boot.trim()))
 }
 
+/// The number of a folder, for what has room for a number only; never 0.
+pub(super) fn house(folder: &Path) -> io::Result<u64> {
+    let id = made_once(&folder.join(ID), 16)?;
+    let number = id.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    Ok(number.unwrap_or_default().max(1))
+}
+
 /// What a controller must know, made once.
 pub(super) fn key(folder: &Path) -> io::Result<String> {
     made_once(&folder.join(KEY), 32)
@@ -177,8 +184,23 @@ fn greet(folder: &Path, mut stream: UnixStream) -> Result<(Reached, String), Unr
 }
 
 /// The process that keeps a state folder's runs, or kept them last.
-pub fn keeper_pid(state: &Path) -> Option<i32> {
-    fs::read_to_string(folder(state).join(LOCK)).ok()?.trim().parse().ok()
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// There has been none.
+    None,
+    /// This one.
+    Is(i32),
+    /// It cannot be read, or is being written.
+    Unknown,
+}
+
+/// Which that is.
+pub fn keeper_of(state: &Path) -> Keeper {
+    match fs::read_to_string(folder(state).join(LOCK)) {
+        Ok(text) => text.trim().parse().map_or(Keeper::Unknown, Keeper::Is),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Keeper::None,
+        Err(_) => Keeper::Unknown,
+    }
 }
 
 /// Ends the keeper of a state folder, if there is one, and all that it keeps. Waits for a second at most.

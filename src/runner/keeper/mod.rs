@@ -29,4 +29,4 @@ mod tests;
 mod wards;
 
 pub use client::KeptRunner;
-pub use launch::{Unreached, end, folder, keeper_pid};
+pub use launch::{Keeper, Unreached, end, folder, keeper_of};

@@ -389,10 +389,15 @@ fn owner_entry(sha256: TokenDigest) -> Entry {
 fn check_name(name: &str) -> Result<(), TokenError> {
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@+:/".contains(&byte);
     let is_good = (1..=64).contains(&name.len()) && name.bytes().all(is_fine) && !name.starts_with('-');
-    if !is_good || name == OWNER || name.starts_with(USERS) {
+    if !is_good || name == OWNER || is_of_users(name) {
         return Err(TokenError::BadName { given: name.to_owned() });
     }
     Ok(())
+}
+
+/// Whether it looks like the name of a user of this machine.
+fn is_of_users(name: &str) -> bool {
+    name.get(..USERS.len()).is_some_and(|head| head.eq_ignore_ascii_case(USERS))
 }
 
 fn check_email(given: &str) -> Result<String, TokenError> {

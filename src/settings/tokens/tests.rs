@@ -76,7 +76,7 @@ fn names_and_addresses_are_checked_and_names_are_given_once() {
     let tokens = Tokens::open(&state).unwrap();
     tokens.create(new("hook:/srv/git/shop.git", Role::Trigger)).unwrap();
     assert_eq!(tokens.create(new("hook:/srv/git/shop.git", Role::Admin)).unwrap_err().code(), "TG-TOKEN-004");
-    for name in ["", "owner", "unix:ann", "-x", "a b", "a\n", "\u{202e}", &"x".repeat(65)] {
+    for name in ["", "owner", "unix:ann", "Unix:ann", "-x", "a b", "a\n", "\u{202e}", &"x".repeat(65)] {
         assert_eq!(tokens.create(new(name, Role::Viewer)).unwrap_err().code(), "TG-TOKEN-006", "{name:?}");
     }
     for email in ["ann", "@b", "a@", "a b@c", "<a@b>"] {

@@ -92,7 +92,7 @@ fn a_name_says_whose_it_is() {
     assert!(!gone.maker_lives(), "its number is another process's by now");
     assert!(Name { namespace: 1, ..gone }.maker_lives(), "of a process elsewhere nothing is known");
     for other in
-        ["tidegate-7", "tidegate-7-1.2.3", "tidegate-7-1.2.3.4.5", "tidegate-7-1.2.3.04", "user.slice"]
+        ["tidegate-7", "tidegate-7-1.2.3", "tidegate-7-1.2.3.4.5.6", "tidegate-7-1.2.3.4.05", "user.slice"]
     {
         assert_eq!(Name::parse(other), None, "{other}");
     }
