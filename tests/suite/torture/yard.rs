@@ -195,12 +195,11 @@ impl Yard {
 
     /// To be called when all runs have ended: nobody lives any more, and soon nothing shows that they were there.
     pub(super) fn nothing_is_left(&self, name: &str) {
-        let before = below(self.keeper());
+        let over = ticks();
         std::thread::sleep(UNNOTICED);
         // One that starts the next and ends may be gone at each look; the next is new.
-        let is_new = |one: &Found| before.iter().all(|old| old.pid != one.pid);
         let survivors: Vec<_> =
-            below(self.keeper()).into_iter().filter(|one| !one.is_dead || is_new(one)).collect();
+            below(self.keeper()).into_iter().filter(|one| !one.is_dead || one.started > over).collect();
         assert!(survivors.is_empty(), "{:?} {name}: {survivors:?}", self.way);
         let open = *self.descriptors.get().expect("warmed up");
         let begin = Instant::now();
@@ -263,6 +262,15 @@ struct Found {
     parent: u32,
     name: String,
     is_dead: bool,
+    /// Clock ticks after boot.
+    started: u64,
+}
+
+/// Now, in clock ticks after boot.
+fn ticks() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let a_second = rustix::param::clock_ticks_per_second();
+    now.tv_sec.unsigned_abs() * a_second + now.tv_nsec.unsigned_abs() * a_second / 1_000_000_000
 }
 
 /// Everybody below a process. Orphans of steps come back to the runner, wherever they went: nobody else is below it.
@@ -292,5 +300,6 @@ fn look_at(pid: u32) -> Option<Found> {
     let is_dead = matches!(fields.next()?, "Z" | "X");
     let parent = fields.next()?.parse().ok()?;
     let threads: u32 = fields.nth(15)?.parse().ok()?;
-    Some(Found { pid, parent, name: name.to_owned(), is_dead: is_dead && threads <= 1 })
+    let started = fields.nth(1)?.parse().ok()?;
+    Some(Found { pid, parent, name: name.to_owned(), is_dead: is_dead && threads <= 1, started })
 }
