@@ -152,7 +152,9 @@ impl Kin {
 
     /// Our children that belong to the run, the dead ones included, without its first.
     fn adopted_ones(&self) -> Vec<Process> {
-        let adopted = adopted(&reaping()).into_iter().filter(|pid| *pid != self.leader);
+        // Nobody is reaped meanwhile: one that was gone before it is looked at might have been all that shows of the next.
+        let reaping = reaping();
+        let adopted = adopted(&reaping).into_iter().filter(|pid| *pid != self.leader);
         adopted.filter_map(look_at).filter(|process| self.owns(process)).collect()
     }
 
