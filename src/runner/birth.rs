@@ -316,7 +316,7 @@ unsafe fn reset_handlers() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::process::{WaitOptions, waitpid};
+    use rustix::process::{Resource, WaitOptions, getrlimit, waitpid};
     use std::io::Read;
     use std::process::Command;
 
@@ -325,7 +325,7 @@ mod tests {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
         let argv: Vec<OsString> = words.iter().map(Into::into).collect();
         let env = [("A".into(), "first".into()), ("A".into(), "last".into())];
-        let mark = Rlimit { current: Some(77), maximum: None };
+        let mark = Rlimit { current: Some(77), ..getrlimit(Resource::Locks) };
         let order = Order {
             program: Path::new(words[0]),
             argv: &argv,

@@ -63,6 +63,8 @@ pub(crate) struct Doors {
     /// Of each version that is built its commit and its place among the versions.
     built: BTreeMap<VersionLabel, (Sha, EventId)>,
     adopted: BTreeSet<VersionLabel>,
+    /// Commits whose version is to be adopted once it is built: the request that comes with that is for it alone.
+    to_adopt: BTreeSet<Sha>,
     /// By version the request that it was built for last.
     began: BTreeMap<VersionLabel, EventId>,
 }
@@ -100,7 +102,8 @@ impl Doors {
             Event::RebuildRequested { sha, emails, by_email, anew, .. } => {
                 let all = envelope.fact.by.iter().chain(by_email).chain(emails);
                 let all: Vec<String> = all.map(|text| text.to_lowercase()).collect();
-                let of_it = self.built.iter_mut().filter(|(_, (of, _))| of == sha && !anew);
+                let adopts = self.to_adopt.remove(sha);
+                let of_it = self.built.iter_mut().filter(|(_, (of, _))| of == sha && !anew && !adopts);
                 if let Some((version, (_, order))) = of_it.max_by_key(|(_, (_, order))| *order) {
                     *order = envelope.id;
                     self.authors.entry(version.clone()).or_default().extend(all.clone());
@@ -115,7 +118,15 @@ impl Doors {
                 authors.extend(self.asked[request].clone());
                 self.began.insert(version.clone(), *request);
             }
-            Event::ManualAction { action: Action::Adopt, version: Some(version), emails, .. } => {
+            Event::ManualAction {
+                action: Action::Adopt,
+                version: Some(version),
+                sha,
+                emails,
+                pending,
+                ..
+            } => {
+                self.to_adopt.extend(sha.iter().filter(|_| *pending).cloned());
                 let is_built = self.built.contains_key(version);
                 if !is_built && self.adopted.insert(version.clone()) {
                     let all = envelope.fact.by.iter().chain(emails).map(|text| text.to_lowercase());
