@@ -250,10 +250,13 @@ impl World {
         child.wait().expect("gone");
     }
 
-    /// Processes of this world beside the controller and the process that runs its steps.
+    /// Processes of this world that run something else than the controller does: what it just began has not told its own
+    /// name yet, so the program counts.
     pub(crate) fn strays(&self) -> Vec<(i32, String)> {
+        let program = |pid: i32| fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let ours = program(self.pid());
         let mut all = those_with(self.folder.path());
-        all.retain(|(pid, name)| *pid != self.pid() && name != "tidegate-runner");
+        all.retain(|(pid, _)| program(*pid).is_some_and(|program| Some(program) != ours));
         all
     }
 
