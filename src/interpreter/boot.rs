@@ -31,6 +31,8 @@ use tokio::time::sleep;
 const PORT: &str = "PORT";
 /// Pause between questions until it answers, and while it is kept up.
 const SOON: Duration = Duration::from_millis(50);
+/// A question that had less time than this, and all of that, says less than the one before it.
+const FAIR: Duration = Duration::from_secs(1);
 const STEADY: Duration = Duration::from_millis(200);
 /// Bytes of what a probe command says that are kept.
 const PROBE_OUTPUT: usize = 4096;
@@ -189,16 +191,20 @@ impl<'a> Boot<'a> {
     async fn watch(&self) -> Seen {
         let began = Instant::now();
         let until = after(Some(self.within.duration()));
+        let mut last = None;
         loop {
-            let left = left_until(until);
+            let (left, asked) = (left_until(until), Instant::now());
             let reply = self.asker.ask(left).await;
             if reply.is_good {
                 break;
             }
+            let is_cut_off = left < FAIR && asked.elapsed() >= left;
+            let said = last.filter(|_| is_cut_off).unwrap_or(reply.said);
             if left_until(until) <= SOON {
                 let (within, asker) = (self.within, &self.asker);
-                return Seen::Ill(format!("no answer within {within}; at last {asker}: {}", reply.said));
+                return Seen::Ill(format!("no answer within {within}; at last {asker}: {said}"));
             }
+            last = Some(said);
             sleep(SOON).await;
         }
         let _ = self.answered.set(began.elapsed());

@@ -6,6 +6,7 @@
 //! nothing of it has to be done between fork and exec. Its child is the child of the whole process, and is waited for as any.
 
 mod account;
+mod calls;
 mod landlock;
 
 use super::spawn::not_started;
@@ -16,6 +17,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::thread;
 
+pub(super) use calls::Calls;
 pub use landlock::Landlock;
 
 /// What keeps a process from the rest of its machine.

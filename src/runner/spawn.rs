@@ -2,7 +2,7 @@
 
 use super::birth::Order;
 use super::cgroup::Cell;
-use super::fence::{self, Fence, Ids};
+use super::fence::{self, Calls, Fence, Ids};
 use super::kin::{self, Mark};
 use super::{How, Start};
 use rustix::process::Pid;
@@ -39,6 +39,8 @@ fn spawn_here(
         return Err(not_started(0, "start a command without words".into(), false));
     };
     let program = find(name, &start.env, &start.dir)?;
+    // Landlock does not let its processes gain rights, and without that there is no filter.
+    let calls = matches!(start.fence, Fence::Landlock(_)).then(Calls::of_a_fence);
     let order = Order {
         program: &program,
         argv: &start.argv,
@@ -47,6 +49,7 @@ fn spawn_here(
         output: writer.as_fd(),
         ids: ids.map(|ids| (ids.uid, ids.gid)),
         mark: mark.limit(),
+        calls: calls.as_ref(),
     };
     let spawned = start_with(&order, cell).map_err(|error| explain_fenced(&error, &program, start))?;
     // As long as this thread lives nobody else can take it for an orphan.
@@ -111,6 +114,9 @@ fn explain_fenced(error: &io::Error, program: &Path, start: &Start) -> How {
     let why = match (&start.fence, error.raw_os_error()) {
         (Fence::Landlock(_), Some(libc::EACCES)) => {
             "; `sandbox` closes the state folder, secrets and devices".into()
+        }
+        (Fence::Landlock(_), Some(libc::ENOSYS | libc::EINVAL)) => {
+            "; `sandbox` needs a kernel with seccomp and its filters".into()
         }
         (Fence::Account(account), Some(libc::EACCES)) => format!(
             "; `{}` must be let through every folder on the way to the program and to `{}` (see `namei -l`)",

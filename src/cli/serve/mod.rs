@@ -157,6 +157,8 @@ impl Signals {
                 )
             })
         };
+        // A limit of the size of files is an error of the write from here on, and not the end.
+        let _ = one(SignalKind::from_raw(libc::SIGXFSZ))?;
         Ok(Signals {
             terminate: one(SignalKind::terminate())?,
             interrupt: one(SignalKind::interrupt())?,

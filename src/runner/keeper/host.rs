@@ -44,6 +44,8 @@ pub fn run(state: &Path) -> io::Result<()> {
         let listener = UnixListener::from_std(listener)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // A limit of the size of files is an error of the write from here on, and not the end.
+        let _ = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
         say_ready()?;
         let begin = Instant::now();
         let mut was_there = false;

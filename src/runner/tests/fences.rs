@@ -92,6 +92,12 @@ fn landlock_keeps_a_step_from_everything_else() {
         mount -t tmpfs none . && echo mount
         mknod null c 1 3 && echo device
         grep -q 'NoNewPrivs:.1' /proc/self/status || echo new-privileges
+        prlimit --pid $PPID --core=0 && echo limit-of-another
+        prlimit --locks=5 true && echo mark
+        cp /bin/true own && chmod 4755 own && echo set-user-id
+        chmod 2755 own && echo set-group-id
+        (exec 3<>/dev/tty) && echo terminal
+        (exec 3<>/dev/ptmx) && echo new-terminal
         exit 0
     "#;
     let Some(mut could) = could(text) else { return };
@@ -99,6 +105,29 @@ fn landlock_keeps_a_step_from_everything_else() {
         could.retain(|what| what != "signal");
     }
     assert!(could.is_empty(), "{could:?}");
+}
+
+#[test]
+fn landlock_leaves_a_step_its_own_limits_and_no_birth_in_another_cgroup() {
+    let born = r#"
+        #include <stdio.h>
+        #include <errno.h>
+        #include <unistd.h>
+        #include <sys/syscall.h>
+        int main(void) {
+            unsigned long long how[11] = { 1ull << 33 };
+            long made = syscall(435, how, sizeof how);
+            if (made == 0) _exit(0);
+            puts(made < 0 && errno == ENOSYS ? "refused" : "asked");
+            return 0;
+        }
+    "#;
+    let text = format!(
+        "ulimit -n 99 && ulimit -n; prlimit --pid $PPID --nofile --noheadings --output=RESOURCE
+         cat > born.c <<'.'\n{born}\n.\nTMPDIR=. cc -o born born.c && ./born; chmod 755 born; sh -c 'echo below'; env echo born"
+    );
+    let Some(could) = could(&text) else { return };
+    assert_eq!(could, ["99", "NOFILE", "refused", "below", "born"]);
 }
 
 #[test]

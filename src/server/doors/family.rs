@@ -7,7 +7,8 @@
 //! twice, and must be the same both times: one that ends meanwhile leaves its number, too.
 //!
 //! A step is whoever descends from the controller, from what runs its steps, or from any `tidegate`: one at work elsewhere
-//! runs steps of its own. Whoever cannot be followed up to the first process may be anybody.
+//! runs steps of its own. Whoever cannot be followed up to the first process may be anybody. So may one that can gain no
+//! rights: every step below Landlock is like that, whatever became of its parents, and cannot change it.
 //!
 //! Known gaps: a process whose runner was killed may have left its family until the next runner ends it, and what a step
 //! has somebody else start for it (cron, ssh to this machine, a user's systemd) is not its child.
@@ -52,6 +53,9 @@ impl Process {
         };
         let ours: Vec<i32> = i32::try_from(std::process::id()).ok().into_iter().chain(keeper).collect();
         let Some(chain) = chain_of(self.pid) else { return false };
+        if !can_gain_rights(self.pid) {
+            return false;
+        }
         chain_of(self.pid).as_ref() == Some(&chain) && !is_below(&chain, &ours) && lives(handle)
     }
 }
@@ -96,6 +100,12 @@ fn look_at(pid: i32) -> Option<(i32, Link)> {
 fn is_below(chain: &[Link], ours: &[i32]) -> bool {
     let is_ours = chain.iter().any(|link| ours.contains(&link.pid));
     is_ours || chain.iter().skip(1).any(|link| RUNS_STEPS.contains(&link.name.as_str()))
+}
+
+/// Whether it is known that it may start programs with more rights than its own.
+fn can_gain_rights(pid: i32) -> bool {
+    let status = std::fs::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.split(|byte| *byte == b'\n').any(|line| line == b"NoNewPrivs:\t0")
 }
 
 fn lives(handle: &OwnedFd) -> bool {
@@ -164,6 +174,23 @@ mod tests {
         assert!(!Process { pid: parent, handle: None }.is_no_step(state.path()), "it cannot be told");
         let elsewhere = Process { pid: 0, handle: process(parent).handle };
         assert!(!elsewhere.is_no_step(state.path()), "it is not to be seen from here");
+    }
+
+    #[test]
+    fn who_can_gain_no_rights_is_told_from_others() {
+        let mut free = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        assert!(can_gain_rights(i32::try_from(free.id()).unwrap()));
+        drop(free.stdin.take());
+        free.wait().unwrap();
+        let held = std::thread::spawn(|| {
+            rustix::thread::set_no_new_privs(true).unwrap();
+            let mut held = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+            assert!(!can_gain_rights(i32::try_from(held.id()).unwrap()));
+            drop(held.stdin.take());
+            held.wait().unwrap();
+        });
+        held.join().unwrap();
+        assert!(!can_gain_rights(0), "nobody");
     }
 
     #[test]
