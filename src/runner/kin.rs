@@ -18,6 +18,7 @@
 
 use super::cgroup::{self, Cell, Controllers};
 use super::limits::{Limits, Passed};
+use crate::domain::RunId;
 use rustix::process::{self, Pid, PidfdFlags, Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
@@ -25,7 +26,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a dead child that nobody waits for is left alone when it is not known to come from a step.
@@ -349,10 +350,12 @@ fn read_at_once(file: &File) -> String {
 pub(super) struct Mark(u64);
 
 impl Mark {
-    /// One that no other run has.
-    pub(super) fn new() -> Mark {
+    /// That of a run, which no other one has.
+    pub(super) fn of(run: RunId) -> Mark {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Mark(*HOUSE | NEXT.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX))
+        let house = house();
+        let number = if house.lasts { run.0 } else { NEXT.fetch_add(1, Ordering::Relaxed) };
+        Mark(house.number << 32 | number & u64::from(u32::MAX))
     }
 
     /// What it is to the kernel.
@@ -363,16 +366,43 @@ impl Mark {
 
     /// Whether a run of this process has it.
     fn is_ours(&self) -> bool {
-        self.0 >> 32 == *HOUSE >> 32
+        self.0 >> 32 == house().number
     }
 }
 
-/// The half of each mark that tells this process's marks from those of others: of a controller inside a step, say.
-static HOUSE: LazyLock<u64> = LazyLock::new(|| {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).unwrap_or_else(|_| bytes = std::process::id().to_ne_bytes());
-    1 << 62 | u64::from(u32::from_ne_bytes(bytes) >> 2) << 32
-});
+/// The half of each mark that tells its runs from those of others: of a controller inside a step, say.
+struct House {
+    number: u64,
+    /// It has the number whatever process it is, and no number of a run twice.
+    lasts: bool,
+}
+
+static HOUSE: OnceLock<House> = OnceLock::new();
+
+fn house() -> &'static House {
+    HOUSE.get_or_init(|| {
+        let mut bytes = [0; 4];
+        getrandom::fill(&mut bytes).unwrap_or_else(|_| bytes = std::process::id().to_ne_bytes());
+        House { number: number_of_house(u32::from_ne_bytes(bytes).into()), lasts: false }
+    })
+}
+
+/// No limit that anybody sets is so high, nor is one without end.
+fn number_of_house(drawn: u64) -> u64 {
+    1 << 30 | drawn & ((1 << 30) - 1)
+}
+
+/// Marks the runs of this process so that a later one of the same house finds what is left of them. To be called before
+/// any run, by whoever never has a number of a run twice.
+pub(super) fn mark_for(house: u64) {
+    let is_first = HOUSE.set(House { number: number_of_house(house), lasts: true }).is_ok();
+    debug_assert!(is_first, "a run has begun already");
+}
+
+/// Whether it has this mark.
+pub(super) fn has_mark(pid: Pid, mark: Mark) -> bool {
+    mark_of(pid) == Some(mark)
+}
 
 /// Puts a mark on one that was below a child of ours a moment ago and may have set another limit. The worst that a reused
 /// id could suffer is a limit that no kernel looks at.

@@ -100,7 +100,7 @@ fn begin(
         return Err(How::Stopped(cause));
     }
     let cell = shared.cgroups.make(start.run, &start.limits);
-    let mark = Mark::new();
+    let mark = Mark::of(start.run);
     let leader = spawn::spawn(start, writer, cell.as_ref(), mark)
         .and_then(|spawned| Ok((Leader::adopt(spawned.pid).map_err(system)?, spawned.is_inside)));
     let (leader, cell) = match leader {

@@ -1,7 +1,7 @@
 //! Ending what a step left behind, gently first, until nothing new turns up. [`super::kin`] says who that is.
 
 use super::Stray;
-use super::kin::{self, Left, Process};
+use super::kin::{self, Left, Mark, Process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{self, Pid, PidfdFlags, Signal};
 use std::collections::{BTreeMap, HashSet};
@@ -64,15 +64,24 @@ pub(super) fn list(left: Left) -> Vec<Stray> {
     left.found().iter().map(named).collect()
 }
 
-/// Ends what a runner that was itself killed left running: every process of this machine that may be read and has
+/// Ends what a process that was itself killed left running: every process of this machine that may be read and has
 /// `variable` (`NAME=value`, the bytes) in its environment, and all below them. Choose one that no other controller has,
 /// such as the events file with its path. Blocks for twelve seconds at most; gives what was found.
 pub fn end_abandoned(variable: &[u8], grace: Duration) -> Vec<Stray> {
+    end_all(|pid| kin::has_variable(pid, variable), grace)
+}
+
+/// The same of a run of a runner that was killed: those with its mark, too.
+pub(super) fn end_run(mark: Mark, variable: &[u8], grace: Duration) -> Vec<Stray> {
+    end_all(|pid| kin::has_mark(pid, mark) || kin::has_variable(pid, variable), grace)
+}
+
+fn end_all(is_left: impl Fn(Pid) -> bool, grace: Duration) -> Vec<Stray> {
     let ourselves = process::getpid();
     let find = || {
         let table = kin::table();
         let roots: HashSet<Pid> = table.iter().map(|process| process.pid).collect();
-        let ours = |pid: &Pid| *pid != ourselves && kin::has_variable(*pid, variable);
+        let ours = |pid: &Pid| *pid != ourselves && is_left(*pid);
         let roots: HashSet<Pid> = roots.into_iter().filter(ours).collect();
         let found = kin::below(&table, roots);
         let found = found.into_iter().filter(|process| !process.dead && process.pid != ourselves);

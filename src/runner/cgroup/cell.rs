@@ -13,7 +13,7 @@ use crate::runner::{Limit, Limits, Passed};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, XattrFlags, getxattr, openat, setxattr};
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -92,6 +92,18 @@ impl Cell {
     pub(in crate::runner) fn end(&self) {
         // It is frozen only if a step of root did that: a kill goes through.
         let _ = fs::write(self.folder.join("cgroup.kill"), "1");
+    }
+
+    /// Ends those that are in there now, one by one.
+    pub(super) fn signal_all(&self) {
+        for pid in self.members() {
+            let Ok(handle) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+            // The number may have been given again before there was a handle.
+            if self.members().contains(&pid) {
+                // Gone, or to be found by the next look.
+                let _ = pidfd_send_signal(&handle, Signal::KILL);
+            }
+        }
     }
 
     /// What the run wanted of what the kernel keeps for it, and did not get.

@@ -255,6 +255,8 @@ fn end_abandoned(ground: &Path) {
         let cell = Cell::at(&entry.path());
         if name.is_of_this_house() && !cell.may_stay() {
             cell.end();
+            // That does not reach one whose first thread has ended; a signal does.
+            cell.signal_all();
             cell.wait();
         }
         // One that is not empty is looked at again by the next process.

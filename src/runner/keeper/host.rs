@@ -3,7 +3,7 @@
 use super::frame::{self, Ask};
 use super::launch::{self, LOCK, READY};
 use super::wards::Wards;
-use crate::runner::Cgroups;
+use crate::runner::{Cgroups, kin};
 use rustix::fs::FlockOperation;
 use rustix::process::geteuid;
 use std::fs::{File, OpenOptions};
@@ -34,9 +34,11 @@ pub fn run(state: &Path) -> io::Result<()> {
     launch::prepare(&folder)?;
     let _lock = lock(&folder)?;
     let key = launch::key(&folder)?;
+    let house = launch::house(&folder)?;
+    kin::mark_for(house);
     let wards = Wards::read(&launch::runs(&folder))?;
     // Of those runs whoever was found was asked to end, and named. This takes the rest.
-    Cgroups::of_this_process().end_abandoned(launch::house(&folder)?);
+    Cgroups::of_this_process().end_abandoned(house);
     let listener = launch::listen(&folder)?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

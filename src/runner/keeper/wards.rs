@@ -3,9 +3,9 @@
 use super::frame::{self, Ask, Kept, Tell};
 use super::record::{self, Record};
 use crate::domain::RunId;
-use crate::runner::{
-    Bytes, Exit, How, LocalRunner, Report, Runner, Start, StopCause, Words, drain, end_abandoned, kin, spawn,
-};
+use crate::runner::kin::{self, Mark};
+use crate::runner::strays::end_run;
+use crate::runner::{Bytes, Exit, How, LocalRunner, Report, Runner, Start, StopCause, Words, drain, spawn};
 use rustix::net::Shutdown;
 use std::collections::HashMap;
 use std::fs;
@@ -74,7 +74,7 @@ impl Wards {
             let exit = match exit {
                 Some(exit) => exit,
                 None => {
-                    let exit = lost(&log, &events);
+                    let exit = lost(run, &log, &events);
                     record.end(&exit)?;
                     exit
                 }
@@ -325,9 +325,9 @@ impl Table {
 
 /// The end of a run that an earlier keeper watched: whatever runs of it is ended, and how it would have ended nobody
 /// knows.
-fn lost(log: &Path, events: &Path) -> Exit {
+fn lost(run: RunId, log: &Path, events: &Path) -> Exit {
     let variable = [b"TIDEGATE_EVENTS=", events.as_os_str().as_encoded_bytes()].concat();
-    let strays = end_abandoned(&variable, LEFTOVER_GRACE);
+    let strays = end_run(Mark::of(run), &variable, LEFTOVER_GRACE);
     // What it said there went unheard, and nothing in it was masked.
     let _ = fs::remove_file(events);
     let (log_bytes, log_sha256) = crate::runner::log::measured(log).unwrap_or_default();

@@ -187,6 +187,21 @@ fn the_abandoned_are_found_by_a_variable() {
     assert!(super::super::end_abandoned(variable.as_bytes(), Duration::ZERO).is_empty());
 }
 
+#[test]
+fn the_abandoned_of_a_run_are_found_by_its_mark_whatever_their_environment() {
+    let mark = kin::Mark::of(RunId(u64::from(u32::MAX)));
+    let start = || std::process::Command::new("sleep").arg("1000").env_clear().spawn().unwrap();
+    let (mut child, mut other) = (start(), start());
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::prlimit(Some(pid), rustix::process::Resource::Locks, mark.limit()).unwrap();
+    let found = super::super::strays::end_run(mark, b"WHOSE=nobody", Duration::from_millis(500));
+    assert_eq!(found.iter().map(|one| one.pid).collect::<Vec<_>>(), [child.id()]);
+    assert!(!child.wait().unwrap().success());
+    assert!(other.try_wait().unwrap().is_none(), "it has no mark");
+    other.kill().unwrap();
+    other.wait().unwrap();
+}
+
 /// Ends a process that a test left running on purpose.
 pub(super) fn end(pid: u32) {
     let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
