@@ -132,6 +132,14 @@ pub(super) const HOOK: &str = "Example: tidegate hook install /srv/git/shop.git"
 
 pub(super) const DOCTOR: &str = "Example: tidegate doctor --pipelines pipelines";
 
+pub(super) const SUPPORT_BUNDLE: &str = "\
+It says what the machine, the settings, the pipelines, the state, the journal and `tidegate doctor` say, by lists of what may \
+be shown: every other text in them is replaced by `***`. Logs are not in it, only how large they are; --logs takes one as it \
+is. It works without a controller and with a damaged journal, and says what it could not have. Look through it before you \
+send it.
+
+Example: tidegate support-bundle report.tar.gz --logs shop/42";
+
 pub(super) const TOKEN: &str = "\
 Roles: `viewer` reads, `trigger` asks for builds, `operator` does what is done by hand, `admin` lifts more. A token with \
 `--pipeline` sees these alone, and acts on them alone; one with `--tier` sees as much as without, acts on these tiers alone, \

@@ -31,6 +31,7 @@ mod serving;
 mod shut;
 mod socket;
 mod status;
+mod support_bundle;
 mod talk;
 mod threads;
 mod token;
@@ -186,6 +187,9 @@ enum Command {
     /// Look at everything that a controller needs, and say what is not right
     #[command(after_help = manual::DOCTOR)]
     Doctor(doctor::Args),
+    /// Write a file for a bug report, without anything secret in it
+    #[command(after_help = manual::SUPPORT_BUNDLE)]
+    SupportBundle(support_bundle::Args),
     /// Make, list and revoke tokens
     #[command(after_help = manual::TOKEN)]
     Token(token::Args),
@@ -265,6 +269,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Unblock(args) => actions::block("unblock", &args),
         Command::Hook(args) => hook::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::SupportBundle(args) => support_bundle::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Backup(args) => archive::backup(&args),
         Command::Restore(args) => archive::restore(&args),

@@ -23,7 +23,11 @@ fn encode(state: &State, at: Time) -> Checkpoint {
     }
 }
 
-fn decode(checkpoint: &Checkpoint) -> Result<State, ReplayError> {
+/// The state that a checkpoint stands for.
+///
+/// # Errors
+/// [`ReplayError::Checkpoint`]: a newer release wrote it, or it is damaged.
+pub fn state_at(checkpoint: &Checkpoint) -> Result<State, ReplayError> {
     let unreadable =
         |detail: String| ReplayError::Checkpoint { release: checkpoint.release.as_ref().into(), detail };
     if checkpoint.format > FORMAT {
@@ -44,7 +48,7 @@ pub(super) fn begin(journal: &dyn Journal) -> Result<State, ReplayError> {
     let Some(checkpoint) = journal.checkpoint().map_err(ReplayError::Journal)? else {
         return Ok(State::default());
     };
-    match decode(&checkpoint) {
+    match state_at(&checkpoint) {
         // Everything is still there: the checkpoint is not needed.
         Err(error) if journal.oldest_id() == EventId(1) => {
             tracing::warn!(code = error.code(), "{error}; folding the whole journal");
@@ -129,13 +133,13 @@ mod tests {
         let now = chrono::DateTime::UNIX_EPOCH;
         let state = State { last: EventId(7), ..State::default() };
         let good = encode(&state, now);
-        assert_eq!(decode(&good).unwrap(), state);
+        assert_eq!(state_at(&good).unwrap(), state);
         for bad in [
             Checkpoint { format: FORMAT + 1, ..good.clone() },
             Checkpoint { id: EventId(8), ..good.clone() },
             Checkpoint { body: "{}".into(), ..good },
         ] {
-            let error = decode(&bad).unwrap_err();
+            let error = state_at(&bad).unwrap_err();
             assert_eq!(error.code(), "TG-ENGINE-003", "{error}");
             assert!(!error.help().is_empty());
         }

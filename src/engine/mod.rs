@@ -16,6 +16,7 @@ mod publish;
 mod replay;
 mod task;
 
+pub use checkpoint::state_at;
 pub use replay::{ReplayError, record, replay};
 
 use crate::bus::Bus;

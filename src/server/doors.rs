@@ -19,6 +19,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::spawn_blocking;
 
+/// Whether this system says which process is at the other end of a Unix socket. Where it does not, everybody there needs
+/// a token.
+pub fn knows_peers() -> bool {
+    family::is_known_here()
+}
+
 /// Where a controller listens.
 pub struct Doors {
     /// The address.

@@ -58,7 +58,7 @@ mod why;
 pub use actions::{ActionRequest, Done};
 pub use compare::{ArtifactDifference, CommitView, CompareView, SideView};
 pub use definition::DefinitionText;
-pub use doors::Doors;
+pub use doors::{Doors, knows_peers};
 pub use history::{HistoryView, StoryView};
 pub use journal::JournalView;
 pub use listen::serve;

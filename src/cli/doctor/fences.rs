@@ -5,34 +5,15 @@ use crate::domain::Pipeline;
 use crate::domain::pipeline::Sandbox;
 use crate::interpreter::fencing;
 use crate::runner::Landlock;
-use serde_json::Value;
-use std::collections::BTreeSet;
 
 pub(super) fn look(pipeline: &Pipeline, findings: &mut Findings) {
-    for sandbox in declared(pipeline) {
+    for sandbox in pipeline.sandboxes() {
         let place = format!("{sandbox} ({})", pipeline.name);
-        match judge(&sandbox) {
+        match judge(sandbox) {
             Ok(found) => findings.ok("sandbox", &place, found),
             Err((found, help)) => findings.bad("sandbox", &place, found, help),
         }
     }
-}
-
-/// Every one that is declared anywhere in it.
-fn declared(pipeline: &Pipeline) -> BTreeSet<Sandbox> {
-    fn below(value: &Value, found: &mut BTreeSet<Sandbox>) {
-        match value {
-            Value::Object(object) => {
-                found.extend(object.get("sandbox").and_then(Value::as_str).and_then(Sandbox::parse));
-                object.values().for_each(|value| below(value, found));
-            }
-            Value::Array(values) => values.iter().for_each(|value| below(value, found)),
-            _ => {}
-        }
-    }
-    let mut found = BTreeSet::new();
-    below(&serde_json::to_value(pipeline).expect("BUG: a pipeline is JSON"), &mut found);
-    found
 }
 
 /// What is found, or what is not right and the way out.

@@ -12,6 +12,7 @@ mod nodes;
 mod repositories;
 mod secrets;
 mod state;
+mod unix;
 mod watching;
 
 use super::Exit;
@@ -26,7 +27,7 @@ use secrets::Folders;
 use serde::Serialize;
 use std::path::PathBuf;
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Clone)]
 pub(super) struct Args {
     #[command(flatten)]
     place: Where,
@@ -38,10 +39,17 @@ pub(super) struct Args {
     config: Option<PathBuf>,
 }
 
+impl Args {
+    /// As if they had been typed.
+    pub(super) fn of(place: &Where, pipelines: Option<PathBuf>, config: Option<PathBuf>) -> Args {
+        Args { place: place.clone(), pipelines, config }
+    }
+}
+
 /// How good it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Level {
+pub(super) enum Level {
     /// As it should be, or a fact.
     Ok,
     /// It works, but may not be what is wanted.
@@ -52,18 +60,19 @@ enum Level {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Finding {
-    level: Level,
+pub(super) struct Finding {
+    /// How good it is.
+    pub(super) level: Level,
     /// What was looked at: a word for scripts.
-    what: &'static str,
+    pub(super) what: &'static str,
     /// Where: a path, a pipeline, an address.
     #[serde(rename = "where", skip_serializing_if = "String::is_empty")]
-    place: String,
+    pub(super) place: String,
     /// What was found.
-    found: String,
+    pub(super) found: String,
     /// The way out.
     #[serde(skip_serializing_if = "String::is_empty")]
-    help: String,
+    pub(super) help: String,
 }
 
 /// Whether the owner's token can be used. What is wrong with it is said once, where it lies.
@@ -100,12 +109,13 @@ impl Findings {
 
 pub(super) fn run(args: &Args) -> Exit {
     match look(args) {
-        Ok(findings) => show(args, &findings.0),
+        Ok(findings) => show(args, &findings),
         Err(trouble) => trouble.say(),
     }
 }
 
-fn look(args: &Args) -> Result<Findings, Trouble> {
+/// Looks at everything; what is found, in order.
+pub(super) fn look(args: &Args) -> Result<Vec<Finding>, Trouble> {
     let (settings, serving) = settings(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
@@ -123,17 +133,24 @@ fn look(args: &Args) -> Result<Findings, Trouble> {
     watching::look(&settings.pipelines, &mut findings);
     secrets::of_webhooks(&settings.webhooks, &mut findings);
     controller::look(args, &settings, serving.as_ref(), token, &mut findings);
+    unix::look(&settings, serving.as_ref(), &mut findings);
     let pipelines = files::look(&settings.pipelines, &mut findings);
     for (file, pipeline) in &pipelines {
         runtime.block_on(repositories::look(&settings, file, pipeline, &mut findings));
         let folders = Folders { pipelines: &settings.pipelines, state: settings.state.path() };
         secrets::look(&folders, pipeline, &mut findings);
         fences::look(pipeline, &mut findings);
+        unix::of_pipeline(&settings.unix, pipeline, &mut findings);
         cgroups::of_pipeline(&ground, pipeline, &mut findings);
     }
     runtime.block_on(nodes::look(&settings, &pipelines, &mut findings));
     runtime.block_on(hooks::look(&settings, token, &pipelines, &mut findings));
-    Ok(findings)
+    Ok(findings.0)
+}
+
+/// The settings by which it looks.
+pub(super) fn settings_of(args: &Args) -> Result<Settings, Trouble> {
+    settings(args).map(|(settings, _)| settings)
 }
 
 /// The settings of the controller that is at work on the state folder; without one, those that `serve` would have here.

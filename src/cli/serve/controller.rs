@@ -371,7 +371,8 @@ fn begin_background(
 ) -> Background {
     let mut background = Background::default();
     let reloaded = Arc::new(Notify::new());
-    let definitions = Definitions::new(engine.clone(), reloaded.clone(), common.troubles.clone());
+    let (troubles, users) = (common.troubles.clone(), settings.unix.users.clone());
+    let definitions = Definitions::new(engine.clone(), reloaded.clone(), troubles, users);
     background.begin("taking definitions", definitions.follow(changes));
     let pushes = Pushes::new(engine.clone(), common.git.clone(), &settings.state);
     let polling = polling::follow(engine.clone(), pushes.clone(), reloaded, shutdown.clone());

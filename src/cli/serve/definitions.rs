@@ -4,7 +4,7 @@
 use super::troubles::Troubles;
 use crate::cli::check::refused;
 use crate::definition::{self, Holder, Loaded};
-use crate::domain::{Command, Diagnostic, Severity};
+use crate::domain::{Command, Diagnostic, Role, Severity};
 use crate::engine::{Engine, Refusal};
 use crate::watch::{Change, Content, FileState, Note};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -15,6 +15,9 @@ use tokio::sync::{Notify, mpsc};
 
 /// Pause before something that could not be kept is told again.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The code of an account that is a step's and has a role at the Unix socket.
+pub(in crate::cli) const SHARED_ACCOUNT: &str = "TG-SERVE-012";
 
 /// Files that the engine is told of at once.
 const AT_ONCE: usize = 256;
@@ -28,6 +31,10 @@ pub(super) struct Definitions {
     reloaded: Arc<Notify>,
     /// Where it is shown that files are not noticed.
     troubles: Troubles,
+    /// Who has which role at the Unix socket.
+    users: BTreeMap<String, Role>,
+    /// Accounts of steps that were said to have a role there, with the pipeline.
+    shared: BTreeSet<(String, String)>,
     files: BTreeMap<String, Read>,
     /// Files that are refused because of others.
     in_conflict: BTreeMap<String, Vec<Diagnostic>>,
@@ -36,11 +43,18 @@ pub(super) struct Definitions {
 }
 
 impl Definitions {
-    pub(super) fn new(engine: Engine, reloaded: Arc<Notify>, troubles: Troubles) -> Definitions {
+    pub(super) fn new(
+        engine: Engine,
+        reloaded: Arc<Notify>,
+        troubles: Troubles,
+        users: BTreeMap<String, Role>,
+    ) -> Definitions {
         Definitions {
             engine,
             reloaded,
             troubles,
+            users,
+            shared: BTreeSet::new(),
             files: BTreeMap::new(),
             in_conflict: BTreeMap::new(),
             is_complete: false,
@@ -86,6 +100,7 @@ impl Definitions {
                 (name, None) => self.files.remove(&name),
             };
         }
+        self.say_shared_accounts();
         if !self.is_complete && !lost {
             self.is_complete = true;
             touched.extend(self.known_to_the_engine());
@@ -99,6 +114,30 @@ impl Definitions {
             touched.into_iter().partition(|name| self.files.contains_key(name));
         self.tell_all(&there).await?;
         self.tell_all(&gone).await
+    }
+
+    /// Says once of each account of a step that it has a role at the Unix socket.
+    fn say_shared_accounts(&mut self) {
+        let good = self.files.values().filter_map(|read| read.as_ref().ok());
+        let accounts = good.flat_map(|loaded| {
+            let pipeline = loaded.pipeline.name.as_str();
+            loaded
+                .pipeline
+                .accounts()
+                .into_iter()
+                .map(move |account| (account.to_owned(), pipeline.to_owned()))
+        });
+        let shared: BTreeSet<_> = accounts.filter(|(account, _)| self.users.contains_key(account)).collect();
+        for (account, pipeline) in shared.difference(&self.shared) {
+            let role = self.users[account];
+            let help = "let steps run as an account that `unix.users` does not name";
+            tracing::warn!(
+                code = SHARED_ACCOUNT,
+                help,
+                "a step of `{pipeline}` runs as `{account}`, which has the role `{role}` at the Unix socket"
+            );
+        }
+        self.shared = shared;
     }
 
     /// Tells the engine of many files in order, without waiting for each that it is kept: thousands share the journal's

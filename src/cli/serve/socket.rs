@@ -58,7 +58,7 @@ pub(super) fn listen(path: &Path, mode: u32) -> Result<(UnixListener, SocketFile
 }
 
 /// Whoever may write to its folder could put another socket in its place, and be shown what is meant for the controller.
-fn check_folder(path: &Path) -> Result<(), String> {
+pub(in crate::cli) fn check_folder(path: &Path) -> Result<(), String> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let said = |what: &str| format!("the folder `{}` {what}", folder.display());
     let there = fs::metadata(folder).map_err(|error| said(&format!("cannot be used: {error}")))?;

@@ -27,7 +27,7 @@ use crate::domain::outcome::Classification;
 use crate::domain::span::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One pipeline, lowered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,6 +72,19 @@ impl Pipeline {
     /// The tier of that name.
     pub fn tier(&self, name: &TierName) -> Option<&Tier> {
         self.tiers.iter().find(|tier| tier.name == *name)
+    }
+
+    /// The fences that anything in it is run in.
+    pub fn sandboxes(&self) -> BTreeSet<&Sandbox> {
+        let gates = self.tiers.iter().flat_map(|tier| &tier.gates).map(|gate| &gate.exec);
+        let deploys = self.tiers.iter().filter_map(|tier| tier.deploy.as_ref()).map(|deploy| &deploy.exec);
+        let all = self.build.steps.iter().map(|step| &step.exec).chain(gates).chain(deploys);
+        all.filter_map(|exec| exec.sandbox.as_ref()).collect()
+    }
+
+    /// The accounts that anything in it is run as, beside the controller's own.
+    pub fn accounts(&self) -> BTreeSet<&str> {
+        self.sandboxes().into_iter().filter_map(Sandbox::account).collect()
     }
 }
 

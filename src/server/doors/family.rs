@@ -60,6 +60,12 @@ impl Process {
     }
 }
 
+/// Whether the system gives handles of processes that connect.
+pub(super) fn is_known_here() -> bool {
+    let pair = std::os::unix::net::UnixStream::pair();
+    pair.is_ok_and(|(one, _other)| getsockopt(&one, sockopt::PeerPidfd).is_ok())
+}
+
 /// One of the processes above another.
 #[derive(Debug, PartialEq, Eq)]
 struct Link {

@@ -40,6 +40,7 @@ mod secrets;
 mod shut;
 mod stops;
 mod supervised;
+mod support;
 mod terminal;
 mod unix;
 mod waiting;

@@ -160,6 +160,52 @@ fn another_user_has_the_role_that_the_settings_say_or_none() {
 }
 
 #[test]
+fn a_step_s_account_with_a_role_at_the_socket_is_pointed_out() {
+    let step = "run = \"echo making";
+    let pipeline = SHOP.replace(step, &format!("sandbox = \"user:nobody\"\n{step}"));
+    let mut world = world(&pipeline, "mode = \"0666\"\nusers = { nobody = \"operator\" }\n");
+    let log = world.until_logged("TG-SERVE-012");
+    assert!(log.contains("a step of `shop` runs as `nobody`, which has the role `operator`"), "{log}");
+    let (_, said) = world.says(&["doctor"]);
+    let due = "warning unix.users nobody (shop): a step runs as this account";
+    assert!(said.contains(due) && said.contains("[TG-SERVE-012]"), "{said}");
+    assert!(said.contains("which process connects"), "{said}");
+    assert_eq!(world.stop(), 0);
+}
+
+#[test]
+fn what_a_user_may_do_is_as_the_settings_said_at_the_start() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can be another user");
+        return;
+    }
+    let mut world = world(SHOP, "mode = \"0666\"\nusers = { nobody = \"operator\" }\n");
+    let copy = world.path("tidegate");
+    fs::copy(env!("CARGO_BIN_EXE_tidegate"), &copy).expect("a copy that anybody may run");
+    let hold = |world: &World| {
+        let mut command = Command::new(&copy);
+        command
+            .env_clear()
+            .args(["hold", "shop", "--url", &url(world)])
+            .current_dir("/")
+            .uid(NOBODY)
+            .gid(NOBODY);
+        command.output().expect("it runs")
+    };
+    fs::write(world.path("tidegate.toml"), "[unix]\nsocket = \"s\"\nmode = \"0666\"\n").expect("settings");
+    let pid = rustix::process::Pid::from_raw(world.pid()).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("told");
+    world.until_logged("settings are read at the start only");
+    let held = hold(&world);
+    assert!(held.status.success(), "{}", says(&held));
+    assert_eq!(world.stop(), 0);
+    world.start();
+    let refused = hold(&world);
+    assert!(says(&refused).contains("TG-AUTH-001"), "{}", says(&refused));
+    assert_eq!(world.stop(), 0);
+}
+
+#[test]
 fn a_mode_keeps_others_out() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can be another user");
