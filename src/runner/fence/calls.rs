@@ -321,8 +321,7 @@ mod tests {
                 }
             }
             Open(index) => {
-                let with =
-                    |flags, mode| [vec![SOMEWHERE; index as usize - 1], vec![flags, mode]].concat();
+                let with = |flags, mode| [vec![SOMEWHERE; index as usize - 1], vec![flags, mode]].concat();
                 for flags in [libc::O_CREAT, libc::O_TMPFILE, libc::O_CREAT | libc::O_WRONLY] {
                     assert_eq!(ask(&with(flags as u64, 0o4755)), REFUSE);
                     assert_eq!(ask(&with(flags as u64, 0o755)), ALLOW);
