@@ -25,6 +25,8 @@ pub(super) fn answered(
 pub(super) fn last_comes_through(story: &mut Story<'_>) {
     for _ in 0..8 {
         story.rest();
+        // They may have begun to fail just now.
+        story.outlast();
         let Some(state) = story.get("/api/pipelines/shop") else { continue };
         let p = &state["pipeline"];
         let tiers = p["tiers"].as_array().expect("tiers");
