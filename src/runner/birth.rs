@@ -325,6 +325,12 @@ mod tests {
     use std::io::Read;
     use std::process::Command;
 
+    #[test]
+    fn where_the_system_made_no_child_there_is_none() {
+        assert_eq!([-1, 0, libc::c_long::MAX].map(child), [None; 3]);
+        assert_eq!(child(7), Pid::from_raw(7));
+    }
+
     /// What a shell says, started with these words.
     fn said(words: &[&str], dir: &Path) -> io::Result<String> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
