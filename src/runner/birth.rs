@@ -196,7 +196,12 @@ fn born_in(ready: &Ready, cgroup: BorrowedFd<'_>) -> Option<Pid> {
         }
         number
     });
-    Pid::from_raw(i32::try_from(number).ok()?).filter(|_| number > 0)
+    child(number)
+}
+
+/// The child that a call made, by what it answered. None: it made none. What is below zero is no number at all to rustix.
+fn child(number: libc::c_long) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(number).ok().filter(|number| *number > 0)?)
 }
 
 /// Makes the child.
@@ -222,7 +227,7 @@ fn born(ready: &Ready) -> io::Result<Pid> {
         };
         (number, io::Error::last_os_error())
     });
-    Pid::from_raw(number).filter(|_| number > 0).ok_or(error)
+    child(number.into()).ok_or(error)
 }
 
 /// Where a child begins that has a stack of its own.
@@ -330,6 +335,12 @@ mod tests {
     use rustix::process::{Resource, WaitOptions, getrlimit, waitpid};
     use std::io::Read;
     use std::process::Command;
+
+    #[test]
+    fn where_the_system_made_no_child_there_is_none() {
+        assert_eq!([-1, 0, libc::c_long::MAX].map(child), [None; 3]);
+        assert_eq!(child(7), Pid::from_raw(7));
+    }
 
     /// What a shell says, started with these words.
     fn said(words: &[&str], dir: &Path) -> io::Result<String> {

@@ -33,28 +33,44 @@ pub(super) fn proceed(flow: &mut Flow<'_>, p: &PipelineState, name: &TierName, t
     // What else of the pipeline waits for the disk is not this version's matter.
     let others = std::mem::take(&mut flow.next.short_of_disk);
     let before = flow.next.facts.len();
-    scene.go_on(flow, nodes_run);
-    if flow.next.facts.len() == before {
+    let is_blocked = scene.go_on(flow, nodes_run);
+    // What gates that are blocked wait for has been said, and may be the disk although there is room by now: saying
+    // something else here would be answered there, and so on without end.
+    if !is_blocked && flow.next.facts.len() == before {
         scene.say_disk(flow);
     }
     flow.next.short_of_disk |= others;
 }
 
+/// How the verify gates of a version stand.
+enum Verified {
+    /// All that count have passed.
+    Yes,
+    /// One has yet to judge, or has ended the promotion.
+    No,
+    /// One could not judge, which has been said.
+    Blocked,
+}
+
 impl Scene<'_> {
-    fn go_on(&self, flow: &mut Flow<'_>, nodes_run: bool) {
+    /// Whether verify gates are blocked.
+    fn go_on(&self, flow: &mut Flow<'_>, nodes_run: bool) -> bool {
         if !self.checked(flow) {
-            return;
+            return false;
         }
         let mut behind = Vec::new();
         if let Some(deploy) = &self.tier.deploy {
             match self.deployed(flow, deploy, nodes_run) {
                 Some(nodes) => behind = nodes,
-                None => return,
+                None => return false,
             }
         }
-        if self.verified(flow) {
-            self.complete(flow, behind);
+        match self.verified(flow) {
+            Verified::Yes => self.complete(flow, behind),
+            Verified::No => {}
+            Verified::Blocked => return true,
         }
+        false
     }
 
     /// What was last said to stand in the way.
@@ -148,18 +164,18 @@ impl Scene<'_> {
         format!("{what} {} failed{why}", names.join(", "))
     }
 
-    /// Whether every verify gate that counts has passed; a blocked one is tried again while the version stays inside.
-    fn verified(&self, flow: &mut Flow<'_>) -> bool {
+    /// How the verify gates stand; a blocked one is tried again while the version stays inside.
+    fn verified(&self, flow: &mut Flow<'_>) -> Verified {
         let gates = self.gates(flow, Phase::Verify);
         if gates.running {
-            return false;
+            return Verified::No;
         }
         if let Some(cause) = gates.cause() {
             self.fail(flow, cause, PromotionEnd::Stopped, false);
-            return false;
+            return Verified::No;
         }
         if gates.blocked.is_empty() {
-            return true;
+            return Verified::Yes;
         }
         for gate in gates.blocked.iter().map(|(gate, _)| gate) {
             let not_before = self.inside.gates.get(gate).and_then(|a| a.not_before);
@@ -170,13 +186,13 @@ impl Scene<'_> {
             }
         }
         let mut blockers = gates.blockers();
-        if flow.next.short_of_disk {
+        if flow.next.short_of_disk && !blockers.contains(&Blocker::DiskFull) {
             blockers.push(Blocker::DiskFull);
         }
         if !super::entry::same(self.said(), &blockers) {
             self.say_blocked(flow, blockers);
         }
-        false
+        Verified::Blocked
     }
 
     fn complete(&self, flow: &mut Flow<'_>, behind: Vec<NodeName>) {

@@ -120,11 +120,15 @@ impl Class {
     }
 
     /// Whether a call of its numbers is meant: not what the loader does, and no call that cannot fail so.
-    pub(super) fn counts(self, call: &Call<'_>) -> bool {
+    pub(super) fn counts(self, fault: Fault, call: &Call<'_>) -> bool {
         let is_library = |path: &str| path.contains(".so") || path.contains("/ld-");
         match self {
-            // What wakes a thread of the program itself never fails so.
-            Class::Write => !call.target(0).is_some_and(|target| target.contains("[eventfd]")),
+            // What wakes a thread of the program itself never fails so; and no disk is behind what it says on stderr.
+            Class::Write if call.argument(0) as i32 == libc::STDERR_FILENO => false,
+            Class::Write => !call.target(0).is_some_and(|target| {
+                let has_disk = !["pipe:", "socket:"].iter().any(|kind| target.starts_with(kind));
+                target.contains("[eventfd]") || (fault.is_of_a_disk() && !has_disk)
+            }),
             Class::Store => call.target(0).is_some_and(|target| {
                 target.starts_with('/') && !target.starts_with("/dev/") && !target.starts_with("/proc/")
             }),
@@ -173,6 +177,11 @@ impl Fault {
     /// Whether calls can go on failing so: no signal comes for ever, and whoever is interrupted tries again at once.
     pub(super) fn can_stay(self) -> bool {
         self != Fault::Interrupted
+    }
+
+    /// Whether only what keeps bytes answers so: a pipe and a socket never do.
+    fn is_of_a_disk(self) -> bool {
+        matches!(self, Fault::Io | Fault::NoSpace)
     }
 
     pub(super) fn named(name: &str) -> Option<Fault> {

@@ -198,7 +198,7 @@ fn answer(listener: &OwnedFd, injection: Injection, seen: &Mutex<Seen>) {
         if is_ours(asked.pid) {
             let call = Call { asked: &asked };
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if injection.class.counts(&call) {
+            if injection.class.counts(injection.fault, &call) {
                 seen.count += 1;
                 if is_chosen(injection, &seen) {
                     if seen.fired.is_none() {

@@ -164,14 +164,18 @@ impl<'a> Story<'a> {
 
     /// Help where it is asked for, the judgement, and a stop.
     fn end(&mut self) {
-        if self.goes_on_failing() {
-            self.until("the restart", |story| story.look());
-        }
         promises::last_comes_through(self);
         promises::kept(self);
         self.stop();
         self.injector.relent();
         promises::kept_on_disk(self);
+    }
+
+    /// Nothing is to be helped while calls go on failing.
+    pub(super) fn outlast(&mut self) {
+        if self.goes_on_failing() {
+            self.until("the restart", |story| story.look());
+        }
     }
 
     fn stop(&mut self) {

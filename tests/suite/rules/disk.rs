@@ -96,6 +96,24 @@ fn a_gate_that_could_not_judge_says_both() {
 }
 
 #[test]
+fn a_gate_that_found_no_room_says_so_once_although_there_is_room_by_now() {
+    for full in [false, true] {
+        let mut w = World::with(shop([tier("prod").nodes(&["a"]).verify("smoke")]));
+        w.script("prod/smoke", [Ends::FindsNoRoom]);
+        w.hold_run("prod/smoke");
+        w.push("c1");
+        disk(&mut w, full);
+        w.let_go("prod/smoke");
+        w.saw(&["gate_done prod smoke", "promote_blocked prod 1.0.1 [disk_full]"]);
+        assert_eq!(w.count("promote_blocked"), 1, "full: {full}");
+        disk(&mut w, false);
+        w.wait(chrono::TimeDelta::minutes(3));
+        assert_eq!(w.current("prod"), "1.0.1", "full: {full}");
+        assert_eq!(w.count("gate_start prod smoke"), 2, "full: {full}");
+    }
+}
+
+#[test]
 fn the_way_back_goes_on_whoever_began_it() {
     let mut w = World::with(shop([tier("prod").nodes(&["a", "b"]).verify("smoke")]));
     w.push("c1");

@@ -13,6 +13,8 @@ use tidegate::domain::*;
 pub(crate) enum Ends {
     Passes,
     Is(Classification),
+    /// It could not judge, because the disk was full.
+    FindsNoRoom,
     Breaks(Failure),
 }
 
@@ -191,6 +193,11 @@ impl World {
                 log_ref: None,
             },
             Ends::Is(class) => Command::RunEnded { run, outcome: Outcome::of(class) },
+            Ends::FindsNoRoom => {
+                let mut outcome = Outcome::of(Classification::Infrastructure);
+                outcome.blockers = vec![Blocker::DiskFull];
+                Command::RunEnded { run, outcome }
+            }
             Ends::Breaks(failure) => {
                 Command::DeployEnded { run, result: Err((failure, "it broke".into())), log_ref: None }
             }

