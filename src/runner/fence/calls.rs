@@ -11,6 +11,9 @@
 //!   such files unseen, do not exist.
 //! - Who has a terminal open types into it (`TIOCSTI`), for whoever reads there next.
 //!
+//! It is written out here because it has to answer in two ways, and for programs of 32 bits as well: `seccompiler`, which the
+//! tests use, ends these, and does not see the numbers that mean other sizes of pointers.
+//!
 //! Whatever else a process can do to others of its user (priorities, processors) makes them slow and no more. What modes its
 //! files have is for each to say: nobody can tell here which file is meant.
 

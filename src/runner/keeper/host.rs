@@ -34,11 +34,10 @@ pub fn run(state: &Path) -> io::Result<()> {
     launch::prepare(&folder)?;
     let _lock = lock(&folder)?;
     let key = launch::key(&folder)?;
-    let house = launch::house(&folder)?;
-    kin::mark_for(house);
+    kin::mark_for(launch::house_here(&folder)?);
     let wards = Wards::read(&launch::runs(&folder))?;
     // Of those runs whoever was found was asked to end, and named. This takes the rest.
-    Cgroups::of_this_process().end_abandoned(house);
+    Cgroups::of_this_process().end_abandoned(launch::house(&folder)?);
     let listener = launch::listen(&folder)?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -88,6 +88,12 @@ pub(super) fn house(folder: &Path) -> io::Result<u64> {
     let id = made_once(&folder.join(ID), 16)?;
     let number = id.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok());
     Ok(number.unwrap_or_default().max(1))
+}
+
+/// The same for this very folder: a copy of it, whose original may be at work, has another one.
+pub(super) fn house_here(folder: &Path) -> io::Result<u64> {
+    let there = fs::metadata(folder)?;
+    Ok(house(folder)? ^ there.dev() ^ there.ino())
 }
 
 /// What a controller must know, made once.

@@ -1,7 +1,7 @@
 //! A keeper in a process of its own, controllers that come and go, and either of them killed. The process is this test
 //! program once more.
 
-use super::launch::{Launch, folder};
+use super::launch::{self, Launch, folder};
 use super::{KeptRunner, host};
 use crate::domain::RunId;
 use crate::runner::{Exit, How, Report, Runner, Start, StopCause};
@@ -291,6 +291,23 @@ fn of_a_keeper_that_is_killed_what_ended_counts_and_what_ran_is_ended_and_lost()
     let exit = Seen::of(reports).exit.unwrap();
     assert_eq!((exit.how, exit.log_bytes), (How::Lost, 3));
     next.leave();
+}
+
+#[test]
+fn a_copy_of_a_folder_ends_nothing_of_its_original() {
+    let dir = tempfile::tempdir().unwrap();
+    let [original, copy] = ["original", "copy"].map(|name| dir.path().join(name));
+    fs::create_dir_all(&original).unwrap();
+    let number = launch::house(&original).unwrap();
+    assert!(std::process::Command::new("cp").arg("-a").args([&original, &copy]).status().unwrap().success());
+    assert_eq!(
+        launch::house(&copy).unwrap(),
+        number,
+        "its cgroups say by themselves whether their maker lives"
+    );
+    let marks = [&original, &copy].map(|folder| launch::house_here(folder).unwrap());
+    assert_ne!(marks[0], marks[1]);
+    assert_eq!(launch::house_here(&original).unwrap(), marks[0], "it stays");
 }
 
 #[test]
